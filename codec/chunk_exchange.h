@@ -1,0 +1,106 @@
+// The requests and completions by which streams and small values move between store, client and
+// engine. TierSet (in process), QueuedClient (over RPC) and the engine's KvSource all speak these,
+// so that one is as good as another. Value types; completions own their buffers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codec/base/aligned_buffer.h"
+#include "codec/base/completion_queue.h"
+#include "codec/base/result.h"
+#include "codec/codec.h"
+
+namespace spolia::codec {
+
+// What a stored entry is. The numbers stand in records and on the wire.
+enum class EntryKind : uint8_t {
+  kChunk = 1,
+  kEmbedding = 2,
+  kProfile = 3,
+  kManifest = 4,
+  kOpaque = 5,
+};
+
+// "chunk", "embedding", "profile", "manifest", "opaque".
+std::string_view entryKindName(EntryKind kind);
+
+// Where bytes came from.
+enum class Tier : uint8_t { kNone = 0, kMemory = 1, kDisk = 2, kCluster = 3 };
+
+// What a store does when the id is there already.
+enum class PutMode : uint8_t {
+  kIfAbsent = 0,  // the first bytes stay; the completion says kExists
+  kIfFiner = 1,   // replaced when the new stream has a finer preset or more levels
+  kReplace = 2,   // replaced
+};
+
+enum class PutOutcome : uint8_t { kStored = 0, kExists = 1, kReplaced = 2 };
+
+// What lookup and list tell of an entry.
+struct EntryInfo {
+  ChunkId id;
+  EntryKind kind = EntryKind::kChunk;
+  uint64_t bytes = 0;                 // payload as stored
+  uint32_t tokens = 0;                // chunks only
+  Preset preset = Preset::kLossless;  // chunks only
+  uint8_t levels = 0;                 // chunks only
+  std::string label;                  // manifests: the document's name
+};
+
+// A frame inside a completion's buffer.
+struct FrameSlice {
+  uint32_t index = 0;
+  uint32_t offset = 0;
+  uint32_t size = 0;
+};
+
+// The answer to one request; `cookie` is the request's.
+//   open   header, or kNotFound
+//   fetch  frames (in `bytes`), header; kNotFound, kCorrupt (counted as a miss by callers)
+//   store  outcome, info of what is there now
+//   get    bytes (a value)
+//   remove kNotFound when there was nothing
+struct ChunkCompletion {
+  uint64_t cookie = 0;
+  Status status;
+  std::shared_ptr<const StreamHeader> header;
+  std::vector<FrameSlice> frames;
+  AlignedBuffer bytes;
+  Tier tier = Tier::kNone;
+  uint64_t bytesRead = 0;  // from the tier's medium, blocks and headers included
+  PutOutcome outcome = PutOutcome::kStored;
+  EntryInfo info;
+
+  FrameBytes frame(size_t i) const {
+    return {frames[i].index, bytes.span().subspan(frames[i].offset, frames[i].size)};
+  }
+};
+
+using ChunkQueue = CompletionQueue<ChunkCompletion>;
+
+// Figures of a store, for people and for `stats`.
+struct StoreStats {
+  std::string location;  // directory or address
+  uint64_t entries = 0;
+  uint64_t usedBytes = 0;      // live payload and record overhead
+  uint64_t capacityBytes = 0;  // the configured cap
+  uint64_t freeDiskBytes = 0;  // of the file system
+  uint64_t hits = 0;
+  uint64_t misses = 0;
+  uint64_t corruptBlocks = 0;
+  uint64_t differingPuts = 0;  // puts of an existing id with other bytes
+  uint64_t bytesRead = 0;
+  uint64_t bytesWritten = 0;
+  std::string ioBackend;  // "io_uring", "pread"
+};
+
+// One page of a listing; pass `next` back to go on, empty at the end.
+struct EntryPage {
+  std::vector<EntryInfo> entries;
+  std::string next;
+};
+
+}  // namespace spolia::codec

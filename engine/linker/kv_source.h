@@ -1,0 +1,41 @@
+// KvSource: where the engine gets stored chunks from and gives computed ones to. Two forms:
+// embedded (a TierSet in this process) and remote (a spoliad). Owned by main; outlives its
+// requests' queues.
+//
+// Threads: any. submit* return at once and give exactly one completion each, of the forms told in
+// codec/chunk_exchange.h. A source that fails gives kUnavailable in bounded time: a miss, never a
+// wait without end.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "codec/chunk_exchange.h"
+
+namespace spolia::engine {
+
+class KvSource {
+ public:
+  virtual ~KvSource() = default;
+
+  // The chunk's header, or kNotFound.
+  virtual void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
+  // The frames that cover `range`.
+  virtual void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
+                           codec::ChunkQueue& queue) = 0;
+  // Stores a complete stream.
+  virtual void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+                           codec::ChunkQueue& queue) = 0;
+  virtual void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
+  // Manifests. `label` is the document's name.
+  virtual void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
+                                 uint64_t cookie, codec::ChunkQueue& queue) = 0;
+  virtual void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
+
+  // Blocking; for command-line tools.
+  virtual Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor,
+                                        size_t limit) = 0;
+  virtual Result<codec::StoreStats> stats() = 0;
+};
+
+}  // namespace spolia::engine

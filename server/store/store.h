@@ -1,0 +1,116 @@
+// Store: the face of the disk tier. Opaque payloads under 32-byte keys, in segment files, with an
+// index that can be rebuilt from them. Owned by whoever opened it; one process per directory.
+//
+// Threads: every method may be called from any thread. submit* return at once; the completion comes
+// from the store's I/O thread, exactly one for each request, also when the store is closing
+// (kCancelled). Acknowledged means durable: the record survives power loss once its completion is
+// there, unless StoreConfig::ack says kMemory. server/DESIGN.md has the crash story.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "codec/base/aligned_buffer.h"
+#include "codec/base/completion_queue.h"
+#include "codec/base/result.h"
+#include "server/store/store_types.h"
+
+namespace spolia::store {
+
+class RingFactory;  // server/store/io/ring.h
+
+enum class AckMode : uint8_t { kDurable, kMemory };
+enum class IoBackend : uint8_t { kAuto, kUring, kPread };
+
+struct StoreConfig {
+  std::filesystem::path directory;
+  uint64_t capacityBytes = 8ull << 30;   // hard cap on segment files together
+  uint64_t segmentBytes = 256ull << 20;  // tests use less
+  uint32_t queueDepth = 64;
+  AckMode ack = AckMode::kDurable;
+  IoBackend io = IoBackend::kAuto;
+  // Tests put a simulated disk here; null: the real one chosen by `io`. Not owned.
+  RingFactory* ringFactory = nullptr;
+
+  // kInvalidArgument naming the field and what was expected.
+  Status validate() const;
+};
+
+// What a put does when the key is there.
+enum class PutPolicy : uint8_t { kIfAbsent, kReplace };
+
+struct PutRequest {
+  EntryMeta meta;  // payloadBytes is taken from `payload`
+  AlignedBuffer payload;
+  PutPolicy policy = PutPolicy::kIfAbsent;
+};
+
+struct StoreCompletion {
+  uint64_t cookie = 0;
+  // get: kNotFound (absent or expired), kCorrupt (a checksum failed: quarantined, counted).
+  // put: kAlreadyExists (kIfAbsent and there), kOutOfSpace, kIoError.
+  // remove: kNotFound.
+  Status status;
+  AlignedBuffer data;             // get: blocks that cover the range
+  uint64_t dataOffset = 0;        // get: where the asked range starts in `data`
+  uint64_t dataLength = 0;        // get: how long it is
+  uint64_t bytesRead = 0;         // get: read from the medium
+  std::optional<EntryMeta> meta;  // of the entry found or there already
+
+  ByteSpan range() const { return data.span().subspan(dataOffset, dataLength); }
+};
+
+using StoreQueue = CompletionQueue<StoreCompletion>;
+
+struct StoreFigures {
+  uint64_t entries = 0;
+  uint64_t usedBytes = 0;
+  uint64_t capacityBytes = 0;
+  uint64_t bytesRead = 0;
+  uint64_t bytesWritten = 0;
+  uint64_t corruptBlocks = 0;
+  uint64_t syncs = 0;
+  std::string ioBackend;
+};
+
+class Store {
+ public:
+  // Locks the directory (created when absent), replays the segments' tails and opens. kUnavailable
+  // naming the holder when another process has it; kUnsupported, touching nothing, for a newer
+  // format; kInvalidArgument for a bad configuration.
+  static Result<std::unique_ptr<Store>> open(const StoreConfig& config);
+  // Finishes what was accepted, then closes.
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  void submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue);
+  // Payload bytes [offset, offset + length), clipped to what there is; widened to checksum blocks
+  // for reading, every block verified.
+  void submitGet(const StoreKey& key, uint64_t offset, uint64_t length, uint64_t cookie,
+                 StoreQueue& queue);
+  // Durable before its completion.
+  void submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue);
+
+  // From the index alone; no disk read of the payload. nullopt: absent or expired.
+  Result<std::optional<EntryMeta>> find(const StoreKey& key);
+  struct Page {
+    std::vector<EntryMeta> entries;
+    std::optional<StoreKey> next;  // where to go on; none at the end
+  };
+  // Live entries in key order, from `from` on.
+  Result<Page> list(const StoreKey& from, size_t limit);
+
+  StoreFigures figures() const;
+  const std::filesystem::path& directory() const;
+
+ private:
+  class Impl;
+  explicit Store(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace spolia::store

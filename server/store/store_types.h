@@ -1,0 +1,47 @@
+// Addresses and names inside a store, each a type of its own. Value types; any thread.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "codec/base/bytes.h"
+#include "codec/base/digest.h"
+
+namespace spolia::store {
+
+// Which segment file. Numbers are those in the files' names.
+struct SegmentId {
+  uint32_t value = 0;
+  auto operator<=>(const SegmentId&) const = default;
+};
+
+// One life of a segment file; never used twice in a store.
+struct Generation {
+  uint64_t value = 0;
+  auto operator<=>(const Generation&) const = default;
+};
+
+// Where a record starts and how long it is, in bytes, multiples of 4 KiB.
+struct RecordAddress {
+  SegmentId segment;
+  Generation generation;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  auto operator<=>(const RecordAddress&) const = default;
+};
+
+// What the store knows of an entry without reading it. `attributes` are opaque to the store, stand
+// in the record's header and are limited to kMaxAttributeBytes.
+struct EntryMeta {
+  StoreKey key;
+  uint8_t kind = 0;
+  uint64_t payloadBytes = 0;
+  uint64_t expiresAt = 0;  // store clock seconds; 0: never
+  Bytes attributes;
+};
+
+inline constexpr uint32_t kMaxAttributeBytes = 1024;
+
+}  // namespace spolia::store
