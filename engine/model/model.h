@@ -1,0 +1,64 @@
+// A model ready to run: configuration, weights, tokenizer and identity of a Hugging Face directory.
+// Owned by the program; never changes after loading, const calls from any thread.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "codec/base/result.h"
+#include "codec/chunk_identity.h"
+#include "codec/kv_layout.h"
+#include "engine/model/model_config.h"
+#include "engine/model/tokenizer.h"
+#include "engine/model/weights.h"
+
+namespace spolia::engine {
+
+struct ModelLoadOptions {
+  // Where digests of weight files are kept between runs; empty: nowhere. The default is
+  // defaultDigestCache().
+  std::optional<std::filesystem::path> digestCache;
+};
+
+class Model {
+ public:
+  // Loads config.json, generation_config.json (optional), tokenizer.json and the weights. Errors
+  // name file and field; see loadModelConfig, openWeights, Weights::load and Tokenizer::load.
+  // kInvalidArgument too when the tokenizer has ids the embedding lacks.
+  static Result<std::unique_ptr<Model>> load(const std::filesystem::path& directory,
+                                             const ModelLoadOptions& options = {});
+
+  // A model made in memory, for tests and benchmarks; the weights fit the configuration. It has no
+  // tokenizer unless one is given.
+  static std::unique_ptr<Model> make(ModelConfig config, Weights weights,
+                                     std::optional<Tokenizer> tokenizer = std::nullopt);
+
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelConfig& config() const { return config_; }
+  const Weights& weights() const { return weights_; }
+  bool hasTokenizer() const { return tokenizer_.has_value(); }
+  // Only when hasTokenizer(), which holds for every loaded model.
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  // What the fingerprint is made of. The weight digest covers name, type, shape and bytes of each
+  // tensor used, in order of names: the same for one file and for shards.
+  const codec::ModelDescriptor& descriptor() const { return descriptor_; }
+  ModelFingerprint fingerprint() const { return fingerprint_; }
+  // KV shape of each layer.
+  std::vector<codec::LayerShape> kvShape() const;
+
+ private:
+  Model(ModelConfig config, Weights weights, std::optional<Tokenizer> tokenizer,
+        codec::ModelDescriptor descriptor);
+
+  ModelConfig config_;
+  Weights weights_;
+  std::optional<Tokenizer> tokenizer_;
+  codec::ModelDescriptor descriptor_;
+  ModelFingerprint fingerprint_;
+};
+
+}  // namespace spolia::engine

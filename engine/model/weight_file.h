@@ -1,0 +1,105 @@
+// Named tensors in files: the container, not what the tensors mean. Today safetensors, alone or as
+// shards with model.safetensors.index.json; another container becomes another WeightSource.
+// Files are untrusted: any bytes give tensors inside the file or an error.
+//
+// A source keeps its files mapped read-only; spans live as long as the source. Const calls from any
+// thread. A file that is truncated by somebody else while it is mapped raises SIGBUS on access, as
+// for any mapped file.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/base/bytes.h"
+#include "codec/base/result.h"
+
+namespace spolia::engine {
+
+// Element types a safetensors file may declare. The engine reads the first three.
+enum class TensorType : uint8_t {
+  kF32,
+  kF16,
+  kBf16,
+  kF64,
+  kBool,
+  kU8,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kU64,
+  kI64,
+  kF8E4m3,
+  kF8E5m2,
+};
+
+// Safetensors' name: "F32", "BF16", ...
+std::string_view tensorTypeName(TensorType type);
+size_t tensorTypeSize(TensorType type);  // bytes of an element
+
+// One tensor as it stands in its file: row-major, little-endian, not necessarily aligned.
+struct TensorEntry {
+  std::string name;
+  TensorType type = TensorType::kF32;
+  std::vector<uint64_t> shape;
+  ByteSpan bytes;   // product of the shape times the element size
+  size_t file = 0;  // index into WeightSource::files()
+};
+
+// "[2, 3]".
+std::string shapeText(std::span<const uint64_t> shape);
+
+// A file mapped read-only. Owns the mapping; moves.
+class MappedFile {
+ public:
+  // kNotFound or kIoError, naming the path. An empty file is an empty span.
+  static Result<MappedFile> open(const std::filesystem::path& path);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+  ~MappedFile();
+
+  const std::filesystem::path& path() const { return path_; }
+  ByteSpan bytes() const { return bytes_; }
+
+ private:
+  MappedFile(std::filesystem::path path, ByteSpan bytes) : path_(std::move(path)), bytes_(bytes) {}
+
+  std::filesystem::path path_;
+  ByteSpan bytes_;
+};
+
+// The tensors of a model, whatever files hold them.
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+
+  // Absolute or as given; what errors name.
+  virtual std::span<const std::filesystem::path> files() const = 0;
+  // Sorted by name, which is unique.
+  virtual std::span<const TensorEntry> tensors() const = 0;
+
+  // Null when absent.
+  const TensorEntry* find(std::string_view name) const;
+};
+
+// The tensors of one safetensors file's bytes, sorted by name; `bytes` is the whole file and `name`
+// stands for it in errors. kCorrupt, naming what is wrong, unless header and data fit exactly: a
+// header of at most 100 MB that is a JSON object of known element types, every length equal to
+// shape times element size, and data without overlap, hole or rest.
+Result<std::vector<TensorEntry>> parseSafetensors(ByteSpan bytes, std::string_view name);
+
+// The weights of a Hugging Face directory: model.safetensors.index.json with the shards it names
+// where it exists, else model.safetensors. kNotFound names the missing file; kCorrupt as above, and
+// when a shard lacks a tensor the index promises or two shards hold one name.
+Result<std::unique_ptr<WeightSource>> openWeights(const std::filesystem::path& directory);
+
+}  // namespace spolia::engine
