@@ -58,10 +58,10 @@ struct FrameSlice {
 };
 
 // The answer to one request; `cookie` is the request's.
-//   open   header, or kNotFound
+//   open   header, and the same as stored (`bytes`, headerBytes of them), or kNotFound
 //   fetch  frames (in `bytes`), header; kNotFound, kCorrupt (counted as a miss by callers)
 //   store  outcome, info of what is there now
-//   get    bytes (a value)
+//   get    bytes (of any entry, as stored: a chunk gives its whole stream), info
 //   remove kNotFound when there was nothing
 struct ChunkCompletion {
   uint64_t cookie = 0;

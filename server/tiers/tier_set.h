@@ -48,7 +48,7 @@ class TierSet {
   // One answer per id, in order: the entry's info or kNotFound. From the index alone.
   std::vector<Result<codec::EntryInfo>> lookup(const Namespace& ns, std::span<const ChunkId> ids);
 
-  // Completion with the header.
+  // Completion with the header, parsed and as stored (`bytes`).
   void submitOpen(const Namespace& ns, const ChunkId& id, uint64_t cookie,
                   codec::ChunkQueue& queue);
   // Completion with the smallest covering set of frames, ordered as in the stream.
@@ -62,6 +62,8 @@ class TierSet {
                     codec::ChunkQueue& queue);
   // Small values: manifests, profiles, opaque ones.
   void submitPutValue(const Namespace& ns, ValuePut put, uint64_t cookie, codec::ChunkQueue& queue);
+  // The payload as stored and what it is (`info`), of any kind: a chunk gives its whole stream,
+  // side sections included (what `spolia get` writes to a file).
   void submitGetValue(const Namespace& ns, const ChunkId& id, uint64_t cookie,
                       codec::ChunkQueue& queue);
 
