@@ -24,7 +24,7 @@ import json
 import random
 import sys
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from words import (ATTRIBUTES, FEMALE_NAMES, FILLER_ADJECTIVES, FILLER_ENDINGS, FILLER_FIXED,
                    FILLER_PLACES, MALE_NAMES, QUESTIONS, STATEMENTS, VALUES)
@@ -33,6 +33,7 @@ TOKENS_PER_SENTENCE = 8
 MIN_SENTENCES, MAX_SENTENCES = 8, 15  # 65 to 121 tokens with the separator
 CARRY_PROBABILITY = 0.5  # how often a chunk goes on about the last person of the chunk before
 FILLER_SHARE = 0.35
+CHANGE_SHARE = 0.2  # of the sentences turn to a new person
 
 
 @dataclass
@@ -77,8 +78,9 @@ class World:
 class Writer:
     """Writes the sentences of one world; nobody is told the same kind of fact twice."""
 
-    def __init__(self, rng: random.Random):
-        self.rng = rng
+    def __init__(self, rng: random.Random, attributes: Sequence[str] = ATTRIBUTES,
+                 change: float = CHANGE_SHARE):
+        self.rng, self.attributes, self.change = rng, attributes, change
         self.unused = {"She": rng.sample(FEMALE_NAMES, len(FEMALE_NAMES)),
                        "He": rng.sample(MALE_NAMES, len(MALE_NAMES))}
         self.pronoun = rng.choice(("She", "He"))
@@ -97,15 +99,23 @@ class Writer:
             self.pronoun = "He" if self.pronoun == "She" else "She"
         if not self.unused[self.pronoun]:
             self.pronoun = max(self.unused, key=lambda p: len(self.unused[p]))
-        self.person = self.unused[self.pronoun].pop()
-        self.free = self.rng.sample(ATTRIBUTES, len(ATTRIBUTES))
+        self.meet(self.unused[self.pronoun].pop())
         return self.state("named")
 
-    def state(self, kind: str, crosses: bool = False) -> Sentence:
+    def meet(self, person: str, told_first: Optional[str] = None) -> None:
+        """Makes this the person written about; `told_first` is the attribute of the next fact."""
+        self.person = person
+        self.pronoun = "She" if person in FEMALE_NAMES else "He"
+        self.free = self.rng.sample(self.attributes, len(self.attributes))
+        if told_first:
+            self.free.sort(key=lambda attribute: attribute == told_first)
+
+    def state(self, kind: str, crosses: bool = False, value: Optional[str] = None) -> Sentence:
+        """The next fact about the person, or filler where everything is told."""
         if not self.free:
             return self.filler()
         attribute = self.free.pop()
-        value = self.rng.choice(VALUES[attribute])
+        value = value or self.rng.choice(VALUES[attribute])
         pattern = self.rng.choice(STATEMENTS[attribute])
         subject = self.person if kind == "named" else self.pronoun
         return Sentence(pattern.replace("{S}", subject).replace("{v}", value), kind, self.person,
@@ -125,48 +135,54 @@ class Writer:
                 out.append(self.state("pronoun", crosses=True))
         return out
 
-    def runs(self, count: int, named_at: Optional[int]) -> List[Sentence]:
-        """`count` sentences of which the first names a new person."""
+    def runs(self, count: int, named_at: Optional[int], fresh: bool = True) -> List[Sentence]:
+        """`count` sentences about people in turn; the first names a new one if `fresh`."""
         out = []
         for slot in range(count):
             draw = self.rng.random()
-            if slot == 0 or slot == named_at or draw < 0.2:
+            if (fresh and slot == 0) or slot == named_at or draw < self.change:
                 out.append(self.introduce())
-            elif draw < 0.2 + FILLER_SHARE:
+            elif draw < self.change + FILLER_SHARE:
                 out.append(self.filler())
             else:
                 out.append(self.state("named" if draw > 0.85 else "pronoun"))
         return out
 
 
+def choose_lead(rng: random.Random, writer: Writer, size: int, planned: Optional[Plan]) -> int:
+    """How many sentences of a chunk go on about the last person of the chunk before.
+
+    Every chunk but one with a planned pronoun names somebody itself, so that the next may go on.
+    """
+    if planned and planned.kind == "pronoun":
+        return rng.randint(planned.slot + 1, size)
+    room = planned.slot if planned else size - 1
+    if rng.random() >= CARRY_PROBABILITY or room < 1:
+        return 0
+    lead = rng.randint(1, room)
+    return lead if writer.free else 0
+
+
 def build_world(rng: random.Random, sizes: List[int], plan: Optional[Plan] = None,
-                carry: float = CARRY_PROBABILITY) -> World:
-    """A world with sizes[i] sentences in chunk i."""
-    writer = Writer(rng)
+                attributes: Sequence[str] = ATTRIBUTES, change: float = CHANGE_SHARE) -> World:
+    """A world with sizes[i] sentences in chunk i, about these attributes only."""
+    writer = Writer(rng, attributes, change)
     world = World([])
-    previous_names_someone = False
+    named_before = False  # the chunk before names somebody
     for index, size in enumerate(sizes):
         planned = plan if plan and plan.chunk == index else None
-        lead, pronoun_at, named_at = 0, None, None
-        if planned and planned.kind == "pronoun":
-            pronoun_at = planned.slot
-            lead = rng.randint(planned.slot + 1, size)
-        elif previous_names_someone and rng.random() < carry:
-            # The chunk before the planned one has to name somebody itself, and so has every other.
-            lead = rng.randint(1, planned.slot if planned else size - 1) \
-                if (planned.slot if planned else size - 1) >= 1 else 0
-        if planned and planned.kind == "named":
-            named_at = planned.slot - lead
-        if lead and pronoun_at is None and len(writer.free) == 0:
-            lead = 0
-            named_at = planned.slot if planned else None
-        if pronoun_at is not None and not writer.free:
-            return build_world(rng, sizes, plan, carry)  # nothing left to tell about this person
-        sentences = writer.carried(lead, pronoun_at) if lead else []
+        wants_pronoun = planned is not None and planned.kind == "pronoun"
+        lead = 0
+        if named_before or wants_pronoun:
+            lead = choose_lead(rng, writer, size, planned)
+        if wants_pronoun and not writer.free:  # nothing is left to tell about the person
+            return build_world(rng, sizes, plan, attributes, change)
+        named_at = planned.slot - lead if planned and not wants_pronoun else None
+        sentences = writer.carried(lead, planned.slot if wants_pronoun else None)
         sentences += writer.runs(size - lead, named_at)
-        if index and lead:
+        if lead:
             world.chunks[-1].separator = " "
-        previous_names_someone = lead < size
+        named_before = lead < size
         world.chunks.append(Chunk(sentences, rng.choice((" ", "\n"))))
     world.chunks[-1].separator = "\n"
     world.facts = [(c, s) for c, chunk in enumerate(world.chunks)
