@@ -1,0 +1,218 @@
+#include "engine/model/pre_tokenizer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "engine/model/json_file.h"
+
+namespace spolia::engine {
+
+using nlohmann::json;
+
+namespace {
+
+// What a ByteLevel pre-tokenizer cuts by unless use_regex is false: GPT-2's pattern.
+constexpr std::string_view kByteLevelPattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+// Rust's char::is_numeric, which the Digits pre-tokenizer asks.
+constexpr std::string_view kDigitPattern = R"(\p{N})";
+constexpr size_t kMaxSteps = 32;
+
+struct Part {
+  size_t begin = 0;
+  size_t end = 0;
+  bool matched = false;
+};
+
+// Matches and what lies between them, in order, covering the text.
+std::vector<Part> partsOf(const std::vector<Pattern::Match>& matches, size_t size, bool invert) {
+  std::vector<Part> parts;
+  size_t end = 0;
+  for (const Pattern::Match& match : matches) {
+    if (match.begin > end) parts.push_back({end, match.begin, invert});
+    parts.push_back({match.begin, match.end, !invert});
+    end = match.end;
+  }
+  if (end < size) parts.push_back({end, size, invert});
+  return parts;
+}
+
+std::vector<Part> mergeBackward(const std::vector<Part>& parts, bool anyKind) {
+  std::vector<Part> out;
+  bool before = false;
+  for (const Part& part : parts) {
+    const bool joins = anyKind ? part.matched == before : part.matched && !before;
+    before = part.matched;
+    if (joins && !out.empty()) {
+      out.back().end = part.end;
+    } else {
+      out.push_back(part);
+    }
+  }
+  return out;
+}
+
+std::vector<Part> mergeForward(const std::vector<Part>& parts) {
+  std::vector<Part> out;  // from the end
+  bool after = false;
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) {
+    const bool joins = part->matched && !after;
+    after = part->matched;
+    if (joins && !out.empty()) {
+      out.back().begin = part->begin;
+    } else {
+      out.push_back(*part);
+    }
+  }
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+std::vector<Part> applyBehavior(std::vector<Part> parts, SplitBehavior behavior) {
+  switch (behavior) {
+    case SplitBehavior::kRemoved:
+      std::erase_if(parts, [](const Part& part) { return part.matched; });
+      return parts;
+    case SplitBehavior::kIsolated:
+      return parts;
+    case SplitBehavior::kMergedWithPrevious:
+      return mergeBackward(parts, false);
+    case SplitBehavior::kMergedWithNext:
+      return mergeForward(parts);
+    case SplitBehavior::kContiguous:
+      return mergeBackward(parts, true);
+  }
+  return parts;
+}
+
+Result<SplitBehavior> behaviorOf(const JsonFields& fields) {
+  constexpr std::pair<std::string_view, SplitBehavior> kNames[] = {
+      {"Removed", SplitBehavior::kRemoved},
+      {"Isolated", SplitBehavior::kIsolated},
+      {"MergedWithPrevious", SplitBehavior::kMergedWithPrevious},
+      {"MergedWithNext", SplitBehavior::kMergedWithNext},
+      {"Contiguous", SplitBehavior::kContiguous}};
+  SPOLIA_ASSIGN_OR_RETURN(const std::string name, fields.string("behavior"));
+  for (const auto& [known, behavior] : kNames) {
+    if (known == name) return behavior;
+  }
+  return fields.wrong("behavior",
+                      "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
+}
+
+// "pattern": {"Regex": "..."} or {"String": "..."}.
+Result<Pattern> patternOf(const JsonFields& fields, std::string_view file,
+                          const std::string& prefix) {
+  const json* pattern = fields.find("pattern");
+  if (!pattern || !pattern->is_object() || pattern->size() != 1) {
+    return fields.wrong("pattern", "{\"Regex\": ...} or {\"String\": ...}");
+  }
+  const JsonFields inner(*pattern, file, prefix + "pattern.");
+  if (inner.find("String")) {
+    SPOLIA_ASSIGN_OR_RETURN(const std::string text, inner.string("String"));
+    if (text.empty()) return inner.wrong("String", "a text that is not empty");
+    return Pattern::literal(text);
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const std::string regex, inner.string("Regex"));
+  auto compiled = Pattern::compile(regex);
+  if (compiled.ok()) return compiled;
+  return compiled.status().withContext(std::string(file) + ": " + prefix + "pattern.Regex");
+}
+
+std::unique_ptr<Pattern> onHeap(Pattern pattern) {
+  return std::make_unique<Pattern>(std::move(pattern));
+}
+
+}  // namespace
+
+Result<PreTokenizer::Step> PreTokenizer::parseStep(const json& value, std::string_view file,
+                                                   const std::string& field) {
+  const std::string prefix = field + ".";
+  if (!value.is_object()) {
+    return Status(ErrorCode::kInvalidArgument, std::string(file) + ": " + field + " is " +
+                                                   describeJson(value) + ", expected an object");
+  }
+  const JsonFields fields(value, file, prefix);
+  SPOLIA_ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
+  Step step;
+  if (type == "ByteLevel") {
+    SPOLIA_ASSIGN_OR_RETURN(step.prefixSpace, fields.boolean("add_prefix_space", true));
+    SPOLIA_ASSIGN_OR_RETURN(const bool regex, fields.boolean("use_regex", true));
+    if (regex) {
+      SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, Pattern::compile(kByteLevelPattern));
+      step.split = onHeap(std::move(pattern));
+    }
+  } else if (type == "Digits") {
+    SPOLIA_ASSIGN_OR_RETURN(const bool single, fields.boolean("individual_digits", false));
+    SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, Pattern::compile(kDigitPattern));
+    step.split = onHeap(std::move(pattern));
+    step.behavior = single ? SplitBehavior::kIsolated : SplitBehavior::kContiguous;
+  } else if (type == "Split") {
+    SPOLIA_ASSIGN_OR_RETURN(step.behavior, behaviorOf(fields));
+    SPOLIA_ASSIGN_OR_RETURN(step.invert, fields.boolean("invert", false));
+    SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, patternOf(fields, file, prefix));
+    step.split = onHeap(std::move(pattern));
+  } else {
+    return fields.wrong("type", "ByteLevel, Split, Digits or a Sequence of these",
+                        ErrorCode::kUnsupported);
+  }
+  return step;
+}
+
+Result<PreTokenizer> PreTokenizer::parse(const json& value, std::string_view file) {
+  PreTokenizer out;
+  std::vector<std::pair<std::string, const json*>> steps;
+  const bool sequence = value.is_object() && value.value("type", json()) == "Sequence";
+  if (sequence) {
+    const JsonFields fields(value, file, "pre_tokenizer.");
+    const json* list = fields.find("pretokenizers");
+    if (!list || !list->is_array() || list->empty() || list->size() > kMaxSteps) {
+      return fields.wrong("pretokenizers", "a list of pre-tokenizers");
+    }
+    for (size_t i = 0; i < list->size(); ++i) {
+      steps.emplace_back("pre_tokenizer.pretokenizers[" + std::to_string(i) + "]", &(*list)[i]);
+    }
+  } else {
+    steps.emplace_back("pre_tokenizer", &value);
+  }
+  for (const auto& [field, step] : steps) {
+    SPOLIA_ASSIGN_OR_RETURN(Step parsed, parseStep(*step, file, field));
+    // Steps after it would see symbols for bytes instead of text.
+    const bool byteLevel = step->value("type", json()) == "ByteLevel";
+    if (byteLevel != (step == steps.back().second)) {
+      return Status(ErrorCode::kUnsupported,
+                    std::string(file) + ": " + field + ".type is " +
+                        describeJson(step->value("type", json())) +
+                        ", expected ByteLevel as the last pre-tokenizer and only there");
+    }
+    out.steps_.push_back(std::move(parsed));
+  }
+  return out;
+}
+
+Result<Pieces> PreTokenizer::cut(std::string_view text) const {
+  Pieces out;
+  out.views.push_back(text);
+  for (const Step& step : steps_) {
+    std::vector<std::string_view> next;
+    for (std::string_view piece : out.views) {
+      if (step.prefixSpace && !piece.starts_with(' ')) {
+        piece = out.made.emplace_back(" " + std::string(piece));
+      }
+      if (!step.split) {
+        next.push_back(piece);
+        continue;
+      }
+      SPOLIA_ASSIGN_OR_RETURN(const auto matches, step.split->findAll(piece));
+      const auto parts = partsOf(matches, piece.size(), step.invert);
+      for (const Part& part : applyBehavior(parts, step.behavior)) {
+        next.push_back(piece.substr(part.begin, part.end - part.begin));
+      }
+    }
+    out.views = std::move(next);
+  }
+  return out;
+}
+
+}  // namespace spolia::engine
