@@ -1,0 +1,77 @@
+// The forward pass of a Llama model over any subset of a prompt's rows, layer by layer, so that the
+// KV of layer i + 1 can arrive while layer i is computed.
+//
+//   KvPages pages(model.config(), type, capacity);
+//   pass = transformer.begin(tokens, positions);
+//   for each layer: [pages.importRows(layer, ...)]; transformer.runLayer(pass, layer, pages);
+//   next = argmax(transformer.logits(pass, pass.rows() - 1));
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "codec/base/result.h"
+#include "codec/chunk_identity.h"
+#include "engine/kernels/matrix.h"
+#include "engine/kernels/rope.h"
+#include "engine/kernels/thread_pool.h"
+#include "engine/model/model.h"
+#include "engine/transformer/kv_pages.h"
+
+namespace spolia::engine {
+
+// Which rows' last hidden states (and so logits) the caller will look at. All rows' K and V are
+// written either way; rows nobody looks at are left out of the last layer once their K and V are
+// there, a twelfth of the work in a model of twelve layers.
+enum class OutputRows : uint8_t { kAll, kLast };
+
+// Buffers of a layer, allocated once a pass. m = rows of the pass.
+struct PassScratch {
+  Matrix normed;    // [m][hidden]
+  Matrix q;         // [m][heads * headDim]
+  Matrix k, v;      // [m][kvHeads * headDim]
+  Matrix attended;  // [m][heads * headDim]
+  Matrix gate, up;  // [ffn block rows][ffn]
+};
+
+// Rows on their way through the layers. Owned by the request, used by one thread at a time.
+struct Pass {
+  std::vector<uint32_t> positions;  // strictly ascending
+  Matrix hidden;                    // [m][hidden], the residual stream
+  OutputRows outputs = OutputRows::kAll;
+  PassScratch scratch;
+
+  size_t rows() const { return positions.size(); }
+};
+
+// Const calls from any thread; each call uses the whole pool. The model and the pool outlive it.
+class Transformer {
+ public:
+  Transformer(const Model& model, ThreadPool& pool);
+
+  // Embeds the rows. kInvalidArgument, naming the row: no rows, counts that differ, a token the
+  // vocabulary lacks, positions not ascending or beyond the model's maxPositions.
+  Result<Pass> begin(std::span<const codec::TokenId> rowTokens,
+                     std::span<const uint32_t> rowPositions,
+                     OutputRows outputs = OutputRows::kAll) const;
+
+  // Writes the rows' K and V of this layer into the pages and takes the rows through it; row r
+  // attends to positions 0 .. positions[r], whoever wrote them. Layers go in order, 0 first; the
+  // pages have room for the last position.
+  void runLayer(Pass& pass, uint32_t layer, KvPages& pages) const;
+  // All layers.
+  void run(Pass& pass, KvPages& pages) const;
+
+  // [vocab] after the last layer: final norm and head. With OutputRows::kLast only of the last row.
+  std::vector<float> logits(const Pass& pass, size_t row) const;
+
+  const ModelConfig& config() const { return model_.config(); }
+
+ private:
+  const Model& model_;
+  ThreadPool& pool_;
+  RopeTable rope_;
+};
+
+}  // namespace spolia::engine
