@@ -15,13 +15,13 @@ import torch.nn.functional as F
 @dataclass
 class Config:
     vocab_size: int
-    hidden_size: int = 128
-    intermediate_size: int = 352
+    hidden_size: int = 192
+    intermediate_size: int = 512
     num_hidden_layers: int = 4
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
     rms_norm_eps: float = 1e-5
-    rope_theta: float = 10000.0
+    rope_theta: float = 500000.0
 
     @property
     def head_dim(self) -> int:
