@@ -38,9 +38,8 @@ kj::Promise<T> withDeadline(kj::Timer& timer, kj::Duration time, kj::Promise<T> 
       }));
 }
 
-// capnp::MessageStream has no virtual destructor; nobody owns one through it.
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"
+#pragma GCC diagnostic ignored "-Wnon-virtual-dtor"  // nobody owns one through the base
 class LimitedStream final : public capnp::MessageStream {
  public:
   LimitedStream(kj::AsyncIoStream& socket, kj::Timer& timer, ByteBudget& budget,

@@ -1,0 +1,171 @@
+#include "server/service/fetch_stream.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "client/protocol/errors.h"
+#include "client/protocol/header_tag.h"
+#include "client/protocol/wire_bytes.h"
+#include "server/service/wire_out.h"
+
+namespace spolia::service {
+namespace {
+
+// Enough to keep a disk of queue depth 64 busy from two calls; the bytes are bounded by the
+// budgets.
+constexpr size_t kReadAhead = 32;
+
+codec::ChunkCompletion failed(Status status) {
+  codec::ChunkCompletion completion;
+  completion.status = std::move(status);
+  return completion;
+}
+
+void writeAnswer(const codec::ChunkCompletion& data, uint64_t tag, ByteSpan header,
+                 protocol::FetchAnswer::Builder out) {
+  if (data.status.code() == ErrorCode::kNotFound) return out.setAbsent();
+  if (!data.status.ok()) return writeFailure(data.status, out.initFailed());
+  out.setFound();
+  out.setTotalBytes(data.bytes.size());
+  out.setTier(static_cast<uint8_t>(data.tier));
+  out.setBytesRead(data.bytesRead);
+  writeInfo(data.info, out.initInfo());
+  out.setHeaderTag(tag);
+  if (!header.empty()) out.setHeader(protocol::dataOf(header));
+  auto frames = out.initFrames(static_cast<uint32_t>(data.frames.size()));
+  for (uint32_t i = 0; i < frames.size(); ++i) {
+    frames[i].setIndex(data.frames[i].index);
+    frames[i].setSize(data.frames[i].size);
+  }
+}
+
+// The frames as the protocol has them: behind one another, as they lie in the buffer.
+Status checkLayout(const codec::ChunkCompletion& data) {
+  if (data.frames.size() > protocol::kMaxFramesInAnswer) {
+    return {ErrorCode::kUnsupported, "more than 65536 frames asked for at a time"};
+  }
+  uint64_t at = 0;
+  for (const codec::FrameSlice& frame : data.frames) {
+    if (frame.offset != at) return {ErrorCode::kInternal, "frames are not behind one another"};
+    at += frame.size;
+  }
+  if (at > data.bytes.size()) return {ErrorCode::kInternal, "frames end behind their buffer"};
+  return {};
+}
+
+// A chunk that is asked for as a value is still a chunk.
+Status mayHaveWhole(const SessionState& session, const codec::ChunkCompletion& data) {
+  if (data.info.kind != codec::EntryKind::kChunk) return {};
+  SPOLIA_RETURN_IF_ERROR(session.mayUseChunks());
+  SPOLIA_ASSIGN_OR_RETURN(const auto header, codec::parseHeader(data.bytes.span()));
+  return session.checkModel(header.identity.fingerprint);
+}
+
+}  // namespace
+
+FetchStream::FetchStream(const Config& config, std::vector<FetchAsk> asks,
+                         protocol::FetchSink::Client sink)
+    : config_(config), asks_(std::move(asks)), sink_(kj::mv(sink)) {}
+
+kj::Promise<void> FetchStream::run() {
+  if (sent_ == asks_.size()) return sink_.doneRequest().send().ignoreResult();
+  readAhead();
+  return sendNext().then([this] { return run(); });
+}
+
+void FetchStream::readAhead() {
+  while (begun_ < asks_.size() && ahead_.size() < kReadAhead) {
+    ahead_.push_back(read(asks_[begun_++]).eagerlyEvaluate(nullptr));
+  }
+}
+
+kj::Promise<kj::Own<FetchStream::Read>> FetchStream::read(const FetchAsk& ask) {
+  KJ_IF_MAYBE (deadline, config_.deadline) {
+    if (config_.service.timer.now() >= *deadline) {
+      return kj::heap<Read>(
+          Read{{}, failed({ErrorCode::kDeadlineExceeded, "not begun by the deadline"}), {}, 0});
+    }
+  }
+  auto entry = config_.service.calls.tiers().lookup(config_.session.ns, {&ask.id, 1});
+  // A miss ends here: it holds nothing and touches no disk.
+  if (!entry[0].ok()) return kj::heap<Read>(Read{{}, failed(entry[0].status()), {}, 0});
+  return holdBytes(config_.service, config_.peer, entry[0]->bytes)
+      .then([this, &ask](HeldBytes held) {
+        TierCalls& calls = config_.service.calls;
+        auto answer = ask.what == FetchAsk::What::kValue
+                          ? calls.getValue(config_.session.ns, ask.id)
+                          : calls.fetch(config_.session.ns, ask.id, ask.range);
+        return answer.then([this, &ask, held = kj::mv(held)](
+                               codec::ChunkCompletion data) mutable -> kj::Promise<kj::Own<Read>> {
+          auto read = kj::heap<Read>(Read{kj::mv(held), std::move(data), {}, 0});
+          if (!read->data.status.ok()) return kj::mv(read);
+          if (ask.what == FetchAsk::What::kFrames) return addHeader(ask, kj::mv(read));
+          Status allowed = mayHaveWhole(config_.session, read->data);
+          if (!allowed.ok()) read->data = failed(std::move(allowed));
+          return kj::mv(read);
+        });
+      });
+}
+
+kj::Promise<kj::Own<FetchStream::Read>> FetchStream::addHeader(const FetchAsk& ask,
+                                                               kj::Own<Read> read) {
+  Status wrong = config_.session.checkModel(read->data.header->identity.fingerprint);
+  if (wrong.ok()) wrong = checkLayout(read->data);
+  if (!wrong.ok()) {
+    read->data = failed(std::move(wrong));
+    return kj::mv(read);
+  }
+  // Only the frames go out; a buffer may have been read with slack behind them.
+  uint64_t total = 0;
+  for (const codec::FrameSlice& frame : read->data.frames) total += frame.size;
+  read->data.bytes.resizeWithin(total);
+  read->tag = protocol::headerTag(*read->data.header);
+  if (read->tag == ask.knownHeader) return kj::mv(read);
+  return config_.service.calls.open(config_.session.ns, ask.id)
+      .then([read = kj::mv(read)](codec::ChunkCompletion open) mutable {
+        if (!open.status.ok()) {
+          read->data = failed(std::move(open.status));
+        } else if (protocol::headerTag(*open.header) != read->tag) {
+          read->data = failed({ErrorCode::kUnavailable, "replaced while it was read; ask again"});
+        } else if (open.bytes.size() > protocol::kMaxHeaderOnWire) {
+          read->data = failed({ErrorCode::kUnsupported, "the header is larger than 2 MiB"});
+        } else {
+          read->header = std::move(open.bytes);
+        }
+        return kj::mv(read);
+      });
+}
+
+kj::Promise<void> FetchStream::sendNext() {
+  auto first = kj::mv(ahead_.front());
+  ahead_.pop_front();
+  return first.then([this](kj::Own<Read> read) {
+    readAhead();
+    const uint32_t spec = sent_++;
+    if (!read->data.status.ok()) read->data.bytes = {};
+    return send(spec, kj::mv(read), 0);
+  });
+}
+
+kj::Promise<void> FetchStream::send(uint32_t spec, kj::Own<Read> read, size_t offset) {
+  const ByteSpan rest = read->data.bytes.span().subspan(offset);
+  const ByteSpan slice = rest.first(std::min(rest.size(), protocol::kSliceBytes));
+  const bool first = offset == 0;
+  const bool last = slice.size() == rest.size();
+  uint64_t words = slice.size() / 8 + 64;
+  if (first) words += read->header.size() / 8 + read->data.frames.size();
+  auto request = sink_.partRequest(capnp::MessageSize{words, 0});
+  auto part = request.initPart();
+  part.setSpec(spec);
+  part.setLast(last);
+  if (first) writeAnswer(read->data, read->tag, read->header.span(), part.initAnswer());
+  part.setData(protocol::dataOf(slice));
+  auto taken = request.send();
+  if (last) return taken.attach(kj::mv(read));
+  return taken.then([this, spec, next = offset + slice.size(), read = kj::mv(read)]() mutable {
+    return send(spec, kj::mv(read), next);
+  });
+}
+
+}  // namespace spolia::service
