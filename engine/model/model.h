@@ -12,14 +12,15 @@
 #include "codec/kv_layout.h"
 #include "engine/model/model_config.h"
 #include "engine/model/tokenizer.h"
+#include "engine/model/weight_digests.h"
 #include "engine/model/weights.h"
 
 namespace spolia::engine {
 
 struct ModelLoadOptions {
-  // Where digests of weight files are kept between runs; empty: nowhere. The default is
-  // defaultDigestCache().
-  std::optional<std::filesystem::path> digestCache;
+  // Where digests of weight files are kept between runs: a file of weight_digests.h; none: they are
+  // computed each time.
+  std::optional<std::filesystem::path> digestCache = defaultDigestCache();
 };
 
 class Model {

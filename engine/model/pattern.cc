@@ -77,7 +77,9 @@ class Translator {
 
   // A set of characters: as it is within a class, in brackets outside.
   void putSet(std::string_view set) {
-    put(inClass_ ? std::string(set) : "[" + std::string(set) + "]");
+    std::string text(set);
+    if (!inClass_) text.insert(0, 1, '[').append(1, ']');
+    put(text);
   }
 
   Status escape() {

@@ -198,7 +198,7 @@ Result<Pieces> PreTokenizer::cut(std::string_view text) const {
     std::vector<std::string_view> next;
     for (std::string_view piece : out.views) {
       if (step.prefixSpace && !piece.starts_with(' ')) {
-        piece = out.made.emplace_back(" " + std::string(piece));
+        piece = out.made.emplace_back(1, ' ').append(piece);
       }
       if (!step.split) {
         next.push_back(piece);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -163,7 +163,7 @@ void sortByName(std::vector<TensorEntry>& tensors) {
 
 class SafetensorsSource final : public WeightSource {
  public:
-  std::span<const std::filesystem::path> files() const override { return paths_; }
+  std::span<const FileStamp> files() const override { return stamps_; }
   std::span<const TensorEntry> tensors() const override { return tensors_; }
 
   // Adds a file's tensors, and gives their names.
@@ -173,11 +173,11 @@ class SafetensorsSource final : public WeightSource {
                             parseSafetensors(file.bytes(), path.string()));
     std::set<std::string> names;
     for (TensorEntry& tensor : found) {
-      tensor.file = paths_.size();
+      tensor.file = stamps_.size();
       names.insert(tensor.name);
       tensors_.push_back(std::move(tensor));
     }
-    paths_.push_back(path);
+    stamps_.push_back(file.stamp());
     maps_.push_back(std::move(file));
     return names;
   }
@@ -187,15 +187,15 @@ class SafetensorsSource final : public WeightSource {
     sortByName(tensors_);
     for (size_t i = 1; i < tensors_.size(); ++i) {
       if (tensors_[i].name != tensors_[i - 1].name) continue;
-      return corrupt(paths_[tensors_[i].file].string(),
+      return corrupt(stamps_[tensors_[i].file].path.string(),
                      "tensor " + describeJson(json(tensors_[i].name)) + " stands in " +
-                         paths_[tensors_[i - 1].file].string() + " too");
+                         stamps_[tensors_[i - 1].file].path.string() + " too");
     }
     return Status();
   }
 
  private:
-  std::vector<std::filesystem::path> paths_;
+  std::vector<FileStamp> stamps_;
   std::vector<MappedFile> maps_;
   std::vector<TensorEntry> tensors_;
 };
@@ -282,14 +282,17 @@ Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
   if (error != 0) {
     return Status(ErrorCode::kIoError, path.string() + " cannot be mapped: " + systemError(error));
   }
-  return MappedFile(path, {static_cast<const std::byte*>(base), static_cast<size_t>(info.st_size)});
+  const auto size = static_cast<size_t>(info.st_size);
+  const int64_t modifiedNs = info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec;
+  return MappedFile({path, size, modifiedNs, info.st_ino},
+                    {static_cast<const std::byte*>(base), size});
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), bytes_(std::exchange(other.bytes_, {})) {}
+    : stamp_(std::move(other.stamp_)), bytes_(std::exchange(other.bytes_, {})) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
-  std::swap(path_, other.path_);
+  std::swap(stamp_, other.stamp_);
   std::swap(bytes_, other.bytes_);
   return *this;
 }

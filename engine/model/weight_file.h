@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,6 +55,14 @@ struct TensorEntry {
 // "[2, 3]".
 std::string shapeText(std::span<const uint64_t> shape);
 
+// Which file, and in which state it was when it was opened.
+struct FileStamp {
+  std::filesystem::path path;
+  uint64_t size = 0;       // bytes
+  int64_t modifiedNs = 0;  // since 1970
+  uint64_t inode = 0;
+};
+
 // A file mapped read-only. Owns the mapping; moves.
 class MappedFile {
  public:
@@ -67,13 +74,13 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
-  const std::filesystem::path& path() const { return path_; }
+  const FileStamp& stamp() const { return stamp_; }
   ByteSpan bytes() const { return bytes_; }
 
  private:
-  MappedFile(std::filesystem::path path, ByteSpan bytes) : path_(std::move(path)), bytes_(bytes) {}
+  MappedFile(FileStamp stamp, ByteSpan bytes) : stamp_(std::move(stamp)), bytes_(bytes) {}
 
-  std::filesystem::path path_;
+  FileStamp stamp_;
   ByteSpan bytes_;
 };
 
@@ -82,8 +89,7 @@ class WeightSource {
  public:
   virtual ~WeightSource() = default;
 
-  // Absolute or as given; what errors name.
-  virtual std::span<const std::filesystem::path> files() const = 0;
+  virtual std::span<const FileStamp> files() const = 0;
   // Sorted by name, which is unique.
   virtual std::span<const TensorEntry> tensors() const = 0;
 

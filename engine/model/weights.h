@@ -46,9 +46,11 @@ class Weights {
 
   // A tensor by its Hugging Face name, null when the model has none of that name.
   Matrix* mutableTensor(std::string_view name);
+  const Matrix* tensor(std::string_view name) const;
 
  private:
   Weights() = default;
+  void bind(const ModelConfig& config);
 
   std::vector<std::string> names_;  // parallel to storage_
   std::vector<Matrix> storage_;

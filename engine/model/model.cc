@@ -1,0 +1,79 @@
+#include "engine/model/model.h"
+
+#include "codec/base/bytes.h"
+#include "engine/model/json_file.h"
+
+namespace spolia::engine {
+
+namespace {
+
+constexpr size_t kMaxTokenizerBytes = 256 << 20;
+constexpr char kNumerics[] = "f32";
+
+codec::ModelDescriptor describe(const ModelConfig& config, const Sha256Digest& weights,
+                                std::string_view tokenizerJson) {
+  codec::ModelDescriptor out;
+  out.weights = weights;
+  out.config = {sha256(asBytes(canonicalConfig(config)))};
+  if (!tokenizerJson.empty()) out.tokenizer = {sha256(asBytes(tokenizerJson))};
+  out.rope = {sha256(asBytes(canonicalRope(config)))};
+  out.numerics = kNumerics;
+  return out;
+}
+
+// Ids the embedding has no row for must not come out of the tokenizer.
+Status checkVocabulary(const ModelConfig& config, const Tokenizer& tokenizer,
+                       const std::string& file) {
+  if (tokenizer.vocabSize() <= config.vocabSize) return Status();
+  return Status(ErrorCode::kInvalidArgument,
+                file + ": the largest id is " + std::to_string(tokenizer.vocabSize() - 1) +
+                    ", expected one below vocab_size " + std::to_string(config.vocabSize) +
+                    " of config.json");
+}
+
+}  // namespace
+
+Model::Model(ModelConfig config, Weights weights, std::optional<Tokenizer> tokenizer,
+             codec::ModelDescriptor descriptor)
+    : config_(std::move(config)),
+      weights_(std::move(weights)),
+      tokenizer_(std::move(tokenizer)),
+      descriptor_(std::move(descriptor)),
+      fingerprint_(codec::fingerprintOf(descriptor_)) {}
+
+Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& directory,
+                                           const ModelLoadOptions& options) {
+  std::error_code error;
+  if (!std::filesystem::is_directory(directory, error)) {
+    return Status(ErrorCode::kNotFound,
+                  directory.string() +
+                      " is no directory, expected one with config.json, tokenizer.json and "
+                      "model.safetensors");
+  }
+  SPOLIA_ASSIGN_OR_RETURN(ModelConfig config, loadModelConfig(directory));
+  const std::filesystem::path tokenizerPath = directory / "tokenizer.json";
+  SPOLIA_ASSIGN_OR_RETURN(const std::string tokenizerJson,
+                          readTextFile(tokenizerPath, kMaxTokenizerBytes));
+  SPOLIA_ASSIGN_OR_RETURN(Tokenizer tokenizer,
+                          Tokenizer::parse(tokenizerJson, tokenizerPath.string()));
+  SPOLIA_RETURN_IF_ERROR(checkVocabulary(config, tokenizer, tokenizerPath.string()));
+  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> source, openWeights(directory));
+  SPOLIA_ASSIGN_OR_RETURN(Weights weights, Weights::load(config, *source));
+  const Sha256Digest digest = weightsDigest(config, *source, options.digestCache);
+  codec::ModelDescriptor descriptor = describe(config, digest, tokenizerJson);
+  return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),
+                                          std::move(tokenizer), std::move(descriptor)));
+}
+
+std::unique_ptr<Model> Model::make(ModelConfig config, Weights weights,
+                                   std::optional<Tokenizer> tokenizer) {
+  codec::ModelDescriptor descriptor = describe(config, weightsDigest(config, weights), {});
+  return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),
+                                          std::move(tokenizer), std::move(descriptor)));
+}
+
+std::vector<codec::LayerShape> Model::kvShape() const {
+  return std::vector<codec::LayerShape>(config_.layers, {config_.kvHeads, config_.headDim});
+}
+
+}  // namespace spolia::engine
