@@ -1,0 +1,326 @@
+#include "engine/linker/chunk_loader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <utility>
+
+#include "engine/linker/dense_kv.h"
+
+namespace spolia::engine {
+
+namespace {
+
+// Fetches smaller than this cost more in requests than they win in overlap: a store reads blocks
+// of 64 KiB.
+constexpr uint64_t kMinFetchBytes = 128 << 10;
+
+codec::KvRange rangeOf(const LayerSpan& layers, const LoadedRows& rows) {
+  codec::KvRange range;
+  range.layerBegin = layers.begin;
+  range.layerEnd = layers.end;
+  range.tokenBegin = rows.rowBegin;
+  range.tokenEnd = rows.rowEnd;
+  return range;
+}
+
+uint64_t frameBytes(const codec::StreamHeader& header, const codec::KvRange& range) {
+  uint64_t sum = 0;
+  for (uint32_t index : codec::coveringFrames(header, range)) sum += header.frames[index].size;
+  return sum;
+}
+
+// `lossless` decodes only into types that hold its values.
+codec::ElementType stagingType(const codec::StreamHeader& header, codec::ElementType pageType) {
+  if (header.preset != codec::Preset::kLossless || header.elementType == pageType) return pageType;
+  return codec::ElementType::kF32;
+}
+
+// kCorrupt unless the completion has exactly the frames that cover the range.
+Status checkFrames(const codec::StreamHeader& header, const codec::KvRange& range,
+                   const codec::ChunkCompletion& done) {
+  const std::vector<uint32_t> expected = codec::coveringFrames(header, range);
+  if (!std::ranges::equal(expected, done.frames, {}, {}, &codec::FrameSlice::index)) {
+    return Status(ErrorCode::kCorrupt, "the answer has other frames than were asked");
+  }
+  for (const codec::FrameSlice& slice : done.frames) {
+    if (uint64_t{slice.offset} + slice.size > done.bytes.size()) {
+      return Status(ErrorCode::kCorrupt, "the answer has a frame outside of its bytes");
+    }
+  }
+  return Status();
+}
+
+}  // namespace
+
+std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const LoadedRows& rows,
+                                  uint64_t minBytes) {
+  const uint32_t layers = static_cast<uint32_t>(header.layers.size());
+  std::vector<bool> cuttable(layers + 1, true);  // [i]: between layers i - 1 and i
+  for (const std::vector<codec::PlaneRef>& group : header.planeGroups) {
+    const auto [first, last] = std::ranges::minmax_element(group, {}, &codec::PlaneRef::layer);
+    if (first == group.end()) continue;
+    for (uint32_t i = first->layer + 1; i <= last->layer; ++i) cuttable[i] = false;
+  }
+  std::vector<LayerSpan> out;
+  uint32_t begin = 0;
+  for (uint32_t end = 1; end <= layers; ++end) {
+    if (!cuttable[end]) continue;
+    const LayerSpan span{begin, end};
+    if (end < layers && frameBytes(header, rangeOf(span, rows)) < minBytes) continue;
+    out.push_back(span);
+    begin = end;
+  }
+  return out;
+}
+
+// The state of the loads of one request, shared with decoding tasks, which may outlive it.
+class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::vector<ChunkLoad> loads, const Config& config) : loads_(std::move(loads)) {
+    outcomes_.resize(loads_.size());
+    for (size_t i = 0; i < loads_.size(); ++i) {
+      for (const LayerSpan& span : fetchSpans(*loads_[i].header, loads_[i].rows, kMinFetchBytes)) {
+        units_.push_back(std::make_unique<Unit>());
+        Unit& unit = *units_.back();
+        unit.load = i;
+        unit.layers = span;
+        unit.type = stagingType(*loads_[i].header, config.pageType);
+      }
+    }
+    std::ranges::stable_sort(units_, {}, [](const auto& unit) { return unit->layers.begin; });
+  }
+
+  // Units not asked for yet that begin at or before `layer`, now marked as asked.
+  std::vector<uint32_t> takeUpTo(uint32_t layer) {
+    std::lock_guard lock(mutex_);
+    std::vector<uint32_t> out;
+    for (; next_ < units_.size() && units_[next_]->layers.begin <= layer; ++next_) {
+      if (outcomes_[units_[next_]->load].status.ok()) out.push_back(next_);
+    }
+    return out;
+  }
+  const ChunkId& idOf(uint32_t unit) const { return loads_[units_[unit]->load].id; }
+  codec::KvRange rangeOfUnit(uint32_t index) const {
+    const Unit& unit = *units_[index];
+    return rangeOf(unit.layers, loads_[unit.load].rows);
+  }
+
+  // Router thread: a fetch was answered.
+  void onFetched(uint32_t index, codec::ChunkCompletion done, ThreadPool& pool) {
+    const size_t load = units_[index]->load;
+    {
+      std::lock_guard lock(mutex_);
+      outcomes_[load].bytesRead += done.bytesRead;
+      if (done.status.ok()) outcomes_[load].tier = done.tier;
+      if (!outcomes_[load].status.ok()) return;
+      outcomes_[load].status = done.status;
+    }
+    if (!done.status.ok()) return;
+    auto shared = std::make_shared<codec::ChunkCompletion>(std::move(done));
+    pool.submit([self = shared_from_this(), index, shared, &pool] {
+      self->decode(index, *shared);
+      pool.notify();
+    });
+  }
+
+  // True when nothing has to be waited for: the layer is decoded everywhere, or a load failed.
+  bool settledAt(uint32_t layer) const {
+    std::lock_guard lock(mutex_);
+    return anyFailed() || std::ranges::all_of(units_, [&](const auto& unit) {
+             return !covers(*unit, layer) || unit->decoded || dropped(*unit);
+           });
+  }
+  bool settled() const {
+    std::lock_guard lock(mutex_);
+    return std::ranges::all_of(units_, [&](const auto& unit) {
+      return unit->decoded || !outcomes_[unit->load].status.ok();
+    });
+  }
+  // Fails every load that is not decoded up to and including `layer`.
+  void expire(uint32_t layer) {
+    std::lock_guard lock(mutex_);
+    for (const auto& unit : units_) {
+      LoadOutcome& outcome = outcomes_[unit->load];
+      if (unit->decoded || unit->layers.begin > layer || !outcome.status.ok()) continue;
+      outcome.status = Status(ErrorCode::kDeadlineExceeded, "not loaded in time");
+    }
+  }
+  bool failed() const {
+    std::lock_guard lock(mutex_);
+    return anyFailed();
+  }
+  void dropFailed() {
+    std::lock_guard lock(mutex_);
+    dropped_.resize(outcomes_.size());
+    for (size_t i = 0; i < outcomes_.size(); ++i) dropped_[i] = !outcomes_[i].status.ok();
+  }
+
+  // Only when settledAt(layer) and nothing failed.
+  void import(uint32_t layer, KvPages& pages, ThreadPool& pool) {
+    std::vector<Unit*> due;
+    for (const auto& unit : units_) {
+      if (!covers(*unit, layer) || isDropped(unit->load) || unit->imported > layer) continue;
+      due.push_back(unit.get());
+    }
+    pool.parallelFor(due.size(), [&](size_t i) {
+      Unit& unit = *due[i];
+      const LoadedRows& rows = loads_[unit.load].rows;
+      pages.importRows(layer, rows.firstPosition + rows.rowBegin, rows.rows(),
+                       unit.staging.view(layer - unit.layers.begin));
+      unit.imported = layer + 1;
+      if (unit.imported == unit.layers.end) unit.staging = DenseKv();
+    });
+  }
+
+  std::vector<LoadOutcome> outcomes() const {
+    std::lock_guard lock(mutex_);
+    return outcomes_;
+  }
+
+ private:
+  struct Unit {
+    size_t load = 0;
+    LayerSpan layers;
+    codec::ElementType type = codec::ElementType::kF32;
+    DenseKv staging;        // the decoding task's until `decoded`, then the importing thread's
+    bool decoded = false;   // under mutex_
+    uint32_t imported = 0;  // layers below are in the pages; the importing thread's
+  };
+
+  static bool covers(const Unit& unit, uint32_t layer) {
+    return unit.layers.begin <= layer && layer < unit.layers.end;
+  }
+  // With mutex_ held.
+  bool dropped(const Unit& unit) const { return !dropped_.empty() && dropped_[unit.load]; }
+  bool anyFailed() const {
+    for (size_t i = 0; i < outcomes_.size(); ++i) {
+      if (!outcomes_[i].status.ok() && (dropped_.empty() || !dropped_[i])) return true;
+    }
+    return false;
+  }
+  bool isDropped(size_t load) const {
+    std::lock_guard lock(mutex_);
+    return !dropped_.empty() && dropped_[load];
+  }
+
+  // Pool worker.
+  void decode(uint32_t index, const codec::ChunkCompletion& done) {
+    Unit& unit = *units_[index];
+    const ChunkLoad& load = loads_[unit.load];
+    const codec::KvRange range = rangeOf(unit.layers, load.rows);
+    DenseKv staging(load.header->layers.front(), unit.type, unit.layers.end - unit.layers.begin,
+                    load.rows.rows());
+    Status status = checkFrames(*load.header, range, done);
+    for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
+      status = codec::decodeFrame(*load.header, done.frame(i), range, staging.target());
+    }
+    std::lock_guard lock(mutex_);
+    if (status.ok()) {
+      unit.staging = std::move(staging);
+      unit.decoded = true;
+    } else if (outcomes_[unit.load].status.ok()) {
+      outcomes_[unit.load].status = status;
+    }
+  }
+
+  const std::vector<ChunkLoad> loads_;
+  std::vector<std::unique_ptr<Unit>> units_;  // by first layer, then in order of loads
+  mutable std::mutex mutex_;
+  uint32_t next_ = 0;                  // under mutex_: units before it were asked for
+  std::vector<LoadOutcome> outcomes_;  // under mutex_; one per load
+  std::vector<bool> dropped_;          // under mutex_; one per load, or empty
+};
+
+ChunkLoader::ChunkLoader(KvSource& source, ThreadPool& pool)
+    : source_(source), pool_(pool), router_([this] { pool_.notify(); }) {}
+
+ChunkLoader::~ChunkLoader() = default;
+
+void ChunkLoader::reset(Patience patience) {
+  router_.end();
+  session_.reset();
+  patience_ = patience;
+  waited_ = {};
+}
+
+// Helps the pool until `done` or until patience is over; true when done.
+bool ChunkLoader::waitFor(const std::function<bool()>& done) {
+  if (done()) return true;
+  const auto start = CompletionRouter::Clock::now();
+  // Saturating: a caller may have as much patience as the type holds.
+  const auto left = std::max(patience_ - waited_, Patience(0));
+  const auto limit = start + std::min<Patience>(left, std::chrono::hours(24));
+  router_.setAlarm(limit);
+  pool_.helpUntil([&] { return done() || CompletionRouter::Clock::now() >= limit; });
+  router_.clearAlarm();
+  waited_ += CompletionRouter::Clock::now() - start;
+  return done();
+}
+
+std::vector<OpenedChunk> ChunkLoader::open(std::span<const ChunkId> ids) {
+  struct Answers {
+    std::mutex mutex;
+    std::vector<OpenedChunk> chunks;
+    size_t missing;
+  };
+  auto answers = std::make_shared<Answers>();
+  answers->chunks.resize(ids.size());
+  answers->missing = ids.size();
+  router_.begin([answers](uint32_t index, codec::ChunkCompletion done) {
+    if (done.status.ok() && !done.header) {
+      done.status = Status(ErrorCode::kInternal, "the source answered without a header");
+    }
+    std::lock_guard lock(answers->mutex);
+    answers->chunks[index] = {done.status, done.header, done.tier, done.bytesRead};
+    --answers->missing;
+  });
+  for (uint32_t i = 0; i < ids.size(); ++i) {
+    router_.submit(i, [&](uint64_t cookie, codec::ChunkQueue& queue) {
+      source_.submitOpen(ids[i], cookie, queue);
+    });
+  }
+  waitFor([&] {
+    std::lock_guard lock(answers->mutex);
+    return answers->missing == 0;
+  });
+  router_.end();
+  return std::move(answers->chunks);
+}
+
+void ChunkLoader::start(std::vector<ChunkLoad> loads, const Config& config) {
+  config_ = config;
+  session_ = std::make_shared<Session>(std::move(loads), config);
+  router_.begin([session = session_, this](uint32_t index, codec::ChunkCompletion done) {
+    session->onFetched(index, std::move(done), pool_);
+  });
+  submitUpTo(config_.lookaheadLayers);
+}
+
+void ChunkLoader::submitUpTo(uint32_t layer) {
+  for (uint32_t unit : session_->takeUpTo(layer)) {
+    router_.submit(unit, [&](uint64_t cookie, codec::ChunkQueue& queue) {
+      source_.submitFetch(session_->idOf(unit), session_->rangeOfUnit(unit), cookie, queue);
+    });
+  }
+}
+
+bool ChunkLoader::importLayer(uint32_t layer, KvPages& pages) {
+  submitUpTo(layer + config_.lookaheadLayers);
+  if (!waitFor([&] { return session_->settledAt(layer); })) session_->expire(layer);
+  if (session_->failed()) return false;
+  session_->import(layer, pages, pool_);
+  return true;
+}
+
+void ChunkLoader::dropFailed() {
+  submitUpTo(UINT32_MAX);
+  if (!waitFor([&] { return session_->settled(); })) session_->expire(UINT32_MAX);
+  session_->dropFailed();
+}
+
+std::vector<LoadOutcome> ChunkLoader::outcomes() const {
+  return session_ ? session_->outcomes() : std::vector<LoadOutcome>();
+}
+
+}  // namespace spolia::engine

@@ -1,0 +1,253 @@
+#include "engine/linker/document_library.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "engine/linker/chunker.h"
+
+namespace spolia::engine {
+
+namespace {
+
+// Stores under way at a time: enough for a group commit, few enough to bound memory.
+constexpr size_t kMaxStoresInFlight = 8;
+constexpr size_t kListPage = 512;
+
+// Streams on their way into the source.
+class StoreWindow {
+ public:
+  explicit StoreWindow(KvSource& source) : source_(source) {}
+  // The source owes completions to our queue.
+  ~StoreWindow() {
+    while (inFlight_ > 0) settleOne().ignore();  // nobody is left to tell
+  }
+  StoreWindow(const StoreWindow&) = delete;
+  StoreWindow& operator=(const StoreWindow&) = delete;
+
+  Status add(AlignedBuffer stream) {
+    if (inFlight_ == kMaxStoresInFlight) SPOLIA_RETURN_IF_ERROR(settleOne());
+    ++inFlight_;
+    source_.submitStore(std::move(stream), codec::PutMode::kIfFiner, 0, queue_);
+    return Status();
+  }
+  Status settle() {
+    Status first;
+    while (inFlight_ > 0) {
+      const Status status = settleOne();
+      if (first.ok()) first = status;
+    }
+    return first;
+  }
+
+ private:
+  Status settleOne() {
+    --inFlight_;
+    return queue_.waitPop().status;
+  }
+
+  KvSource& source_;
+  codec::ChunkQueue queue_;
+  size_t inFlight_ = 0;
+};
+
+bool atLeastAsFine(codec::Preset have, codec::Preset want) {
+  return have <= want;
+}
+
+std::vector<ChunkId> idsOf(const Manifest& manifest) {
+  std::vector<ChunkId> out;
+  for (const ManifestChunk& chunk : manifest.chunks) out.push_back(chunk.id);
+  return out;
+}
+
+}  // namespace
+
+DocumentLibrary::DocumentLibrary(const Model& model, const Transformer& transformer,
+                                 KvSource& source, Config config)
+    : model_(model),
+      source_(source),
+      config_(config),
+      compiler_(model, transformer, {config.preset, config.pageType}),
+      blocking_(source) {}
+
+Result<Manifest> DocumentLibrary::cut(const std::string& name, std::string_view text,
+                                      std::vector<std::vector<codec::TokenId>>& tokens) const {
+  if (name.empty() || name.size() > kMaxDocumentName) {
+    return Status(ErrorCode::kInvalidArgument, "name of " + std::to_string(name.size()) +
+                                                   " bytes: expected 1 to " +
+                                                   std::to_string(kMaxDocumentName));
+  }
+  SPOLIA_ASSIGN_OR_RETURN(std::vector<TextChunk> chunks,
+                          chunkText(text, config_.chunkTokens, [&](std::string_view part) {
+                            return model_.tokenizer().encode(part);
+                          }));
+  if (chunks.empty()) return Status(ErrorCode::kInvalidArgument, "the document is empty");
+  Manifest out;
+  out.name = name;
+  out.version = documentVersion(text, config_.chunkTokens);
+  out.preset = config_.preset;
+  out.chunkTokens = config_.chunkTokens;
+  for (TextChunk& chunk : chunks) {
+    const ChunkId id = codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), chunk.tokens));
+    out.chunks.push_back({id, static_cast<uint32_t>(chunk.tokens.size()), std::move(chunk.text)});
+    tokens.push_back(std::move(chunk.tokens));
+  }
+  return out;
+}
+
+Result<bool> DocumentLibrary::isStored(const ChunkId& id) {
+  Result<codec::ChunkCompletion> opened = blocking_.open(id);
+  if (opened.ok()) return atLeastAsFine(opened->header->preset, config_.preset);
+  const ErrorCode code = opened.status().code();
+  if (code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt) return false;
+  return opened.status();
+}
+
+Result<bool> DocumentLibrary::complete(const Manifest& manifest) {
+  for (const ManifestChunk& chunk : manifest.chunks) {
+    SPOLIA_ASSIGN_OR_RETURN(const bool stored, isStored(chunk.id));
+    if (!stored) return false;
+  }
+  return true;
+}
+
+Status DocumentLibrary::storeMissing(const Manifest& manifest,
+                                     const std::vector<std::vector<codec::TokenId>>& tokens,
+                                     const Progress& progress, Stored& stored) {
+  StoreWindow window(source_);
+  std::set<ChunkId> seen;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (progress) progress(i, tokens.size());
+    const ChunkId& id = manifest.chunks[i].id;
+    if (!seen.insert(id).second) continue;
+    SPOLIA_ASSIGN_OR_RETURN(const bool present, isStored(id));
+    if (present) continue;
+    SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler_.compile(tokens[i]));
+    ++stored.computed;
+    stored.bytes += stream.size();
+    stored.ids.push_back(id);
+    SPOLIA_RETURN_IF_ERROR(window.add(std::move(stream)));
+  }
+  if (progress) progress(tokens.size(), tokens.size());
+  return window.settle();
+}
+
+Result<PutDocument> DocumentLibrary::put(const std::string& name, std::string_view text,
+                                         const Progress& progress) {
+  Result<Manifest> before = manifest(name);
+  const bool readable = before.ok();
+  if (!readable && before.status().code() != ErrorCode::kNotFound &&
+      before.status().code() != ErrorCode::kCorrupt) {
+    return before.status();
+  }
+  PutDocument out;
+  if (readable && before->version == documentVersion(text, config_.chunkTokens) &&
+      atLeastAsFine(before->preset, config_.preset)) {
+    SPOLIA_ASSIGN_OR_RETURN(out.unchanged, complete(*before));
+    out.chunks = static_cast<uint32_t>(before->chunks.size());
+    out.tokens = before->tokens();
+    if (out.unchanged) return out;
+  }
+  std::vector<std::vector<codec::TokenId>> tokens;
+  SPOLIA_ASSIGN_OR_RETURN(const Manifest after, cut(name, text, tokens));
+  Stored stored;
+  Status status = storeMissing(after, tokens, progress, stored);
+  if (status.ok()) {
+    status = blocking_.putManifest(codec::manifestIdOf(model_.fingerprint(), name), name,
+                                   AlignedBuffer::copyOf(serializeManifest(after)));
+  }
+  if (!status.ok()) {
+    removeUnnamed(stored.ids).status().ignore();  // the first failure is the one to report
+    return status;
+  }
+  out.replaced = readable && before->version != after.version;
+  out.chunks = static_cast<uint32_t>(after.chunks.size());
+  out.tokens = after.tokens();
+  out.computed = stored.computed;
+  out.storedBytes = stored.bytes;
+  if (readable) {
+    // The document is stored whatever comes of this; chunks that stay only take room.
+    const Result<uint32_t> removed = removeUnnamed(idsOf(*before));
+    if (removed.ok()) out.removed = *removed;
+  }
+  return out;
+}
+
+Result<std::vector<std::string>> DocumentLibrary::names() {
+  std::vector<std::string> out;
+  std::string cursor;
+  do {
+    SPOLIA_ASSIGN_OR_RETURN(codec::EntryPage page,
+                            source_.list(codec::EntryKind::kManifest, cursor, kListPage));
+    for (codec::EntryInfo& entry : page.entries) {
+      // Other models keep their documents in the same store.
+      if (entry.id != codec::manifestIdOf(model_.fingerprint(), entry.label)) continue;
+      out.push_back(std::move(entry.label));
+    }
+    cursor = std::move(page.next);
+  } while (!cursor.empty());
+  std::ranges::sort(out);
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+Result<Manifest> DocumentLibrary::manifest(const std::string& name) {
+  Result<codec::ChunkCompletion> value =
+      blocking_.getValue(codec::manifestIdOf(model_.fingerprint(), name));
+  if (!value.ok()) {
+    if (value.status().code() != ErrorCode::kNotFound) {
+      return value.status().withContext("document '" + name + "'");
+    }
+    return Status(ErrorCode::kNotFound, "no document '" + name + "' of this model");
+  }
+  Result<Manifest> out = parseManifest(value->bytes.span());
+  if (!out.ok()) return out.status().withContext("document '" + name + "'");
+  if (out->name != name) {
+    return Status(ErrorCode::kCorrupt,
+                  "document '" + name + "': its manifest is that of '" + out->name + "'");
+  }
+  return out;
+}
+
+// Removes those candidates that no manifest of this model names.
+Result<uint32_t> DocumentLibrary::removeUnnamed(std::vector<ChunkId> candidates) {
+  std::set<ChunkId> unnamed(candidates.begin(), candidates.end());
+  if (unnamed.empty()) return 0u;
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<std::string> documents, names());
+  for (const std::string& name : documents) {
+    Result<Manifest> other = manifest(name);
+    if (!other.ok() && other.status().code() == ErrorCode::kNotFound) continue;
+    // What cannot be read might name any of them.
+    if (!other.ok() && other.status().code() == ErrorCode::kCorrupt) return 0u;
+    if (!other.ok()) return other.status();
+    for (const ManifestChunk& chunk : other->chunks) unnamed.erase(chunk.id);
+    if (unnamed.empty()) return 0u;
+  }
+  for (const ChunkId& id : unnamed) SPOLIA_RETURN_IF_ERROR(blocking_.remove(id));
+  return static_cast<uint32_t>(unnamed.size());
+}
+
+Result<uint32_t> DocumentLibrary::remove(const std::string& name) {
+  Result<Manifest> before = manifest(name);
+  if (!before.ok() && before.status().code() != ErrorCode::kCorrupt) return before.status();
+  SPOLIA_RETURN_IF_ERROR(blocking_.remove(codec::manifestIdOf(model_.fingerprint(), name)));
+  if (!before.ok()) return 0u;
+  return removeUnnamed(idsOf(*before));
+}
+
+std::vector<std::string> matchingNames(const std::vector<std::string>& names,
+                                       const std::vector<std::string>& patterns) {
+  std::vector<std::string> out;
+  for (const std::string& name : names) {
+    const bool matches = std::ranges::any_of(patterns, [&](const std::string& pattern) {
+      return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+    });
+    if (matches || patterns.empty()) out.push_back(name);
+  }
+  return out;
+}
+
+}  // namespace spolia::engine

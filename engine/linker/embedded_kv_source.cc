@@ -1,0 +1,65 @@
+#include "engine/linker/embedded_kv_source.h"
+
+#include <utility>
+
+#include "server/tiers/tier_set.h"
+
+namespace spolia::engine {
+
+namespace {
+
+class EmbeddedKvSource : public KvSource {
+ public:
+  explicit EmbeddedKvSource(std::unique_ptr<tiers::TierSet> tiers)
+      : tiers_(std::move(tiers)), namespace_(tiers::embeddedNamespace()) {}
+
+  void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
+    tiers_->submitOpen(namespace_, id, cookie, queue);
+  }
+  void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
+                   codec::ChunkQueue& queue) override {
+    tiers_->submitFetch(namespace_, id, range, cookie, queue);
+  }
+  void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+                   codec::ChunkQueue& queue) override {
+    tiers_->submitStore(namespace_, std::move(stream), mode, cookie, queue);
+  }
+  void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
+    tiers_->submitRemove(namespace_, id, cookie, queue);
+  }
+  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
+                         uint64_t cookie, codec::ChunkQueue& queue) override {
+    tiers::ValuePut put;
+    put.id = id;
+    put.kind = codec::EntryKind::kManifest;
+    put.label = label;
+    put.bytes = std::move(bytes);
+    put.mode = codec::PutMode::kReplace;
+    tiers_->submitPutValue(namespace_, std::move(put), cookie, queue);
+  }
+  void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
+    tiers_->submitGetValue(namespace_, id, cookie, queue);
+  }
+  Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor,
+                                size_t limit) override {
+    return tiers_->list(namespace_, kind, cursor, limit);
+  }
+  Result<codec::StoreStats> stats() override { return tiers_->stats(); }
+
+ private:
+  std::unique_ptr<tiers::TierSet> tiers_;
+  const tiers::Namespace namespace_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<KvSource>> openEmbeddedKvSource(const EmbeddedStoreConfig& config) {
+  store::StoreConfig store;
+  store.directory = config.directory;
+  store.capacityBytes = config.capacityBytes;
+  store.segmentBytes = config.segmentBytes;
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<tiers::TierSet> tiers, tiers::TierSet::open(store));
+  return std::unique_ptr<KvSource>(std::make_unique<EmbeddedKvSource>(std::move(tiers)));
+}
+
+}  // namespace spolia::engine

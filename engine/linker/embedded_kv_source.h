@@ -1,0 +1,23 @@
+// The embedded form of KvSource: a store in this process, one process per directory.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "codec/base/result.h"
+#include "engine/linker/kv_source.h"
+
+namespace spolia::engine {
+
+struct EmbeddedStoreConfig {
+  std::filesystem::path directory;  // created when absent
+  uint64_t capacityBytes = 8ull << 30;
+  uint64_t segmentBytes = 256ull << 20;
+};
+
+// Opens the store. kUnavailable naming the holder when another process has it, kUnsupported for a
+// newer format, kInvalidArgument for a bad configuration; nothing is changed then.
+Result<std::unique_ptr<KvSource>> openEmbeddedKvSource(const EmbeddedStoreConfig& config);
+
+}  // namespace spolia::engine

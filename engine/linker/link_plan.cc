@@ -1,0 +1,63 @@
+#include "engine/linker/link_plan.h"
+
+#include <algorithm>
+#include <string>
+
+namespace spolia::engine {
+
+namespace {
+
+constexpr std::string_view kMethodNames[] = {"full", "reuse", "first-k"};
+
+// Rows at the front of a stored segment that the method computes.
+uint32_t computedFront(const PlanSegment& segment, uint32_t position, LinkMethod method,
+                       uint32_t k) {
+  switch (method) {
+    case LinkMethod::kFull:
+      return segment.rows;
+    case LinkMethod::kReuse:
+      return 0;
+    case LinkMethod::kFirstK:
+      return position == kBosRows ? 0 : std::min(k, segment.rows);
+  }
+  return segment.rows;
+}
+
+void computeRows(LinkPlan& plan, uint32_t begin, uint32_t end) {
+  for (uint32_t position = begin; position < end; ++position) plan.computed.push_back(position);
+}
+
+}  // namespace
+
+std::string_view linkMethodName(LinkMethod method) {
+  return kMethodNames[static_cast<size_t>(method)];
+}
+
+Result<LinkMethod> linkMethodFromName(std::string_view name) {
+  for (size_t i = 0; i < std::size(kMethodNames); ++i) {
+    if (kMethodNames[i] == name) return static_cast<LinkMethod>(i);
+  }
+  return Status(ErrorCode::kInvalidArgument,
+                "method '" + std::string(name) + "': expected full, reuse or first-k");
+}
+
+LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k) {
+  LinkPlan plan;
+  uint32_t total = 0;
+  for (const PlanSegment& segment : segments) total += segment.rows;
+  for (size_t i = 0; i < segments.size(); ++i) {
+    const PlanSegment& segment = segments[i];
+    const uint32_t begin = plan.rows, end = begin + segment.rows;
+    const uint32_t front = segment.stored ? computedFront(segment, begin, method, k) : segment.rows;
+    const uint32_t loadedEnd = std::max(begin + front, std::min(end, total - 1));
+    computeRows(plan, begin, begin + front);
+    if (loadedEnd > begin + front) {
+      plan.loaded.push_back({i, begin, front, loadedEnd - begin});
+    }
+    computeRows(plan, loadedEnd, end);
+    plan.rows = end;
+  }
+  return plan;
+}
+
+}  // namespace spolia::engine

@@ -1,0 +1,58 @@
+// What a linking method computes and what it loads: pure functions of the segments' lengths.
+//
+// | method  | computed rows                                                    |
+// | full    | all                                                              |
+// | reuse   | fresh text                                                       |
+// | first-k | fresh text and the first k rows of every chunk that is not exact |
+//
+// Fresh text is whatever has no chunk behind it: BOS, question, chunks that could not be had. A
+// chunk right behind BOS is exact: it stands where it was compiled. The last row of a prompt is
+// always computed, for its logits. Value types; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "codec/base/result.h"
+
+namespace spolia::engine {
+
+enum class LinkMethod : uint8_t { kFull, kReuse, kFirstK };
+
+inline constexpr uint32_t kDefaultFirstK = 16;
+// BOS rows in front of every prompt and of every isolated chunk.
+inline constexpr uint32_t kBosRows = 1;
+
+// "full", "reuse", "first-k".
+std::string_view linkMethodName(LinkMethod method);
+Result<LinkMethod> linkMethodFromName(std::string_view name);
+
+// One segment of a prompt as the plan sees it.
+struct PlanSegment {
+  uint32_t rows = 0;
+  bool stored = false;  // its KV can be loaded
+};
+
+// Rows [rowBegin, rowEnd) of a segment; row 0 stands at prompt position firstPosition.
+struct LoadedRows {
+  size_t segment = 0;
+  uint32_t firstPosition = 0;
+  uint32_t rowBegin = 0;
+  uint32_t rowEnd = 0;
+
+  uint32_t rows() const { return rowEnd - rowBegin; }
+  bool operator==(const LoadedRows&) const = default;
+};
+
+// Every position of the prompt is either computed or loaded, never both.
+struct LinkPlan {
+  std::vector<uint32_t> computed;  // positions, ascending
+  std::vector<LoadedRows> loaded;  // in order of positions, none empty
+  uint32_t rows = 0;               // of the whole prompt
+};
+
+LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k);
+
+}  // namespace spolia::engine

@@ -1,0 +1,62 @@
+// Provenance: how an answer came about, chunk by chunk. Value types; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/base/digest.h"
+#include "codec/base/result.h"
+#include "codec/chunk_exchange.h"
+#include "engine/linker/link_plan.h"
+
+namespace spolia::engine {
+
+enum class ChunkOutcome : uint8_t {
+  kLoaded,    // a hit: its rows came from the store, but for those the method recomputes
+  kUnasked,   // the method needs none of its stored rows
+  kMissing,   // not stored
+  kCorrupt,   // stored bytes failed a check
+  kMismatch,  // stored, but of other tokens, another shape or another form
+  kLate,      // not there in time
+  kFailed,    // the source failed
+};
+
+// "loaded", "unasked", "missing", ...
+std::string_view chunkOutcomeName(ChunkOutcome outcome);
+// The outcome that a failure means.
+ChunkOutcome chunkOutcomeOf(const Status& failure);
+
+struct ChunkProvenance {
+  std::string name;  // of the segment
+  ChunkId id;
+  ChunkOutcome outcome = ChunkOutcome::kUnasked;
+  std::string reason;  // of a miss
+  codec::Tier tier = codec::Tier::kNone;
+  codec::Preset preset = codec::Preset::kLossless;  // hits only
+  uint8_t level = 0;                                // hits only: the finest level read
+  uint32_t rows = 0;
+  uint32_t rowsComputed = 0;
+  uint64_t bytesRead = 0;  // also of a load that failed
+};
+
+struct Provenance {
+  LinkMethod method = LinkMethod::kFull;
+  uint32_t k = 0;  // first-k only
+  std::vector<ChunkProvenance> chunks;
+  uint32_t rows = 0;  // of the prompt
+  uint32_t rowsComputed = 0;
+  uint64_t bytesRead = 0;
+  uint32_t passes = 0;  // 2 when a load failed after the first had begun
+  double openMs = 0;    // finding out what is stored
+  double passMs = 0;    // from there to the logits
+  double waitedMs = 0;  // of both, time in which nothing was computed for want of stored rows
+
+  size_t hits() const;
+};
+
+// Names of Tier: "none", "memory", "disk", "cluster".
+std::string_view tierName(codec::Tier tier);
+
+}  // namespace spolia::engine

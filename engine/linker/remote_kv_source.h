@@ -1,0 +1,26 @@
+// The remote form of KvSource: a spoliad, over RPC.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "codec/base/result.h"
+#include "codec/chunk_identity.h"
+#include "engine/linker/kv_source.h"
+
+namespace spolia::engine {
+
+struct RemoteKvConfig {
+  std::string address;              // spolia://host:port
+  std::filesystem::path tokenFile;  // credential; empty: none
+  std::string modelName;            // under which the server keeps the descriptor
+  codec::ModelDescriptor descriptor;
+};
+
+// Connects and authenticates. kUnavailable when nobody answers, kPermissionDenied for a credential
+// the server does not accept, kInvalidArgument naming the differing fields when the server knows
+// another model by this name.
+Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& config);
+
+}  // namespace spolia::engine
