@@ -1,0 +1,74 @@
+// Settings of spolia-engine. Each comes from the defaults, a TOML file, the environment or a flag;
+// the later of these wins. One table of keys serves all of them: key `link.k` is `k` in section
+// `[link]` of the file and SPOLIA_ENGINE_LINK_K in the environment. Value types; any thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "codec/base/result.h"
+#include "codec/codec.h"
+#include "codec/kv_layout.h"
+#include "engine/linker/link_plan.h"
+
+namespace spolia::engine {
+
+struct EngineConfig {
+  std::filesystem::path model;  // Hugging Face directory
+  uint32_t threads = 0;         // 0: as many as the process may use
+  codec::ElementType kvType = codec::ElementType::kBf16;
+
+  // Where chunks are kept: an address (spolia://host:port), or a directory when that is empty.
+  std::string cache;
+  std::filesystem::path tokenFile;  // credential for `cache`; empty: none
+  std::filesystem::path store;      // empty: defaultStoreDirectory()
+  uint64_t storeCapacity = 8ull << 30;
+
+  uint32_t chunkTokens = 256;
+  codec::Preset preset = codec::Preset::kHigh;
+
+  LinkMethod method = LinkMethod::kFirstK;
+  uint32_t k = kDefaultFirstK;
+  uint32_t patienceMs = 10'000;
+  uint32_t lookaheadLayers = 3;
+
+  uint32_t maxTokens = 64;
+  std::string questionTemplate = "Question: {question}\nAnswer:";
+};
+
+// One setting given outside of the file. `origin` is what errors name: a flag or a variable.
+struct Setting {
+  std::string key;
+  std::string value;
+  std::string origin;
+};
+
+struct ConfigSources {
+  std::filesystem::path file;                      // empty: none
+  std::map<std::string, std::string> environment;  // variables SPOLIA_ENGINE_*
+  std::vector<Setting> flags;
+};
+
+// The settings these sources make. kNotFound when the file is named but absent; kInvalidArgument
+// names file and line, variable or flag, with what was expected, and the nearest key for one that
+// is unknown. Of `store.cache` and `store.directory` the one from the stronger source holds; both
+// from one source contradict each other.
+Result<EngineConfig> loadEngineConfig(const ConfigSources& sources);
+
+// Variables SPOLIA_ENGINE_* of this process, SPOLIA_ENGINE_CONFIG aside.
+std::map<std::string, std::string> engineEnvironment();
+
+// $XDG_DATA_HOME/spolia/store or ~/.local/share/spolia/store; ./spolia-store without a home.
+std::filesystem::path defaultStoreDirectory();
+
+// "4096", "64 MiB", "8GiB" to bytes.
+Result<uint64_t> parseBytes(std::string_view text);
+
+// All keys, for tests and help.
+std::vector<std::string> engineConfigKeys();
+
+}  // namespace spolia::engine

@@ -1,0 +1,81 @@
+#include "engine/engine_parts.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "engine/linker/embedded_kv_source.h"
+#include "engine/linker/remote_kv_source.h"
+
+namespace spolia::engine {
+
+namespace {
+
+Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const Model& model) {
+  if (!config.cache.empty()) {
+    RemoteKvConfig remote;
+    remote.address = config.cache;
+    remote.tokenFile = config.tokenFile;
+    remote.modelName = std::filesystem::absolute(config.model).lexically_normal().filename();
+    remote.descriptor = model.descriptor();
+    return openRemoteKvSource(remote);
+  }
+  EmbeddedStoreConfig store;
+  store.directory = config.store.empty() ? defaultStoreDirectory() : config.store;
+  store.capacityBytes = config.storeCapacity;
+  return openEmbeddedKvSource(store);
+}
+
+}  // namespace
+
+unsigned usableCores() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) {
+    return static_cast<unsigned>(std::max(1, CPU_COUNT(&set)));
+  }
+  return std::max(1u, std::thread::hardware_concurrency());
+}
+
+Result<EngineParts> openEngine(const EngineConfig& config) {
+  if (config.model.empty()) {
+    return Status(ErrorCode::kInvalidArgument,
+                  "no model: expected --model DIR, SPOLIA_ENGINE_MODEL_DIRECTORY or "
+                  "model.directory in the configuration file");
+  }
+  EngineParts parts;
+  parts.config = config;
+  SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model));
+  SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model));
+  parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);
+  parts.transformer = std::make_unique<Transformer>(*parts.model, *parts.pool);
+  return parts;
+}
+
+std::string bytesText(uint64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.{}f} {}", value, unit == 0 ? 0 : 1, kUnits[unit]);
+}
+
+std::string storeLine(const codec::StoreStats& stats) {
+  std::string out = "store: " + stats.location;
+  if (!stats.ioBackend.empty()) out += " (" + stats.ioBackend + ")";
+  out += fmt::format(", {} entries, {}", stats.entries, bytesText(stats.usedBytes));
+  if (stats.capacityBytes > 0) out += " of " + bytesText(stats.capacityBytes);
+  if (stats.freeDiskBytes > 0) out += ", " + bytesText(stats.freeDiskBytes) + " free on disk";
+  return out;
+}
+
+void printStore(KvSource& source) {
+  const Result<codec::StoreStats> stats = source.stats();
+  fmt::print(stderr, "{}\n", stats.ok() ? storeLine(*stats) : "store: " + stats.status().message());
+}
+
+}  // namespace spolia::engine

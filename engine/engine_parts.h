@@ -1,0 +1,40 @@
+// The parts every command needs, built from a configuration: model, kernel pool, transformer and
+// the source of stored chunks. Owned by main; one thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "codec/base/result.h"
+#include "engine/engine_config.h"
+#include "engine/kernels/thread_pool.h"
+#include "engine/linker/kv_source.h"
+#include "engine/model/model.h"
+#include "engine/transformer/forward.h"
+
+namespace spolia::engine {
+
+struct EngineParts {
+  EngineConfig config;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<Transformer> transformer;
+  std::unique_ptr<KvSource> source;
+};
+
+// Loads the model, then opens the store or connects to the server. Errors name what could not be
+// had; nothing is changed then.
+Result<EngineParts> openEngine(const EngineConfig& config);
+
+// Cores this process may use.
+unsigned usableCores();
+
+// "1.5 MiB".
+std::string bytesText(uint64_t bytes);
+// One line on where the chunks are: place, backend, size, free space.
+std::string storeLine(const codec::StoreStats& stats);
+// That line on stderr, or why it cannot be told.
+void printStore(KvSource& source);
+
+}  // namespace spolia::engine

@@ -1,0 +1,154 @@
+// spolia-engine: questions over documents, answered out of cached chunks. Arguments only; what the
+// commands do stands in their own files.
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "engine/ask_command.h"
+#include "engine/docs_command.h"
+#include "engine/engine_config.h"
+#include "engine/exit_codes.h"
+#include "engine/ingest_command.h"
+
+namespace {
+
+using namespace spolia;
+using namespace spolia::engine;
+
+// Flags of all commands together; each command reads its own.
+struct Arguments {
+  std::string configFile;
+  std::vector<Setting> settings;
+  std::vector<std::string> names;  // paths, patterns or documents
+  std::string question;
+  std::string methods;
+  bool json = false;
+  bool table = false;
+};
+
+// A flag that sets a configuration key; the configuration judges its value.
+void addSetting(CLI::App& app, Arguments& arguments, const std::string& flag,
+                const std::string& key, const std::string& help) {
+  app.add_option_function<std::string>(
+         flag,
+         [&arguments, flag, key](const std::string& value) {
+           arguments.settings.push_back({key, value, flag.substr(flag.find("--"))});
+         },
+         help + " (" + key + ")")
+      ->type_name("");
+}
+
+void addCommonFlags(CLI::App& app, Arguments& arguments) {
+  app.add_option("--config", arguments.configFile,
+                 "TOML file of settings (SPOLIA_ENGINE_CONFIG); flags and SPOLIA_ENGINE_* "
+                 "variables win over it");
+  addSetting(app, arguments, "--model", "model.directory", "Hugging Face directory of the model");
+  addSetting(app, arguments, "--cache", "store.cache",
+             "cache server, spolia://host:port, instead of a store in this process");
+  addSetting(app, arguments, "--token-file", "store.token_file", "credential for the server");
+  addSetting(app, arguments, "--store", "store.directory", "directory of the store");
+  addSetting(app, arguments, "--capacity", "store.capacity", "cap on the store, e.g. \"8 GiB\"");
+  addSetting(app, arguments, "--threads", "compute.threads", "threads, 0 for all cores");
+  addSetting(app, arguments, "--kv-type", "compute.kv_type", "KV pages: f32, f16 or bf16");
+  app.add_flag("--json", arguments.json, "machine-readable output");
+}
+
+void addIngestFlags(CLI::App& app, Arguments& arguments) {
+  addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens", "most tokens of a chunk");
+  addSetting(app, arguments, "--preset", "ingest.preset", "high or lossless");
+  app.add_option("paths", arguments.names, "files (.txt, .md) and directories")->required();
+}
+
+void addAskFlags(CLI::App& app, Arguments& arguments) {
+  app.add_option("--docs", arguments.names,
+                 "documents whose names match a shell pattern ('*' also matches '/'); all without")
+      ->type_name("PATTERN");
+  app.add_option("--method", arguments.methods,
+                 "full, reuse or first-k; several, with commas between, are asked in turn "
+                 "(link.method)");
+  addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
+  addSetting(app, arguments, "--patience-ms", "link.patience_ms",
+             "how long loading may hold up an answer");
+  addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "most tokens of the answer");
+  addSetting(app, arguments, "--template", "ask.template", "prompt around {question}");
+  app.add_flag("--table", arguments.table, "answers with their costs, as a table");
+  app.add_option("question", arguments.question, "what to ask")->required();
+}
+
+Result<EngineConfig> configOf(const Arguments& arguments) {
+  ConfigSources sources;
+  sources.file = arguments.configFile;
+  if (const char* file = std::getenv("SPOLIA_ENGINE_CONFIG"); sources.file.empty() && file) {
+    sources.file = file;
+  }
+  sources.environment = engineEnvironment();
+  sources.flags = arguments.settings;
+  return loadEngineConfig(sources);
+}
+
+Result<std::vector<LinkMethod>> methodsOf(const std::string& text) {
+  std::vector<LinkMethod> out;
+  std::istringstream in(text);
+  for (std::string name; std::getline(in, name, ',');) {
+    const Result<LinkMethod> method = linkMethodFromName(name);
+    if (!method.ok()) return method.status().withContext("--method");
+    out.push_back(*method);
+  }
+  return out;
+}
+
+int usageError(const Status& status) {
+  fmt::print(stderr, "spolia-engine: {}\n", status.message());
+  return exitCodeOf(status.code());
+}
+
+int runCommand(const std::string& command, const Arguments& arguments) {
+  const Result<EngineConfig> config = configOf(arguments);
+  if (!config.ok()) return usageError(config.status());
+  if (command == "ingest") return runIngest(*config, {arguments.names, arguments.json});
+  if (command == "docs") return runDocs(*config, arguments.names, arguments.json);
+  if (command == "rm") return runRemove(*config, arguments.names, arguments.json);
+  Result<std::vector<LinkMethod>> methods = methodsOf(arguments.methods);
+  if (!methods.ok()) return usageError(methods.status());
+  AskRequest request;
+  request.question = arguments.question;
+  request.documents = arguments.names;
+  request.methods = *std::move(methods);
+  request.output = arguments.json    ? AskOutput::kJson
+                   : arguments.table ? AskOutput::kTable
+                                     : AskOutput::kText;
+  return runAsk(*config, request);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // stdout is for answers.
+  spdlog::set_default_logger(spdlog::stderr_color_mt("spolia-engine"));
+  Arguments arguments;
+  CLI::App app("Answers questions over documents out of cached chunks of attention state.",
+               "spolia-engine");
+  app.require_subcommand(1);
+  app.footer(kExitCodeHelp);
+  CLI::App& ingest = *app.add_subcommand("ingest", "computes and stores documents");
+  CLI::App& ask = *app.add_subcommand("ask", "answers a question over stored documents");
+  CLI::App& docs = *app.add_subcommand("docs", "lists stored documents");
+  CLI::App& remove = *app.add_subcommand("rm", "removes stored documents");
+  for (CLI::App* command : {&ingest, &ask, &docs, &remove}) addCommonFlags(*command, arguments);
+  addIngestFlags(ingest, arguments);
+  addAskFlags(ask, arguments);
+  docs.add_option("patterns", arguments.names, "shell patterns of names; all without");
+  remove.add_option("names", arguments.names, "names as `docs` lists them")->required();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+  }
+  return runCommand(app.get_subcommands().front()->get_name(), arguments);
+}
