@@ -16,10 +16,8 @@
 #include "engine/exit_codes.h"
 #include "engine/ingest_command.h"
 
+namespace spolia::engine {
 namespace {
-
-using namespace spolia;
-using namespace spolia::engine;
 
 // Flags of all commands together; each command reads its own.
 struct Arguments {
@@ -126,9 +124,7 @@ int runCommand(const std::string& command, const Arguments& arguments) {
   return runAsk(*config, request);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int runMain(int argc, char** argv) {
   // stdout is for answers.
   spdlog::set_default_logger(spdlog::stderr_color_mt("spolia-engine"));
   Arguments arguments;
@@ -151,4 +147,11 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
   return runCommand(app.get_subcommands().front()->get_name(), arguments);
+}
+
+}  // namespace
+}  // namespace spolia::engine
+
+int main(int argc, char** argv) {
+  return spolia::engine::runMain(argc, argv);
 }

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -15,6 +16,30 @@ namespace {
 // Stores under way at a time: enough for a group commit, few enough to bound memory.
 constexpr size_t kMaxStoresInFlight = 8;
 constexpr size_t kListPage = 512;
+
+// One request and its answer; a completion that failed becomes its status.
+Result<codec::ChunkCompletion> await(const std::function<void(codec::ChunkQueue&)>& submit) {
+  codec::ChunkQueue queue;
+  submit(queue);
+  codec::ChunkCompletion done = queue.waitPop();
+  if (!done.status.ok()) return done.status;
+  return done;
+}
+
+Status putManifest(KvSource& source, const ChunkId& id, const Manifest& manifest) {
+  AlignedBuffer bytes = AlignedBuffer::copyOf(serializeManifest(manifest));
+  return await([&](codec::ChunkQueue& queue) {
+           source.submitPutManifest(id, manifest.name, std::move(bytes), 0, queue);
+         })
+      .status();
+}
+
+// Absence counts as success.
+Status removeEntry(KvSource& source, const ChunkId& id) {
+  const Status status =
+      await([&](codec::ChunkQueue& queue) { source.submitRemove(id, 0, queue); }).status();
+  return status.code() == ErrorCode::kNotFound ? Status() : status;
+}
 
 // Streams on their way into the source.
 class StoreWindow {
@@ -70,8 +95,7 @@ DocumentLibrary::DocumentLibrary(const Model& model, const Transformer& transfor
     : model_(model),
       source_(source),
       config_(config),
-      compiler_(model, transformer, {config.preset, config.pageType}),
-      blocking_(source) {}
+      compiler_(model, transformer, {config.preset, config.pageType}) {}
 
 Result<Manifest> DocumentLibrary::cut(const std::string& name, std::string_view text,
                                       std::vector<std::vector<codec::TokenId>>& tokens) const {
@@ -99,7 +123,8 @@ Result<Manifest> DocumentLibrary::cut(const std::string& name, std::string_view 
 }
 
 Result<bool> DocumentLibrary::isStored(const ChunkId& id) {
-  Result<codec::ChunkCompletion> opened = blocking_.open(id);
+  Result<codec::ChunkCompletion> opened =
+      await([&](codec::ChunkQueue& queue) { source_.submitOpen(id, 0, queue); });
   if (opened.ok()) return atLeastAsFine(opened->header->preset, config_.preset);
   const ErrorCode code = opened.status().code();
   if (code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt) return false;
@@ -156,8 +181,7 @@ Result<PutDocument> DocumentLibrary::put(const std::string& name, std::string_vi
   Stored stored;
   Status status = storeMissing(after, tokens, progress, stored);
   if (status.ok()) {
-    status = blocking_.putManifest(codec::manifestIdOf(model_.fingerprint(), name), name,
-                                   AlignedBuffer::copyOf(serializeManifest(after)));
+    status = putManifest(source_, codec::manifestIdOf(model_.fingerprint(), name), after);
   }
   if (!status.ok()) {
     removeUnnamed(stored.ids).status().ignore();  // the first failure is the one to report
@@ -195,8 +219,9 @@ Result<std::vector<std::string>> DocumentLibrary::names() {
 }
 
 Result<Manifest> DocumentLibrary::manifest(const std::string& name) {
+  const ChunkId id = codec::manifestIdOf(model_.fingerprint(), name);
   Result<codec::ChunkCompletion> value =
-      blocking_.getValue(codec::manifestIdOf(model_.fingerprint(), name));
+      await([&](codec::ChunkQueue& queue) { source_.submitGetValue(id, 0, queue); });
   if (!value.ok()) {
     if (value.status().code() != ErrorCode::kNotFound) {
       return value.status().withContext("document '" + name + "'");
@@ -226,14 +251,14 @@ Result<uint32_t> DocumentLibrary::removeUnnamed(std::vector<ChunkId> candidates)
     for (const ManifestChunk& chunk : other->chunks) unnamed.erase(chunk.id);
     if (unnamed.empty()) return 0u;
   }
-  for (const ChunkId& id : unnamed) SPOLIA_RETURN_IF_ERROR(blocking_.remove(id));
+  for (const ChunkId& id : unnamed) SPOLIA_RETURN_IF_ERROR(removeEntry(source_, id));
   return static_cast<uint32_t>(unnamed.size());
 }
 
 Result<uint32_t> DocumentLibrary::remove(const std::string& name) {
   Result<Manifest> before = manifest(name);
   if (!before.ok() && before.status().code() != ErrorCode::kCorrupt) return before.status();
-  SPOLIA_RETURN_IF_ERROR(blocking_.remove(codec::manifestIdOf(model_.fingerprint(), name)));
+  SPOLIA_RETURN_IF_ERROR(removeEntry(source_, codec::manifestIdOf(model_.fingerprint(), name)));
   if (!before.ok()) return 0u;
   return removeUnnamed(idsOf(*before));
 }

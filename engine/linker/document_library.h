@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "codec/base/result.h"
-#include "engine/linker/blocking_kv.h"
 #include "engine/linker/chunk_compiler.h"
 #include "engine/linker/kv_source.h"
 #include "engine/linker/manifest.h"
@@ -80,7 +79,6 @@ class DocumentLibrary {
   KvSource& source_;
   const Config config_;
   ChunkCompiler compiler_;
-  BlockingKv blocking_;
 };
 
 // Names that match one of the shell patterns ('*', '?', '[...]', where '*' also matches '/'), in
