@@ -4,55 +4,92 @@
 
 #include <algorithm>
 #include <mutex>
+#include <vector>
+
+#include "codec/base/check.h"
+#include "engine/kernels/gemv.h"
 
 namespace spolia::engine {
+
 namespace {
 
-// A block of rows below this wastes the packing of W (out * in values moved for 2 * rows times as
-// many flops); above it the packing costs under 1 %.
-constexpr size_t kTallRows = 512;
-// Smallest block of W's rows worth a task: a multiple of every OpenBLAS register tile.
-constexpr size_t kOutBlock = 64;
+// Blocks handed to OpenBLAS. Each call packs its part of the weights again, which costs about as
+// much as 10 rows of product: 512 rows keep that at 2 %. Columns are cut in multiples of 64, whole
+// register tiles of every kernel OpenBLAS has for f32.
+constexpr size_t kBlockRows = 512;
+constexpr size_t kColumnStep = 64;
+// Blocks per thread: enough that the last ones end at about the same time.
+constexpr size_t kBlocksPerThread = 4;
 
-size_t roundUp(size_t value, size_t step) {
-  return (value + step - 1) / step * step;
+// OpenBLAS would start threads of its own beside our pool.
+void useOneBlasThread() {
+  static std::once_flag once;
+  std::call_once(once, [] { openblas_set_num_threads(1); });
 }
 
-void block(const float* x, size_t rows, size_t in, const float* w, size_t out, float* y,
-           size_t yStride, Output output) {
-  const float beta = output == Output::kAdd ? 1.0f : 0.0f;
-  if (rows == 1) {
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, static_cast<int>(out), static_cast<int>(in), 1.0f, w,
-                static_cast<int>(in), x, 1, beta, y, 1);
-    return;
+struct Block {
+  const Product* product;
+  size_t firstRow, rows;
+  size_t firstColumn, columns;
+};
+
+std::vector<Block> cutBlocks(std::span<const Product> products, size_t rows, unsigned threads) {
+  size_t columns = 0;
+  for (const Product& product : products) columns += product.weight.rows();
+  const size_t rowBlocks = (rows + kBlockRows - 1) / kBlockRows;
+  const size_t wanted = std::max<size_t>(1, kBlocksPerThread * threads / rowBlocks);
+  const size_t width = std::max(kColumnStep, (columns + wanted - 1) / wanted);
+  const size_t rowStep = (rows + rowBlocks - 1) / rowBlocks;
+  std::vector<Block> blocks;
+  for (size_t row = 0; row < rows; row += rowStep) {
+    for (const Product& product : products) {
+      const size_t n = product.weight.rows();
+      const size_t parts = (n + width - 1) / width;
+      const size_t even = (n + parts - 1) / parts;
+      const size_t step = (even + kColumnStep - 1) / kColumnStep * kColumnStep;
+      for (size_t column = 0; column < n; column += step) {
+        blocks.push_back(
+            {&product, row, std::min(rowStep, rows - row), column, std::min(step, n - column)});
+      }
+    }
   }
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(rows),
-              static_cast<int>(out), static_cast<int>(in), 1.0f, x, static_cast<int>(in), w,
-              static_cast<int>(in), beta, y, static_cast<int>(yStride));
+  return blocks;
+}
+
+void multiplyRow(const MatrixView& in, std::span<const Product> products, Accumulate accumulate,
+                 ThreadPool& pool) {
+  for (const Product& product : products) {
+    multiplyVector(in.row(0), product.weight, product.out.row(0), accumulate, pool);
+  }
 }
 
 }  // namespace
 
-void multiplyTransposed(ThreadPool& pool, const float* x, size_t rows, const MatrixView& w,
-                        float* y, Output output) {
-  static std::once_flag once;
-  std::call_once(once, [] { openblas_set_num_threads(1); });
-  if (rows == 0 || w.rows == 0) return;
-  const size_t out = w.rows, in = w.columns;
-  const size_t tasks = 2 * pool.threads();
-  if (rows >= kTallRows && pool.threads() > 1) {
-    const size_t step = std::max<size_t>(kTallRows / 2, roundUp((rows + tasks - 1) / tasks, 16));
-    pool.parallelFor((rows + step - 1) / step, [&](size_t i) {
-      const size_t begin = i * step, count = std::min(step, rows - begin);
-      block(x + begin * in, count, in, w.data, out, y + begin * out, out, output);
-    });
-    return;
-  }
-  const size_t step =
-      std::max(kOutBlock, roundUp((out + pool.threads() - 1) / pool.threads(), kOutBlock));
-  pool.parallelFor((out + step - 1) / step, [&](size_t i) {
-    const size_t begin = i * step, count = std::min(step, out - begin);
-    block(x, rows, in, w.row(begin), count, y + begin, out, output);
+void multiplyAlone(const MatrixView& in, const MatrixView& weight, const MutableMatrixView& out,
+                   Accumulate accumulate) {
+  SPOLIA_DCHECK(in.columns() == weight.columns());
+  SPOLIA_DCHECK(out.rows() == in.rows() && out.columns() == weight.rows());
+  if (out.empty()) return;
+  useOneBlasThread();
+  const float beta = accumulate == Accumulate::kAdd ? 1.0f : 0.0f;
+  const auto size = [](size_t n) { return static_cast<blasint>(n); };
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, size(in.rows()), size(weight.rows()),
+              size(in.columns()), 1.0f, in.data(), size(in.stride()), weight.data(),
+              size(weight.stride()), beta, out.data(), size(out.stride()));
+}
+
+void multiply(const MatrixView& in, std::span<const Product> products, Accumulate accumulate,
+              ThreadPool& pool) {
+  if (in.rows() == 0) return;
+  if (in.rows() == 1) return multiplyRow(in, products, accumulate, pool);
+  const std::vector<Block> blocks = cutBlocks(products, in.rows(), pool.threads());
+  pool.parallelFor(blocks.size(), [&](size_t i) {
+    const Block& block = blocks[i];
+    const MutableMatrixView out = block.product->out.rowRange(block.firstRow, block.rows)
+                                      .columnRange(block.firstColumn, block.columns);
+    multiplyAlone(in.rowRange(block.firstRow, block.rows),
+                  block.product->weight.rowRange(block.firstColumn, block.columns), out,
+                  accumulate);
   });
 }
 

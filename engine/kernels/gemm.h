@@ -20,8 +20,8 @@ struct Product {
 };
 
 // All products with `in` [m][k] at once, so that also narrow ones keep every thread busy. Returns
-// when they are done. Rounding may depend on m and on the number of threads, within
-// gemmTolerance(). Any thread; the pool may be in use by others.
+// when they are done. Rounding may depend on m and on the number of threads. Any thread; the pool
+// may be in use by others.
 void multiply(const MatrixView& in, std::span<const Product> products, Accumulate accumulate,
               ThreadPool& pool);
 

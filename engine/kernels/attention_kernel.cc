@@ -1,0 +1,212 @@
+#include "engine/kernels/attention_kernel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "codec/base/check.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/kernels/attention_kernel.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace spolia::engine {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using D = hn::CappedTag<float, kKeyPanel / 2>;
+using V = hn::Vec<D>;
+
+// What a product a * b means for c.
+struct Operands {
+  const float* a;  // [rows][k]
+  size_t aStride;
+  const float* b;  // [k][columns]
+  size_t bStride;
+  size_t k;
+  float* c;  // [rows][columns]
+  size_t cStride;
+};
+
+// c (+)= a * b for kRows x (2 vectors): each element sums over k in ascending order, so a row's
+// result does not depend on which rows share its tile.
+template <size_t kRows, bool kAdd>
+HWY_INLINE void productTile(const Operands& p) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  V sum[kRows][2];
+  for (size_t r = 0; r < kRows; ++r) {
+    float* c = p.c + r * p.cStride;
+    sum[r][0] = kAdd ? hn::LoadU(d, c) : hn::Zero(d);
+    sum[r][1] = kAdd ? hn::LoadU(d, c + lanes) : hn::Zero(d);
+  }
+  const float* b = p.b;
+  for (size_t i = 0; i < p.k; ++i, b += p.bStride) {
+    const V b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + lanes);
+    for (size_t r = 0; r < kRows; ++r) {
+      const V a = hn::Set(d, p.a[r * p.aStride + i]);
+      sum[r][0] = hn::MulAdd(a, b0, sum[r][0]);
+      sum[r][1] = hn::MulAdd(a, b1, sum[r][1]);
+    }
+  }
+  for (size_t r = 0; r < kRows; ++r) {
+    float* c = p.c + r * p.cStride;
+    hn::StoreU(sum[r][0], d, c);
+    hn::StoreU(sum[r][1], d, c + lanes);
+  }
+}
+
+template <bool kAdd>
+void productColumn(size_t rows, const Operands& p) {
+  switch (rows) {
+    case 1:
+      return productTile<1, kAdd>(p);
+    case 2:
+      return productTile<2, kAdd>(p);
+    case 3:
+      return productTile<3, kAdd>(p);
+    case 4:
+      return productTile<4, kAdd>(p);
+    case 5:
+      return productTile<5, kAdd>(p);
+    default:
+      return productTile<6, kAdd>(p);
+  }
+}
+
+// Columns that do not fill two vectors: only heads whose headDim is no multiple of 16.
+template <bool kAdd>
+void productScalar(size_t rows, size_t columns, const Operands& p) {
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t column = 0; column < columns; ++column) {
+      float& c = p.c[r * p.cStride + column];
+      float sum = kAdd ? c : 0.0f;
+      for (size_t i = 0; i < p.k; ++i) {
+        sum = std::fma(p.a[r * p.aStride + i], p.b[i * p.bStride + column], sum);
+      }
+      c = sum;
+    }
+  }
+}
+
+// c (+)= a * b for any extent, 6 rows at a time.
+template <bool kAdd>
+void product(size_t rows, size_t columns, const Operands& all) {
+  const size_t step = 2 * hn::Lanes(D());
+  for (size_t r = 0; r < rows; r += 6) {
+    const size_t count = std::min<size_t>(6, rows - r);
+    Operands p = all;
+    p.a += r * p.aStride;
+    p.c += r * p.cStride;
+    size_t column = 0;
+    for (; column + step <= columns; column += step, p.b += step, p.c += step) {
+      productColumn<kAdd>(count, p);
+    }
+    if (column < columns) productScalar<kAdd>(count, columns - column, p);
+  }
+}
+
+// exp(x) for x <= 0, within 2 ulp down to -87; below that exactly 0, so that a masked score
+// (-infinity) has no weight. x = n ln 2 + r with |r| <= ln 2 / 2, ln 2 in two parts so that n ln 2
+// is exact enough; e^r by its Taylor polynomial of degree 7 (next term < 1e-9).
+HWY_INLINE V expNegative(V x) {
+  const D d;
+  const V n = hn::Round(hn::Mul(x, hn::Set(d, 1.44269504f)));
+  V r = hn::NegMulAdd(n, hn::Set(d, 0.693359375f), x);
+  r = hn::NegMulAdd(n, hn::Set(d, -2.12194440e-4f), r);
+  V e = hn::Set(d, 1.0f / 5040);
+  e = hn::MulAdd(e, r, hn::Set(d, 1.0f / 720));
+  e = hn::MulAdd(e, r, hn::Set(d, 1.0f / 120));
+  e = hn::MulAdd(e, r, hn::Set(d, 1.0f / 24));
+  e = hn::MulAdd(e, r, hn::Set(d, 1.0f / 6));
+  e = hn::MulAdd(e, r, hn::Set(d, 0.5f));
+  e = hn::MulAdd(e, r, hn::Set(d, 1.0f));
+  e = hn::MulAdd(e, r, hn::Set(d, 1.0f));
+  const hn::RebindToSigned<D> di;
+  const auto power = hn::ShiftLeft<23>(hn::ConvertTo(di, n));
+  const V scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, e), power));
+  return hn::IfThenElseZero(hn::Gt(x, hn::Set(d, -87.0f)), scaled);
+}
+
+// Replaces `visible` scores by weights exp(score - new maximum), zeroes the rest up to `keys`, and
+// rescales what the row has summed so far.
+void softmaxRow(const AttentionTile& tile, size_t row, size_t visible, size_t keys) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  float* scores = tile.scores + row * kMaxRunKeys;
+  const size_t padded = (visible + lanes - 1) / lanes * lanes;
+  std::fill(scores + visible, scores + padded, -std::numeric_limits<float>::infinity());
+  if (padded < keys) std::fill(scores + padded, scores + keys, 0.0f);
+  if (visible == 0) return;
+
+  V top = hn::Set(d, tile.rowMax[row]);
+  for (size_t i = 0; i < padded; i += lanes) top = hn::Max(top, hn::LoadU(d, scores + i));
+  top = hn::MaxOfLanes(d, top);
+  const float newMax = hn::GetLane(top);
+  V sum = hn::Zero(d);
+  for (size_t i = 0; i < padded; i += lanes) {
+    const V weight = expNegative(hn::Sub(hn::LoadU(d, scores + i), top));
+    hn::StoreU(weight, d, scores + i);
+    sum = hn::Add(sum, weight);
+  }
+  const float scale = std::exp(tile.rowMax[row] - newMax);  // 0 at the first run
+  tile.rowSum[row] = tile.rowSum[row] * scale + hn::GetLane(hn::SumOfLanes(d, sum));
+  tile.rowMax[row] = newMax;
+  if (scale == 1.0f) return;
+  float* out = tile.out + row * tile.headDim;
+  for (size_t i = 0; i < tile.headDim; ++i) out[i] *= scale;
+}
+
+void attendRunHere(const AttentionTile& tile, std::span<const KeyBlock> blocks,
+                   const uint32_t* visible) {
+  const size_t keys = *std::max_element(visible, visible + tile.rows);
+  for (size_t key = 0; key < keys; key += kKeyPanel) {
+    const KeyBlock& block = blocks[key / kKeyBlock];
+    const float* panel = block.keys + key % kKeyBlock * tile.headDim;
+    product<false>(
+        tile.rows, kKeyPanel,
+        {tile.q, tile.headDim, panel, kKeyPanel, tile.headDim, tile.scores + key, kMaxRunKeys});
+  }
+  for (size_t r = 0; r < tile.rows; ++r) softmaxRow(tile, r, visible[r], keys);
+  for (size_t key = 0; key < keys; key += kKeyBlock) {
+    product<true>(tile.rows, tile.headDim,
+                  {tile.scores + key, kMaxRunKeys, blocks[key / kKeyBlock].values, tile.headDim,
+                   std::min(kKeyBlock, keys - key), tile.out, tile.headDim});
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spolia::engine
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spolia::engine {
+
+HWY_EXPORT(attendRunHere);
+
+void resetTile(const AttentionTile& tile) {
+  std::fill(tile.out, tile.out + tile.rows * tile.headDim, 0.0f);
+  std::fill(tile.rowMax, tile.rowMax + tile.rows, -std::numeric_limits<float>::infinity());
+  std::fill(tile.rowSum, tile.rowSum + tile.rows, 0.0f);
+}
+
+void attendRun(const AttentionTile& tile, std::span<const KeyBlock> blocks,
+               const uint32_t* visible) {
+  SPOLIA_DCHECK(!blocks.empty() && blocks.size() <= kMaxBlocks);
+  HWY_DYNAMIC_DISPATCH(attendRunHere)(tile, blocks, visible);
+}
+
+void finishTile(const AttentionTile& tile) {
+  for (size_t r = 0; r < tile.rows; ++r) {
+    SPOLIA_DCHECK(tile.rowSum[r] > 0);
+    const float factor = 1.0f / tile.rowSum[r];
+    for (size_t i = 0; i < tile.headDim; ++i) tile.out[r * tile.headDim + i] *= factor;
+  }
+}
+
+}  // namespace spolia::engine
+#endif
