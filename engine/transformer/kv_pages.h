@@ -78,19 +78,19 @@ class KvPages {
   static constexpr uint32_t kPlanes = 2;
 
   size_t blockElements() const { return size_t{kPageTokens} * headDim_; }
-  size_t blockIndex(uint32_t layer, uint32_t page, codec::Plane plane, uint32_t head) const;
+  std::byte* blockAt(uint32_t layer, uint32_t page, codec::Plane plane, uint32_t head) const;
   std::byte* rowAt(uint32_t layer, codec::Plane plane, uint32_t head, uint32_t position) const;
-  float* keyPanelsOf(uint32_t layer, uint32_t head, uint32_t page) const;
-  float* valuesOf(uint32_t layer, uint32_t head, uint32_t page) const;
+  float* workingBlock(const ZeroedMemory& memory, uint32_t layer, uint32_t head,
+                      uint32_t page) const;
   void markWritten(uint32_t layer, uint32_t firstPosition, uint32_t tokens);
   void refreshPage(uint32_t layer, uint32_t page, const RopeTable& rope);
   void refreshRow(uint32_t layer, uint32_t position, const RopeTable& rope, float* scratch);
 
   codec::ElementType type_;
   uint32_t layers_, kvHeads_, headDim_, capacity_, pages_;
-  ZeroedMemory blocks_;     // [layer][page][K, V][head][64][headDim] of type_
-  ZeroedMemory keys_;       // [layer][page][head][4][headDim][16] f32
-  ZeroedMemory valuesF32_;  // [layer][page][head][64][headDim] f32; unused for f32 pages
+  ZeroedMemory blocks_;   // [layer][page][K, V][head][64][headDim] of type_
+  ZeroedMemory keys_;     // [layer][page][head][64 / 16][headDim][16] f32, rotated
+  ZeroedMemory widened_;  // values, [layer][page][head][64][headDim] f32; empty for f32 pages
   // [layer][page]: bit t is set when row t was written since the working copy was made from it.
   std::unique_ptr<std::atomic<uint64_t>[]> stale_;
 };

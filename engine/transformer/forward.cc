@@ -1,0 +1,103 @@
+#include "engine/transformer/forward.h"
+
+#include <cstring>
+#include <string>
+
+#include "codec/base/check.h"
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/norm.h"
+#include "engine/transformer/layer.h"
+
+namespace spolia::engine {
+
+namespace {
+
+Status checkRows(const ModelConfig& config, std::span<const codec::TokenId> tokens,
+                 std::span<const uint32_t> positions) {
+  const auto bad = [](std::string what) {
+    return Status(ErrorCode::kInvalidArgument, std::move(what));
+  };
+  if (tokens.empty()) return bad("a pass without rows");
+  if (tokens.size() != positions.size()) {
+    return bad(std::to_string(tokens.size()) + " tokens for " + std::to_string(positions.size()) +
+               " positions");
+  }
+  for (size_t r = 0; r < tokens.size(); ++r) {
+    const auto row = [r] { return "row " + std::to_string(r) + ": "; };
+    if (tokens[r] >= config.vocabSize) {
+      return bad(row() + "token " + std::to_string(tokens[r]) + ", the vocabulary has " +
+                 std::to_string(config.vocabSize));
+    }
+    if (positions[r] >= config.maxPositions) {
+      return bad(row() + "position " + std::to_string(positions[r]) + ", the model has " +
+                 std::to_string(config.maxPositions));
+    }
+    if (r > 0 && positions[r] <= positions[r - 1]) {
+      return bad(row() + "position " + std::to_string(positions[r]) + " after " +
+                 std::to_string(positions[r - 1]) + ", expected ascending positions");
+    }
+  }
+  return {};
+}
+
+PassScratch makeScratch(const ModelConfig& config, size_t rows) {
+  PassScratch scratch;
+  scratch.normed = Matrix(rows, config.hiddenSize);
+  scratch.q = Matrix(rows, config.queryChannels());
+  scratch.k = Matrix(rows, config.kvChannels());
+  scratch.v = Matrix(rows, config.kvChannels());
+  scratch.attended = Matrix(rows, config.queryChannels());
+  scratch.gate = Matrix(ffnScratchRows(rows), config.ffnSize);
+  scratch.up = Matrix(ffnScratchRows(rows), config.ffnSize);
+  return scratch;
+}
+
+}  // namespace
+
+Transformer::Transformer(const Model& model, ThreadPool& pool)
+    : model_(model),
+      pool_(pool),
+      rope_(model.config().headDim, model.config().ropeTheta, model.config().maxPositions) {}
+
+Result<Pass> Transformer::begin(std::span<const codec::TokenId> rowTokens,
+                                std::span<const uint32_t> rowPositions, OutputRows outputs) const {
+  SPOLIA_RETURN_IF_ERROR(checkRows(config(), rowTokens, rowPositions));
+  Pass pass;
+  pass.positions.assign(rowPositions.begin(), rowPositions.end());
+  pass.outputs = outputs;
+  pass.hidden = Matrix(rowTokens.size(), config().hiddenSize);
+  pass.scratch = makeScratch(config(), rowTokens.size());
+  const MatrixView& embedding = model_.weights().embedding();
+  for (size_t r = 0; r < rowTokens.size(); ++r) {
+    std::memcpy(pass.hidden.row(r), embedding.row(rowTokens[r]),
+                embedding.columns() * sizeof(float));
+  }
+  return pass;
+}
+
+void Transformer::runLayer(Pass& pass, uint32_t layer, KvPages& pages) const {
+  SPOLIA_CHECK(layer < config().layers && pages.layers() == config().layers);
+  SPOLIA_CHECK(pass.positions.back() < pages.capacityTokens());
+  const bool prune = layer + 1 == config().layers && pass.outputs == OutputRows::kLast;
+  const LayerContext context{config(), model_.weights().layers()[layer], layer, rope_, pool_};
+  runBlock(context, pass, pages, prune ? pass.rows() - 1 : 0);
+}
+
+void Transformer::run(Pass& pass, KvPages& pages) const {
+  for (uint32_t layer = 0; layer < config().layers; ++layer) runLayer(pass, layer, pages);
+}
+
+std::vector<float> Transformer::logits(const Pass& pass, size_t row) const {
+  SPOLIA_CHECK(row < pass.rows());
+  SPOLIA_CHECK(pass.outputs == OutputRows::kAll || row + 1 == pass.rows());
+  const Weights& weights = model_.weights();
+  Matrix normed(1, config().hiddenSize);
+  rmsNorm(pass.hidden.row(row), weights.finalNorm().row(0), config().hiddenSize, config().rmsEps,
+          normed.row(0));
+  std::vector<float> logits(config().vocabSize);
+  multiply(normed.view(), weights.head(), MutableMatrixView(logits.data(), 1, logits.size()),
+           Accumulate::kReplace, pool_);
+  return logits;
+}
+
+}  // namespace spolia::engine

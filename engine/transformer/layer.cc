@@ -1,0 +1,106 @@
+#include "engine/transformer/layer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+
+#include "engine/kernels/activation.h"
+#include "engine/kernels/gemm.h"
+#include "engine/kernels/norm.h"
+#include "engine/transformer/attention.h"
+
+namespace spolia::engine {
+
+namespace {
+
+// Rows a thread takes at a time in row-wise steps, about 10 us of work.
+constexpr size_t kRowsAtOnce = 16;
+
+// Rows whose gate and up projections exist at the same time. 512 rows of two times ffn columns are
+// 6 MiB at ffn 1536, which stay in the L3 cache until the down projection reads them.
+constexpr size_t kFfnRows = 512;
+
+// body(r) for each row, in parallel.
+template <typename Body>
+void forRows(size_t rows, ThreadPool& pool, const Body& body) {
+  pool.parallelFor((rows + kRowsAtOnce - 1) / kRowsAtOnce, [&](size_t block) {
+    const size_t end = std::min(rows, (block + 1) * kRowsAtOnce);
+    for (size_t r = block * kRowsAtOnce; r < end; ++r) body(r);
+  });
+}
+
+void normRows(const LayerContext& context, const MatrixView& in, const MatrixView& weight,
+              const MutableMatrixView& out) {
+  forRows(in.rows(), context.pool, [&](size_t r) {
+    rmsNorm(in.row(r), weight.row(0), in.columns(), context.config.rmsEps, out.row(r));
+  });
+}
+
+// Queries turned to their positions; 1 / sqrt(headDim) goes with them instead of with the scores.
+void rotateQueries(const LayerContext& context, std::span<const uint32_t> positions,
+                   const MutableMatrixView& q) {
+  const size_t headDim = context.config.headDim;
+  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  forRows(q.rows(), context.pool, [&](size_t r) {
+    const RopeTable::Angles angles = context.rope.at(positions[r]);
+    for (size_t h = 0; h < context.config.heads; ++h) {
+      float* head = q.row(r) + h * headDim;
+      rotateHead(head, angles, headDim, scale, head);
+    }
+  });
+}
+
+// hidden += down(silu(gate(normed)) * up(normed)), some rows at a time.
+void feedForward(const LayerContext& context, const MatrixView& normed, PassScratch& scratch,
+                 const MutableMatrixView& hidden) {
+  const LayerWeights& w = context.weights;
+  for (size_t first = 0; first < hidden.rows(); first += kFfnRows) {
+    const size_t rows = std::min(kFfnRows, hidden.rows() - first);
+    const MutableMatrixView gate = scratch.gate.mutableView().rowRange(0, rows);
+    const MutableMatrixView up = scratch.up.mutableView().rowRange(0, rows);
+    const Product products[] = {{w.gate, gate}, {w.up, up}};
+    multiply(normed.rowRange(first, rows), products, Accumulate::kReplace, context.pool);
+    forRows(rows, context.pool,
+            [&](size_t r) { siluMultiply(gate.row(r), up.row(r), gate.columns(), gate.row(r)); });
+    multiply(gate, w.down, hidden.rowRange(first, rows), Accumulate::kAdd, context.pool);
+  }
+}
+
+}  // namespace
+
+void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t firstOutput) {
+  const LayerWeights& w = context.weights;
+  PassScratch& s = pass.scratch;
+  const size_t rows = pass.rows();
+  const MutableMatrixView hidden = pass.hidden.mutableView();
+
+  normRows(context, hidden, w.attnNorm, s.normed.mutableView());
+  const Product qkv[] = {
+      {w.q, s.q.mutableView()}, {w.k, s.k.mutableView()}, {w.v, s.v.mutableView()}};
+  multiply(s.normed.view(), qkv, Accumulate::kReplace, context.pool);
+  forRows(rows, context.pool, [&](size_t r) {
+    pages.writeRow(context.layer, pass.positions[r], s.k.row(r), s.v.row(r));
+  });
+
+  // From here on only rows whose output somebody reads.
+  const size_t outputs = rows - firstOutput;
+  const std::span<const uint32_t> positions = std::span(pass.positions).subspan(firstOutput);
+  const MutableMatrixView q = s.q.mutableView().rowRange(firstOutput, outputs);
+  const MutableMatrixView attended = s.attended.mutableView().rowRange(firstOutput, outputs);
+  const MutableMatrixView stream = hidden.rowRange(firstOutput, outputs);
+
+  rotateQueries(context, positions, q);
+  pages.refresh(context.layer, positions.back() + 1, context.rope, context.pool);
+  attend(q, positions, pages, context.layer, attended, context.pool);
+  multiply(attended, w.o, stream, Accumulate::kAdd, context.pool);
+
+  const MutableMatrixView normed = s.normed.mutableView().rowRange(firstOutput, outputs);
+  normRows(context, stream, w.ffnNorm, normed);
+  feedForward(context, normed, s, stream);
+}
+
+size_t ffnScratchRows(size_t rows) {
+  return std::min(rows, kFfnRows);
+}
+
+}  // namespace spolia::engine
