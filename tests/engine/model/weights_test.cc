@@ -1,0 +1,146 @@
+#include "engine/model/weights.h"
+
+#include <cmath>
+
+#include "tests/engine/model/model_dir.h"
+
+namespace spolia::engine {
+namespace {
+
+using nlohmann::json;
+
+Result<Weights> loadFrom(const std::filesystem::path& directory) {
+  auto config = loadModelConfig(directory);
+  if (!config.ok()) return config.status();
+  auto source = openWeights(directory);
+  if (!source.ok()) return source.status();
+  return Weights::load(*config, **source);
+}
+
+TEST(Weights, ViewsHaveTheShapesOfTheConfiguration) {
+  for (const char* name : {"tied_group4_bf16", "untied_group1_f32_shards", "tied_group2_f16"}) {
+    SCOPED_TRACE(name);
+    const auto weights = loadFrom(goldenDir(name));
+    ASSERT_TRUE(weights.ok()) << weights.status().toString();
+    const ModelConfig config = *loadModelConfig(goldenDir(name));
+    ASSERT_EQ(weights->layers().size(), config.layers);
+    const LayerWeights& layer = weights->layers().back();
+    EXPECT_EQ(weights->embedding().rows(), config.vocabSize);
+    EXPECT_EQ(layer.q.rows(), config.queryChannels());
+    EXPECT_EQ(layer.v.rows(), config.kvChannels());
+    EXPECT_EQ(layer.o.columns(), config.queryChannels());
+    EXPECT_EQ(layer.down.columns(), config.ffnSize);
+    EXPECT_EQ(layer.ffnNorm.rows(), 1u);
+    EXPECT_EQ(weights->head().data() == weights->embedding().data(), config.tiedHead);
+  }
+}
+
+// One layer of the f16 model with values put into its file by hand.
+TEST(Weights, WidensEveryHalfExactly) {
+  ModelDir dir("tied_group2_f16");
+  std::string bytes = dir.read("model.safetensors");
+  uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  const json header = json::parse(bytes.substr(8, length));
+  const size_t at =
+      8 + length + header["model.embed_tokens.weight"]["data_offsets"][0].get<size_t>();
+  const std::pair<uint16_t, float> cases[] = {
+      {0x0000, 0.0f},        {0x8000, -0.0f},         {0x3C00, 1.0f},     {0xC000, -2.0f},
+      {0x0001, 0x1p-24f},    {0x83FF, -0x1.FF8p-15f}, {0x0400, 0x1p-14f}, {0x7BFF, 65504.0f},
+      {0x3555, 0x1.554p-2f}, {0x7C00, INFINITY},      {0xFC00, -INFINITY}};
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    std::memcpy(bytes.data() + at + 2 * i, &cases[i].first, 2);
+  }
+  dir.write("model.safetensors", bytes);
+  const auto weights = loadFrom(dir.path());
+  ASSERT_TRUE(weights.ok());
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    const float found = weights->embedding().row(0)[i];
+    EXPECT_EQ(found, cases[i].second) << i;
+    EXPECT_EQ(std::signbit(found), std::signbit(cases[i].second)) << i;
+  }
+}
+
+TEST(Weights, Bf16IsTheUpperHalfOfF32) {
+  ModelDir dir("tied_group4_bf16");
+  const auto source = openWeights(dir.path());
+  const auto weights = loadFrom(dir.path());
+  ASSERT_TRUE(weights.ok());
+  const TensorEntry* entry = (*source)->find("model.layers.1.mlp.up_proj.weight");
+  const MatrixView& up = weights->layers()[1].up;
+  for (size_t i = 0; i < up.rows() * up.columns(); ++i) {
+    uint32_t bits = 0;
+    std::memcpy(reinterpret_cast<char*>(&bits) + 2, entry->bytes.data() + 2 * i, 2);
+    uint32_t found = 0;
+    std::memcpy(&found, up.data() + i, sizeof found);
+    ASSERT_EQ(found, bits) << i;
+  }
+}
+
+TEST(Weights, AMissingTensorIsNamed) {
+  ModelDir dir("tied_group4_bf16");
+  dir.editHeader("model.safetensors", [](json& header) {
+    header["other"] = header["model.layers.1.mlp.up_proj.weight"];
+    header.erase("model.layers.1.mlp.up_proj.weight");
+  });
+  expectError(loadFrom(dir.path()),
+              {(dir / "model.safetensors").string(), "\"model.layers.1.mlp.up_proj.weight\"",
+               "missing", "expected with shape [96, 64]"});
+}
+
+TEST(Weights, AWrongShapeIsNamed) {
+  ModelDir dir("tied_group4_bf16");
+  dir.editHeader("model.safetensors", [](json& header) {
+    header["model.layers.0.self_attn.k_proj.weight"]["shape"] = {64, 32};
+  });
+  expectError(loadFrom(dir.path()),
+              {(dir / "model.safetensors").string(), "\"model.layers.0.self_attn.k_proj.weight\"",
+               "has shape [64, 32]", "expected [32, 64]"});
+}
+
+TEST(Weights, AConfigurationOfAnotherModelIsNoticed) {
+  ModelDir dir("tied_group4_bf16");
+  dir.editJson("config.json", [](json& config) { config["num_hidden_layers"] = 3; });
+  expectError(loadFrom(dir.path()), {"\"model.layers.2.input_layernorm.weight\"", "missing"});
+  dir.editJson("config.json", [](json& config) {
+    config["num_hidden_layers"] = 2;
+    config["tie_word_embeddings"] = false;
+  });
+  expectError(loadFrom(dir.path()), {"\"lm_head.weight\"", "missing"});
+}
+
+TEST(Weights, AnotherElementTypeIsNamed) {
+  ModelDir dir("tied_group4_bf16");
+  dir.editHeader("model.safetensors",
+                 [](json& header) { header["model.norm.weight"]["dtype"] = "I16"; });
+  expectError(loadFrom(dir.path()), {"\"model.norm.weight\"", "I16", "expected F32, F16 or BF16"});
+}
+
+TEST(Weights, BiasesAreNotLeftOutSilently) {
+  ModelDir dir("tied_group4_bf16");
+  dir.editHeader("model.safetensors", [](json& header) {
+    uint64_t last = 0;
+    for (const auto& [name, entry] : header.items()) {
+      if (name != "__metadata__") last = std::max(last, entry["data_offsets"][1].get<uint64_t>());
+    }
+    header["model.layers.0.self_attn.q_proj.bias"] = {
+        {"dtype", "BF16"}, {"shape", {0}}, {"data_offsets", {last, last}}};
+  });
+  expectError(loadFrom(dir.path()), {"q_proj.bias", "without biases"});
+}
+
+TEST(Weights, ZeroedCanBeFilledByName) {
+  const ModelConfig config = *loadModelConfig(goldenDir("tied_group4_bf16"));
+  Weights weights = Weights::zeroed(config);
+  Matrix* gate = weights.mutableTensor("model.layers.0.mlp.gate_proj.weight");
+  ASSERT_NE(gate, nullptr);
+  gate->row(3)[5] = 7;
+  EXPECT_EQ(weights.layers()[0].gate.row(3)[5], 7);
+  EXPECT_EQ(weights.layers()[1].gate.row(3)[5], 0);
+  EXPECT_EQ(weights.mutableTensor("lm_head.weight"), nullptr);
+  const Weights moved = std::move(weights);
+  EXPECT_EQ(moved.layers()[0].gate.row(3)[5], 7);
+}
+
+}  // namespace
+}  // namespace spolia::engine
