@@ -1,0 +1,68 @@
+// QueuedClient: a Client on a thread of its own, for those without a KJ event loop. submit* return
+// at once and complete into the caller's queue exactly once each, in the forms told by
+// codec/chunk_exchange.h; with the same signatures as engine/linker/kv_source.h. Reads submitted
+// while the thread is busy travel together, so many small ones cost few round trips.
+//
+// Threads: any. Queues outlive their requests. The destructor cancels what is not answered: it
+// completes with kCancelled. A server that cannot be reached is kUnavailable, one that does not
+// answer kDeadlineExceeded, both in bounded time (see client/client.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+
+#include "client/client.h"
+#include "client/client_config.h"
+#include "codec/chunk_exchange.h"
+
+namespace spolia::client {
+
+class QueuedClient {
+ public:
+  // Does not connect yet. kInvalidArgument for a bad configuration.
+  static Result<std::unique_ptr<QueuedClient>> start(const ClientConfig& config);
+  ~QueuedClient();
+  QueuedClient(const QueuedClient&) = delete;
+  QueuedClient& operator=(const QueuedClient&) = delete;
+
+  void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
+  void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
+                   codec::ChunkQueue& queue);
+  void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+                   codec::ChunkQueue& queue);
+  void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
+  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
+                         uint64_t cookie, codec::ChunkQueue& queue);
+  void submitPutValue(ValueToPut value, uint64_t cookie, codec::ChunkQueue& queue);
+  void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
+
+  // Blocking.
+  Result<LookupPage> lookup(std::span<const ChunkId> ids);
+  Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor, size_t limit);
+  Result<codec::StoreStats> stats();
+  Result<PingReply> ping();
+
+ private:
+  class Loop;
+  // What the thread is to do: a read, which is put together with its neighbours, or anything else.
+  // Neither: stop.
+  struct Command {
+    std::optional<FetchItem> read;
+    std::function<void(Loop&)> act;
+  };
+  explicit QueuedClient(const ClientConfig& config);
+  void run(const ClientConfig& config);
+  void post(uint64_t cookie, codec::ChunkQueue& queue,
+            std::function<Client::Completion(Client&)> ask);
+  template <typename T>
+  Result<T> wait(std::function<Client::Reply<T>(Client&)> ask);
+
+  CompletionQueue<Command> mailbox_;
+  std::thread thread_;
+};
+
+}  // namespace spolia::client
