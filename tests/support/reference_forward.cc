@@ -1,0 +1,154 @@
+#include "tests/support/reference_forward.h"
+
+#include <cmath>
+
+#include "engine/kernels/reference.h"
+
+namespace spolia::engine::test {
+
+namespace {
+
+using codec::ElementType;
+
+// A matrix in double.
+struct Wide {
+  Wide(size_t height, size_t width) : columns(width), values(height * width) {}
+  double& at(size_t r, size_t c) { return values[r * columns + c]; }
+  double at(size_t r, size_t c) const { return values[r * columns + c]; }
+  size_t rows() const { return values.size() / columns; }
+
+  size_t columns;
+  std::vector<double> values;
+};
+
+Wide multiply(const Wide& in, const MatrixView& weight) {
+  Wide out(in.rows(), weight.rows());
+  for (size_t r = 0; r < in.rows(); ++r) {
+    for (size_t c = 0; c < weight.rows(); ++c) {
+      double sum = 0;
+      for (size_t i = 0; i < in.columns; ++i) sum += in.at(r, i) * weight.at(c, i);
+      out.at(r, c) = sum;
+    }
+  }
+  return out;
+}
+
+Wide norm(const Wide& in, const MatrixView& weight, double eps) {
+  Wide out = in;
+  for (size_t r = 0; r < in.rows(); ++r) {
+    double squares = 0;
+    for (size_t i = 0; i < in.columns; ++i) squares += in.at(r, i) * in.at(r, i);
+    const double factor = 1.0 / std::sqrt(squares / static_cast<double>(in.columns) + eps);
+    for (size_t i = 0; i < in.columns; ++i) out.at(r, i) *= factor * weight.at(0, i);
+  }
+  return out;
+}
+
+float rounded(double value, ElementType type) {
+  const auto f32 = static_cast<float>(value);
+  switch (type) {
+    case ElementType::kF16:
+      return reference::widenF16(reference::narrowF16(f32));
+    case ElementType::kBf16:
+      return reference::widenBf16(reference::narrowBf16(f32));
+    case ElementType::kF32:
+      break;
+  }
+  return f32;
+}
+
+Wide toPage(const Wide& in, ElementType type) {
+  Wide out = in;
+  for (double& value : out.values) value = rounded(value, type);
+  return out;
+}
+
+Matrix narrowed(const Wide& in) {
+  Matrix out(in.rows(), in.columns);
+  for (size_t i = 0; i < in.values.size(); ++i) out.data()[i] = static_cast<float>(in.values[i]);
+  return out;
+}
+
+// Half-split rotation of every head; row r stands at position r.
+void rotate(const ModelConfig& config, Wide& rows) {
+  const size_t half = config.headDim / 2;
+  for (size_t r = 0; r < rows.rows(); ++r) {
+    for (size_t first = 0; first < rows.columns; first += config.headDim) {
+      for (size_t i = 0; i < half; ++i) {
+        const double exponent = 2.0 * static_cast<double>(i) / config.headDim;
+        const auto frequency = static_cast<float>(std::pow(double{config.ropeTheta}, -exponent));
+        const double angle = static_cast<float>(r) * frequency;
+        double& a = rows.at(r, first + i);
+        double& b = rows.at(r, first + half + i);
+        const double turned = a * std::cos(angle) - b * std::sin(angle);
+        b = b * std::cos(angle) + a * std::sin(angle);
+        a = turned;
+      }
+    }
+  }
+}
+
+Wide attention(const ModelConfig& config, const Wide& q, const Wide& k, const Wide& v) {
+  Wide out(q.rows(), q.columns);
+  const size_t dim = config.headDim, group = config.heads / config.kvHeads;
+  std::vector<double> weights(q.rows());
+  for (size_t r = 0; r < q.rows(); ++r) {
+    for (size_t head = 0; head < config.heads; ++head) {
+      const size_t mine = head * dim, theirs = head / group * dim;
+      double sum = 0;
+      for (size_t key = 0; key <= r; ++key) {
+        double score = 0;
+        for (size_t i = 0; i < dim; ++i) score += q.at(r, mine + i) * k.at(key, theirs + i);
+        weights[key] = std::exp(score / std::sqrt(static_cast<double>(dim)));
+        sum += weights[key];
+      }
+      for (size_t key = 0; key <= r; ++key) {
+        for (size_t i = 0; i < dim; ++i) {
+          out.at(r, mine + i) += weights[key] / sum * v.at(key, theirs + i);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+void add(Wide& to, const Wide& what) {
+  for (size_t i = 0; i < to.values.size(); ++i) to.values[i] += what.values[i];
+}
+
+}  // namespace
+
+ReferenceResult referenceForward(const Model& model, std::span<const codec::TokenId> tokens,
+                                 ElementType pageType) {
+  const ModelConfig& config = model.config();
+  const Weights& weights = model.weights();
+  ReferenceResult result;
+  Wide x(tokens.size(), config.hiddenSize);
+  for (size_t r = 0; r < tokens.size(); ++r) {
+    for (size_t i = 0; i < x.columns; ++i) x.at(r, i) = weights.embedding().at(tokens[r], i);
+  }
+  for (const LayerWeights& layer : weights.layers()) {
+    const Wide h = norm(x, layer.attnNorm, config.rmsEps);
+    Wide q = multiply(h, layer.q);
+    Wide k = toPage(multiply(h, layer.k), pageType);
+    const Wide v = toPage(multiply(h, layer.v), pageType);
+    result.k.push_back(narrowed(k));
+    result.v.push_back(narrowed(v));
+    rotate(config, q);
+    rotate(config, k);
+    add(x, multiply(attention(config, q, k, v), layer.o));
+
+    const Wide f = norm(x, layer.ffnNorm, config.rmsEps);
+    Wide gate = multiply(f, layer.gate);
+    const Wide up = multiply(f, layer.up);
+    for (size_t i = 0; i < gate.values.size(); ++i) {
+      gate.values[i] = gate.values[i] / (1.0 + std::exp(-gate.values[i])) * up.values[i];
+    }
+    add(x, multiply(gate, layer.down));
+  }
+  result.hidden = narrowed(x);
+  result.logits = narrowed(multiply(norm(x, weights.finalNorm(), config.rmsEps), weights.head()));
+  return result;
+}
+
+}  // namespace spolia::engine::test

@@ -1,0 +1,26 @@
+// The forward pass of a Llama model as a textbook has it, in double precision: every row, full
+// attention matrix, nothing kept. What the transformer is compared with.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "codec/chunk_identity.h"
+#include "codec/kv_layout.h"
+#include "engine/kernels/matrix.h"
+#include "engine/model/model.h"
+
+namespace spolia::engine::test {
+
+struct ReferenceResult {
+  Matrix hidden;          // [rows][hidden] after the last layer
+  Matrix logits;          // [rows][vocab]
+  std::vector<Matrix> k;  // per layer [rows][kvHeads * headDim], before RoPE, of the page type
+  std::vector<Matrix> v;
+};
+
+// Tokens at positions 0 .. n - 1; K and V rounded to `pageType` where pages hold them.
+ReferenceResult referenceForward(const Model& model, std::span<const codec::TokenId> tokens,
+                                 codec::ElementType pageType);
+
+}  // namespace spolia::engine::test

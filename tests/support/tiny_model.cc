@@ -1,0 +1,74 @@
+#include "tests/support/tiny_model.h"
+
+#include <cmath>
+#include <numeric>
+
+namespace spolia::engine::test {
+
+uint64_t Random::next() {
+  uint64_t z = state_ += 0x9e3779b97f4a7c15;
+  z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+  z = (z ^ z >> 27) * 0x94d049bb133111eb;
+  return z ^ z >> 31;
+}
+
+uint32_t Random::below(uint32_t limit) {
+  return static_cast<uint32_t>((next() >> 32) * uint64_t{limit} >> 32);
+}
+
+float Random::uniform(float low, float high) {
+  const float unit = static_cast<float>(next() >> 40) * 0x1p-24f;
+  return low + (high - low) * unit;
+}
+
+Matrix Random::matrix(size_t rows, size_t columns, float magnitude) {
+  Matrix out(rows, columns);
+  for (size_t i = 0; i < rows * columns; ++i) out.data()[i] = uniform(-magnitude, magnitude);
+  return out;
+}
+
+ModelConfig tinyConfig() {
+  ModelConfig config;
+  config.hiddenSize = 96;
+  config.layers = 3;
+  config.heads = 6;
+  config.kvHeads = 2;
+  config.headDim = 16;
+  config.ffnSize = 160;
+  config.vocabSize = 256;
+  config.maxPositions = 1024;
+  config.rmsEps = 1e-5f;
+  config.ropeTheta = 10000;
+  config.tiedHead = true;
+  return config;
+}
+
+std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed) {
+  Weights weights = Weights::zeroed(config);
+  Random random(seed);
+  for (const TensorSpec& spec : tensorSpecs(config)) {
+    Matrix* tensor = weights.mutableTensor(spec.name);
+    // Uniform of variance 1 / columns keeps the size of what it is applied to; norms are about 1.
+    const bool norm = spec.vector;
+    const float magnitude = norm ? 0.25f : std::sqrt(3.0f / static_cast<float>(spec.columns));
+    for (size_t i = 0; i < size_t{spec.rows} * spec.columns; ++i) {
+      tensor->data()[i] = (norm ? 1.0f : 0.0f) + random.uniform(-magnitude, magnitude);
+    }
+  }
+  return Model::make(config, std::move(weights));
+}
+
+std::vector<codec::TokenId> randomTokens(const ModelConfig& config, size_t count, uint64_t seed) {
+  Random random(seed);
+  std::vector<codec::TokenId> tokens(count);
+  for (codec::TokenId& token : tokens) token = random.below(config.vocabSize);
+  return tokens;
+}
+
+std::vector<uint32_t> positionsFrom(uint32_t first, size_t count) {
+  std::vector<uint32_t> positions(count);
+  std::iota(positions.begin(), positions.end(), first);
+  return positions;
+}
+
+}  // namespace spolia::engine::test
