@@ -1,0 +1,340 @@
+#include "codec/stream_header.h"
+
+#include <algorithm>
+
+#include "codec/base/checksum.h"
+
+namespace spolia::codec {
+namespace {
+
+// The fixed part of kHeaderPrefixBytes: magic, version, zero, header and stream length, and the
+// checksum of the rest of the header, seeded with the checksum of these first 24 bytes.
+constexpr size_t kChecksummedPrefix = 24;
+
+uint64_t headerChecksum(ByteSpan header) {
+  return xxh3(header.subspan(kHeaderPrefixBytes), xxh3(header.first(kChecksummedPrefix)));
+}
+
+Status corrupt(std::string what) {
+  return Status(ErrorCode::kCorrupt, "stream header: " + std::move(what));
+}
+
+// Seven bits a byte, least significant first, the top bit set on all but the last.
+void writeVarint(uint32_t value, ByteWriter& out) {
+  for (; value >= 0x80; value >>= 7) out.u8(static_cast<uint8_t>(value | 0x80));
+  out.u8(static_cast<uint8_t>(value));
+}
+
+// Reads to `value`; false for more than 32 bits, a needless zero byte, or the end of the data.
+bool readVarint(ByteReader& in, uint32_t& value) {
+  uint64_t v = 0;
+  for (uint32_t shift = 0; shift < 35; shift += 7) {
+    const uint8_t byte = in.u8();
+    v |= uint64_t{byte & 0x7fu} << shift;
+    if (byte >= 0x80) continue;
+    value = static_cast<uint32_t>(v);
+    return in.ok() && v <= UINT32_MAX && (byte != 0 || shift == 0);
+  }
+  return false;
+}
+
+template <typename Tag>
+void readDigest(ByteReader& in, Digest<Tag>& digest) {
+  digest.bytes = in.read<std::array<std::byte, 32>>();
+}
+
+void writeIdentity(const ChunkIdentity& identity, ByteWriter& out) {
+  out.bytes(identity.fingerprint.span());
+  out.u8(identity.parent ? 1 : 0);
+  if (identity.parent) out.bytes(identity.parent->span());
+  out.u8(static_cast<uint8_t>(identity.mode));
+  out.u8(static_cast<uint8_t>(identity.modality));
+  writeVarint(identity.rows(), out);
+  if (identity.modality == Modality::kText) {
+    for (TokenId token : identity.tokens) writeVarint(token, out);
+  } else {
+    out.bytes(identity.imageBytes.span());
+    out.bytes(identity.imagePreprocessing.span());
+  }
+}
+
+Status readRows(ByteReader& in, ChunkIdentity& identity) {
+  uint32_t rows = 0;
+  if (!readVarint(in, rows) || rows == 0 || rows > kMaxChunkTokens) {
+    return corrupt("number of rows: expected 1 to " + std::to_string(kMaxChunkTokens));
+  }
+  if (identity.modality == Modality::kImage) {
+    identity.imageRows = rows;
+    readDigest(in, identity.imageBytes);
+    readDigest(in, identity.imagePreprocessing);
+    return {};
+  }
+  if (rows > in.remaining()) return corrupt("token ids: cut off");
+  identity.tokens.resize(rows);
+  for (TokenId& token : identity.tokens) {
+    if (!readVarint(in, token)) return corrupt("token ids: malformed");
+  }
+  return {};
+}
+
+Status readIdentity(ByteReader& in, ChunkIdentity& identity) {
+  readDigest(in, identity.fingerprint);
+  const uint8_t hasParent = in.u8();
+  if (hasParent > 1) return corrupt("parent flag: expected 0 or 1");
+  if (hasParent == 1) readDigest(in, identity.parent.emplace());
+  const uint8_t mode = in.u8();
+  const uint8_t modality = in.u8();
+  if (mode > static_cast<uint8_t>(CompileMode::kPrefix)) return corrupt("compile mode: unknown");
+  if (modality > static_cast<uint8_t>(Modality::kImage)) return corrupt("modality: unknown");
+  identity.mode = static_cast<CompileMode>(mode);
+  identity.modality = static_cast<Modality>(modality);
+  return readRows(in, identity);
+}
+
+void writeCoding(const StreamHeader& header, ByteWriter& out) {
+  out.u8(static_cast<uint8_t>(header.elementType));
+  out.u8(static_cast<uint8_t>(header.kForm));
+  writeVarint(header.firstPosition, out);
+  out.u8(static_cast<uint8_t>(header.preset));
+  out.u8(header.levels);
+  out.u8(header.profile.isZero() ? 0 : 1);
+  if (!header.profile.isZero()) out.bytes(header.profile.span());
+  writeVarint(header.tokenGroup, out);
+}
+
+Status readCoding(ByteReader& in, StreamHeader& header) {
+  const uint8_t elementType = in.u8();
+  const uint8_t kForm = in.u8();
+  if (elementType > static_cast<uint8_t>(ElementType::kBf16)) {
+    return corrupt("element type: unknown");
+  }
+  if (kForm > static_cast<uint8_t>(KForm::kRotated)) return corrupt("k_form: unknown");
+  header.elementType = static_cast<ElementType>(elementType);
+  header.kForm = static_cast<KForm>(kForm);
+  if (!readVarint(in, header.firstPosition) ||
+      (header.kForm == KForm::kPreRope && header.firstPosition != 0)) {
+    return corrupt("first position: malformed, or given for pre_rope");
+  }
+  const uint8_t preset = in.u8();
+  if (preset > static_cast<uint8_t>(Preset::kSmall)) {
+    return Status(ErrorCode::kUnsupported, "stream header: preset " + std::to_string(preset));
+  }
+  header.preset = static_cast<Preset>(preset);
+  header.levels = in.u8();
+  if (header.levels == 0 || header.levels > kMaxLevels) return corrupt("levels: expected 1 to 16");
+  const uint8_t hasProfile = in.u8();
+  if (hasProfile > 1) return corrupt("profile flag: expected 0 or 1");
+  if (hasProfile == 1) readDigest(in, header.profile);
+  if (!readVarint(in, header.tokenGroup) || header.tokenGroup == 0 ||
+      header.tokenGroup > kMaxChunkTokens) {
+    return corrupt("token group: expected 1 to " + std::to_string(kMaxChunkTokens));
+  }
+  return {};
+}
+
+void writeShapes(const std::vector<LayerShape>& layers, ByteWriter& out) {
+  writeVarint(static_cast<uint32_t>(layers.size()), out);
+  for (size_t begin = 0; begin < layers.size();) {
+    size_t end = begin;
+    while (end < layers.size() && layers[end] == layers[begin]) ++end;
+    writeVarint(static_cast<uint32_t>(end - begin), out);
+    writeVarint(layers[begin].kvHeads, out);
+    writeVarint(layers[begin].headDim, out);
+    begin = end;
+  }
+}
+
+Status readShapes(ByteReader& in, std::vector<LayerShape>& layers) {
+  uint32_t count = 0;
+  if (!readVarint(in, count) || count == 0 || count > kMaxLayers) {
+    return corrupt("layers: expected 1 to " + std::to_string(kMaxLayers));
+  }
+  while (layers.size() < count) {
+    uint32_t run = 0;
+    LayerShape shape;
+    const bool read =
+        readVarint(in, run) && readVarint(in, shape.kvHeads) && readVarint(in, shape.headDim);
+    if (!read || run == 0 || run > count - layers.size()) return corrupt("layer shapes: malformed");
+    const uint64_t channels = uint64_t{shape.kvHeads} * shape.headDim;
+    if (channels == 0 || channels > kMaxChannels) {
+      return corrupt("layer shapes: expected 1 to " + std::to_string(kMaxChannels) + " channels");
+    }
+    layers.insert(layers.end(), run, shape);
+  }
+  return {};
+}
+
+void writeGroups(const std::vector<std::vector<PlaneRef>>& groups, ByteWriter& out) {
+  writeVarint(static_cast<uint32_t>(groups.size()), out);
+  for (const auto& group : groups) {
+    writeVarint(static_cast<uint32_t>(group.size()), out);
+    for (const PlaneRef& ref : group) {
+      writeVarint(ref.layer * 2 + static_cast<uint32_t>(ref.plane), out);
+    }
+  }
+}
+
+// Every (layer, plane) in exactly one group.
+Status readGroups(ByteReader& in, StreamHeader& header) {
+  const auto planes = static_cast<uint32_t>(header.layers.size() * 2);
+  std::vector<bool> seen(planes, false);
+  uint32_t count = 0;
+  if (!readVarint(in, count) || count == 0 || count > planes) {
+    return corrupt("plane groups: expected 1 to " + std::to_string(planes));
+  }
+  header.planeGroups.resize(count);
+  uint32_t listed = 0;
+  for (auto& group : header.planeGroups) {
+    uint32_t size = 0;
+    if (!readVarint(in, size) || size == 0 || size > planes - listed) {
+      return corrupt("plane groups: malformed");
+    }
+    listed += size;
+    for (uint32_t i = 0; i < size; ++i) {
+      uint32_t ref = 0;
+      if (!readVarint(in, ref) || ref >= planes || seen[ref]) {
+        return corrupt("plane groups: a plane is unknown or named twice");
+      }
+      seen[ref] = true;
+      group.push_back({ref / 2, static_cast<Plane>(ref % 2)});
+    }
+  }
+  if (listed != planes) return corrupt("plane groups: a plane is missing");
+  return {};
+}
+
+Status readFrameTable(ByteReader& in, StreamHeader& header) {
+  const uint64_t count = uint64_t{header.levels} * header.planeGroups.size() * header.tokenGroups();
+  if (count * 12 > in.remaining()) return corrupt("frame table: cut off");
+  header.frames.resize(count);
+  uint64_t offset = header.headerBytes;
+  for (FrameEntry& frame : header.frames) {
+    frame.offset = offset;
+    frame.size = in.u32();
+    offset += frame.size;
+  }
+  for (FrameEntry& frame : header.frames) frame.checksum = in.u64();
+  return {};
+}
+
+Status readSideSections(ByteReader& in, StreamHeader& header) {
+  uint64_t offset = header.frames.back().offset + header.frames.back().size;
+  uint32_t count = 0;
+  if (!readVarint(in, count) || uint64_t{count} * 13 > in.remaining()) {
+    return corrupt("side sections: malformed");
+  }
+  header.sideSections.resize(count);
+  for (SideSection& section : header.sideSections) {
+    if (!readVarint(in, section.type)) return corrupt("side sections: malformed type");
+    section.offset = offset;
+    section.size = in.u32();
+    section.checksum = in.u64();
+    offset += section.size;
+  }
+  if (offset != header.streamBytes) return corrupt("frames and sections do not fill the stream");
+  return {};
+}
+
+}  // namespace
+
+uint64_t partSeed(const ChunkId& id, uint64_t index) {
+  uint64_t start;
+  std::memcpy(&start, id.bytes.data(), sizeof start);
+  return start + (index + 1) * 0x9e3779b97f4a7c15u;
+}
+
+FramePlace placeOf(const StreamHeader& header, uint32_t index) {
+  const uint32_t tokenGroups = header.tokenGroups();
+  const auto groups = static_cast<uint32_t>(header.planeGroups.size());
+  const uint32_t tokenBegin = index % tokenGroups * header.tokenGroup;
+  return {index / tokenGroups / groups, index / tokenGroups % groups, tokenBegin,
+          std::min(tokenBegin + header.tokenGroup, header.tokens())};
+}
+
+Result<Bytes> writeHeader(StreamHeader& header) {
+  ByteWriter out;
+  out.zeros(kHeaderPrefixBytes);
+  out.bytes(header.chunkId.span());
+  writeIdentity(header.identity, out);
+  writeCoding(header, out);
+  writeShapes(header.layers, out);
+  writeGroups(header.planeGroups, out);
+  for (const FrameEntry& frame : header.frames) out.u32(frame.size);
+  for (const FrameEntry& frame : header.frames) out.u64(frame.checksum);
+  writeVarint(static_cast<uint32_t>(header.sideSections.size()), out);
+  for (const SideSection& section : header.sideSections) {
+    writeVarint(section.type, out);
+    out.u32(section.size);
+    out.u64(section.checksum);
+  }
+  if (out.size() > kMaxHeaderBytes) {
+    return Status(ErrorCode::kInvalidArgument,
+                  "tokenGroup: so many frames do not fit into a header; expected more tokens each");
+  }
+  header.headerBytes = static_cast<uint32_t>(out.size());
+  uint64_t offset = header.headerBytes;
+  for (FrameEntry& frame : header.frames) {
+    frame.offset = offset;
+    offset += frame.size;
+  }
+  for (SideSection& section : header.sideSections) {
+    section.offset = offset;
+    offset += section.size;
+  }
+  header.streamBytes = offset;
+  Bytes bytes = out.take();
+  ByteWriter prefix;
+  prefix.bytes(asBytes(kStreamMagic));
+  prefix.u16(header.version);
+  prefix.u16(0);
+  prefix.u32(header.headerBytes);
+  prefix.u64(header.streamBytes);
+  std::copy(prefix.view().begin(), prefix.view().end(), bytes.begin());
+  const uint64_t checksum = headerChecksum(bytes);
+  std::memcpy(bytes.data() + kChecksummedPrefix, &checksum, sizeof checksum);
+  return bytes;
+}
+
+Result<uint32_t> headerLength(ByteSpan prefix) {
+  if (prefix.size() < kHeaderPrefixBytes) return corrupt("cut off");
+  ByteReader in(prefix);
+  if (asText(in.bytes(kStreamMagic.size())) != kStreamMagic) return corrupt("not a KV stream");
+  const uint16_t version = in.u16();
+  if (version > kStreamVersion) {
+    return Status(ErrorCode::kUnsupported, "stream header: version " + std::to_string(version) +
+                                               ", expected at most " +
+                                               std::to_string(kStreamVersion));
+  }
+  const uint16_t reserved = in.u16();
+  if (version == 0 || reserved != 0) return corrupt("version or reserved field");
+  const uint32_t length = in.u32();
+  if (length <= kHeaderPrefixBytes || length > kMaxHeaderBytes) return corrupt("header length");
+  return length;
+}
+
+Result<StreamHeader> parseHeader(ByteSpan data) {
+  SPOLIA_ASSIGN_OR_RETURN(const uint32_t length, headerLength(data));
+  if (data.size() < length) return corrupt("cut off");
+  data = data.first(length);
+  StreamHeader header;
+  header.version = kStreamVersion;
+  header.headerBytes = length;
+  ByteReader in(data);
+  in.skip(16);
+  header.streamBytes = in.u64();
+  if (in.u64() != headerChecksum(data)) return corrupt("checksum does not hold");
+  readDigest(in, header.chunkId);
+  SPOLIA_RETURN_IF_ERROR(readIdentity(in, header.identity));
+  SPOLIA_RETURN_IF_ERROR(readCoding(in, header));
+  SPOLIA_RETURN_IF_ERROR(readShapes(in, header.layers));
+  SPOLIA_RETURN_IF_ERROR(readGroups(in, header));
+  SPOLIA_RETURN_IF_ERROR(readFrameTable(in, header));
+  SPOLIA_RETURN_IF_ERROR(readSideSections(in, header));
+  if (!in.finished()) return corrupt("length does not fit its fields");
+  if (chunkIdOf(header.identity) != header.chunkId) {
+    return corrupt("chunk id is not that of the identity");
+  }
+  return header;
+}
+
+}  // namespace spolia::codec
