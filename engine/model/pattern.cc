@@ -228,8 +228,7 @@ Result<std::vector<Pattern::Match>> Pattern::findAll(std::string_view text) cons
                                                        std::to_string(start) + ": " +
                                                        messageOf(found));
     }
-    // \K in a lookahead can put the begin behind the end, or before the start.
-    const bool usable = place[0] >= start && place[1] > place[0];
+    const bool usable = place[0] >= start && place[1] > place[0];  // empty ones cut nothing
     if (usable) out.push_back({place[0], place[1]});
     start = usable ? place[1] : std::max(start, place[1]) + 1;
     while (start < text.size() && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) {

@@ -1,0 +1,304 @@
+#include "engine/model/tokenizer.h"
+
+#include <random>
+
+#include "tests/engine/model/model_dir.h"
+
+namespace spolia::engine {
+namespace {
+
+using codec::TokenId;
+using nlohmann::json;
+
+json baseFile() {
+  return json::parse(readAll(goldenDir("tokenizer") / "base_tokenizer.json"));
+}
+
+// The base with fields replaced; "model" is merged into the model.
+json variantFile(const json& change) {
+  json file = baseFile();
+  for (const auto& [field, value] : change.items()) {
+    if (field == "model") {
+      file["model"].update(value);
+    } else {
+      file[field] = value;
+    }
+  }
+  return file;
+}
+
+Result<Tokenizer> parse(const json& file) {
+  return Tokenizer::parse(file.dump(), "tokenizer.json");
+}
+
+Tokenizer base() {
+  auto tokenizer = parse(baseFile());
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+  return *std::move(tokenizer);
+}
+
+// Ids and texts made by the reference implementation; see make_tokenizer_goldens.js.
+TEST(Tokenizer, EqualsTheReferenceTokenForToken) {
+  const json goldens = json::parse(readAll(goldenDir("tokenizer") / "tokenizer_goldens.json"));
+  const auto texts = goldens["texts"].get<std::vector<std::string>>();
+  for (const json& variant : goldens["variants"]) {
+    SCOPED_TRACE("variant " + variant["name"].get<std::string>());
+    const auto tokenizer = parse(variantFile(variant["change"]));
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+    for (size_t i = 0; i < texts.size(); ++i) {
+      const auto ids = tokenizer->encode(texts[i]);
+      ASSERT_TRUE(ids.ok()) << ids.status().toString();
+      EXPECT_EQ(*ids, variant["ids"][i].get<std::vector<TokenId>>()) << "\"" << texts[i] << "\"";
+      const std::string expected = variant["decoded"].value(std::to_string(i), texts[i]);
+      EXPECT_EQ(tokenizer->decode(*ids), expected);
+    }
+  }
+}
+
+TEST(Tokenizer, MergesMayBePairs) {
+  json file = baseFile();
+  for (json& merge : file["model"]["merges"]) {
+    const std::string text = merge;
+    const size_t blank = text.find(' ');
+    merge = {text.substr(0, blank), text.substr(blank + 1)};
+  }
+  const auto pairs = parse(file);
+  ASSERT_TRUE(pairs.ok()) << pairs.status().toString();
+  const std::string text = "The library stands where the old bridge was, says the keeper.";
+  EXPECT_EQ(*pairs->encode(text), *base().encode(text));
+}
+
+// A heap is used for long pieces, a scan for short ones: both must merge in the same order.
+TEST(Tokenizer, LongPiecesMergeAsShortOnes) {
+  json file = baseFile();
+  file["pre_tokenizer"]["use_regex"] = false;
+  file["pre_tokenizer"]["add_prefix_space"] = false;
+  const auto tokenizer = parse(file);
+  ASSERT_TRUE(tokenizer.ok());
+  // No merge crosses a NUL, so the whole is the sum of its parts.
+  const std::string parts[] = {"the other", " there then", "thethethe", "lantern", "a", " "};
+  std::vector<TokenId> expected;
+  std::string whole;
+  for (int round = 0; round < 20; ++round) {
+    for (const std::string& part : parts) {
+      for (const std::string& piece : {part, std::string(1, '\0')}) {
+        const auto ids = *tokenizer->encode(piece);
+        expected.insert(expected.end(), ids.begin(), ids.end());
+        whole += piece;
+      }
+    }
+  }
+  EXPECT_EQ(*tokenizer->encode(whole), expected);
+}
+
+TEST(Tokenizer, AnyTextReadsBack) {
+  json file = baseFile();
+  file["pre_tokenizer"]["add_prefix_space"] = false;
+  const auto tokenizer = parse(file);
+  ASSERT_TRUE(tokenizer.ok());
+  const unsigned seed = 7;
+  std::mt19937 random(seed);
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  for (int round = 0; round < 300; ++round) {
+    std::string text;
+    for (unsigned k = random() % 40; k > 0; --k) {
+      uint32_t c = random() % (random() % 2 ? 0x80 : 0x110000);
+      if (c >= 0xD800 && c < 0xE000) c = ' ';
+      // Written by hand, so that the test does not lean on the code under test.
+      if (c < 0x80) {
+        text += static_cast<char>(c);
+      } else if (c < 0x800) {
+        text += static_cast<char>(0xC0 | c >> 6);
+        text += static_cast<char>(0x80 | (c & 0x3F));
+      } else if (c < 0x10000) {
+        text += static_cast<char>(0xE0 | c >> 12);
+        text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+        text += static_cast<char>(0x80 | (c & 0x3F));
+      } else {
+        text += static_cast<char>(0xF0 | c >> 18);
+        text += static_cast<char>(0x80 | (c >> 12 & 0x3F));
+        text += static_cast<char>(0x80 | (c >> 6 & 0x3F));
+        text += static_cast<char>(0x80 | (c & 0x3F));
+      }
+    }
+    const auto ids = tokenizer->encode(text);
+    ASSERT_TRUE(ids.ok());
+    EXPECT_EQ(tokenizer->decode(*ids), text);
+  }
+}
+
+TEST(Tokenizer, InvalidUtf8CountsAsReplacementCharacters) {
+  const Tokenizer tokenizer = base();
+  EXPECT_EQ(*tokenizer.encode("a\xFF\xE2\x82z"), *tokenizer.encode("a\uFFFD\uFFFDz"));
+  const auto euro = *tokenizer.encode("\u20ac");
+  ASSERT_GT(euro.size(), 1u) << "the sign has no token of its own here";
+  EXPECT_EQ(tokenizer.decode(std::span(euro).first(euro.size() - 1)), " \uFFFD");
+  std::string bytes;
+  for (const TokenId id : euro) bytes += tokenizer.tokenBytes(id);
+  EXPECT_EQ(bytes, " \u20ac") << "token by token nothing is lost";
+}
+
+TEST(Tokenizer, SpecialTokensCanBeLeftOut) {
+  const Tokenizer tokenizer = base();
+  const auto bos = tokenizer.find("<|bos|>");
+  ASSERT_TRUE(bos.has_value());
+  const auto ids = *tokenizer.encode("<|bos|> yes");
+  EXPECT_EQ(ids[0], *bos);
+  EXPECT_EQ(tokenizer.decode(ids), "<|bos|> yes");
+  EXPECT_EQ(tokenizer.decode(ids, SpecialTokens::kSkip), " yes");
+}
+
+TEST(Tokenizer, UnknownIdsGiveNothing) {
+  const Tokenizer tokenizer = base();
+  const TokenId ids[] = {tokenizer.vocabSize(), UINT32_MAX};
+  EXPECT_EQ(tokenizer.decode(ids), "");
+  EXPECT_EQ(tokenizer.tokenBytes(UINT32_MAX), "");
+  EXPECT_EQ(tokenizer.find("no such token"), std::nullopt);
+}
+
+TEST(Tokenizer, ErrorsNameFieldAndExpectation) {
+  struct Case {
+    const char* pointer;
+    json value;
+    std::vector<std::string> parts;
+  };
+  const json byteLevel = {{"type", "ByteLevel"}};
+  const Case cases[] = {
+      {"/model/type", "Unigram", {"model.type", "\"Unigram\"", "expected \"BPE\""}},
+      {"/model/type", "WordPiece", {"model.type", "\"WordPiece\"", "expected \"BPE\""}},
+      {"/model", nullptr, {"model is missing", "expected an object"}},
+      {"/model/vocab", json::array(), {"model.vocab", "expected an object of tokens"}},
+      {"/model/vocab/the", -1, {"model.vocab[\"the\"]", "-1"}},
+      {"/model/vocab/the", 3, {"model.vocab[", "no other token has"}},
+      {"/model/vocab/the", 1u << 30, {"model.vocab[\"the\"]", "at most"}},
+      {"/model/merges", nullptr, {"model.merges is missing"}},
+      {"/model/merges/5", "ab", {"model.merges[5] is \"ab\"", "\"a b\""}},
+      {"/model/merges/5", {"q", "\u4f60"}, {"model.merges[5]", "in model.vocab"}},
+      {"/model/merges/5", 3, {"model.merges[5] is 3"}},
+      {"/model/byte_fallback", true, {"model.byte_fallback", "expected false"}},
+      {"/model/dropout", 0.1, {"model.dropout", "expected null"}},
+      {"/model/end_of_word_suffix", "</w>", {"model.end_of_word_suffix", "\"</w>\""}},
+      {"/model/unk_token", "<none>", {"model.unk_token", "\"<none>\""}},
+      {"/pre_tokenizer", nullptr, {"pre_tokenizer is missing", "expected an object"}},
+      {"/pre_tokenizer",
+       {{"type", "Metaspace"}},
+       {"pre_tokenizer.type", "\"Metaspace\"", "ByteLevel, Split, Digits"}},
+      {"/pre_tokenizer", {{"type", "Digits"}}, {"pre_tokenizer.type", "ByteLevel as the last"}},
+      {"/pre_tokenizer",
+       {{"type", "Sequence"}, {"pretokenizers", {byteLevel, byteLevel}}},
+       {"pretokenizers[0]", "as the last"}},
+      {"/pre_tokenizer",
+       {{"type", "Sequence"},
+        {"pretokenizers",
+         {{{"type", "Split"}, {"pattern", {{"Regex", "("}}}, {"behavior", "Isolated"}},
+          byteLevel}}},
+       {"pretokenizers[0].pattern.Regex", "expected a regular expression"}},
+      {"/pre_tokenizer",
+       {{"type", "Sequence"},
+        {"pretokenizers",
+         {{{"type", "Split"}, {"pattern", {{"Regex", "a"}}}, {"behavior", "Odd"}}, byteLevel}}},
+       {"pretokenizers[0].behavior", "\"Odd\"", "Isolated"}},
+      {"/pre_tokenizer/use_regex", 1, {"pre_tokenizer.use_regex is 1", "true or false"}},
+      {"/normalizer", {{"type", "Lowercase"}}, {"normalizer.type", "\"Lowercase\"", "NFC"}},
+      {"/normalizer", 4, {"normalizer is 4", "expected null or an object"}},
+      {"/decoder", {{"type", "Metaspace"}}, {"decoder.type", "\"Metaspace\"", "ByteLevel"}},
+      {"/added_tokens", 4, {"added_tokens is 4", "a list"}},
+      {"/added_tokens/1", 4, {"added_tokens[1] is 4", "an object"}},
+      {"/added_tokens/1/id", nullptr, {"added_tokens[1].id is missing"}},
+      {"/added_tokens/1/content", 7, {"added_tokens[1].content is 7", "a string"}},
+      {"/added_tokens/1/id", 44, {"added_tokens", "<|eos|>", "44", "model.vocab"}},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(std::string(c.pointer) + " = " + c.value.dump());
+    json file = baseFile();
+    file[json::json_pointer(c.pointer)] = c.value;
+    std::vector<std::string> parts = c.parts;
+    parts.push_back("tokenizer.json");
+    expectError(parse(file), parts);
+  }
+  expectError(Tokenizer::load("/no/such/tokenizer.json"), {"/no/such/tokenizer.json"});
+  expectError(Tokenizer::parse("{", "tokenizer.json"), {"tokenizer.json", "expected JSON"});
+  expectError(Tokenizer::parse("[]", "tokenizer.json"), {"tokenizer.json", "an object"});
+}
+
+TEST(Tokenizer, HopelessPatternsFailInsteadOfHanging) {
+  json file = baseFile();
+  file["pre_tokenizer"] = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {{{"type", "Split"}, {"pattern", {{"Regex", "(a+)+$"}}}, {"behavior", "Isolated"}},
+        {{"type", "ByteLevel"}}}}};
+  const auto tokenizer = parse(file);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+  EXPECT_EQ(tokenizer->encode(std::string(50, 'a') + "!").status().code(),
+            ErrorCode::kResourceExhausted);
+}
+
+// A file small enough to be damaged everywhere often.
+json smallFile() {
+  json file = baseFile();
+  json& vocab = file["model"]["vocab"];
+  for (auto it = vocab.begin(); it != vocab.end();) {
+    it = it.value() >= 2 + 256 + 12 ? vocab.erase(it) : std::next(it);
+  }
+  json merges = json::array();
+  for (size_t i = 0; i < 12; ++i) {
+    const std::string merge = file["model"]["merges"][i];
+    std::string whole = merge;
+    whole.erase(whole.find(' '), 1);
+    if (vocab.contains(whole)) merges.push_back(merge);
+  }
+  file["model"]["merges"] = merges;
+  file["normalizer"] = {{"type", "NFC"}};
+  file["pre_tokenizer"] = {{"type", "Sequence"},
+                           {"pretokenizers",
+                            {{{"type", "Split"},
+                              {"pattern", {{"Regex", "\\s+(?!\\S)|[a-e]{1,3}|\\d"}}},
+                              {"behavior", "MergedWithNext"}},
+                             {{"type", "ByteLevel"}, {"add_prefix_space", true}}}}};
+  return file;
+}
+
+TEST(Tokenizer, SurvivesMutations) {
+  const unsigned seed = 99;
+  std::mt19937 random(seed);
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  const std::string good = smallFile().dump();
+  ASSERT_TRUE(Tokenizer::parse(good, "t").ok()) << Tokenizer::parse(good, "t").status().toString();
+  // Everything but the long vocabulary is damaged more often.
+  const size_t vocabulary = good.find("\"vocab\"");
+  constexpr std::string_view kBytes = "{}[]()*+?\\|.\",:0123456789-eEsSpu\xff ";
+  int accepted = 0;
+  for (int round = 0; round < 4000; ++round) {
+    std::string file = good;
+    for (unsigned edits = 1 + random() % 3; edits > 0; --edits) {
+      const size_t at = random() % (round % 4 ? vocabulary : file.size());
+      switch (random() % 4) {
+        case 0:
+          file[at] = static_cast<char>(random());
+          break;
+        case 1:
+          file[at] = kBytes[random() % kBytes.size()];
+          break;
+        case 2:
+          file.erase(at, 1 + random() % 12);
+          break;
+        default:
+          file.insert(at, 1 + random() % 3, kBytes[random() % kBytes.size()]);
+      }
+    }
+    const auto tokenizer = Tokenizer::parse(file, "tokenizer.json");
+    if (!tokenizer.ok()) {
+      EXPECT_NE(tokenizer.status().message().find("tokenizer.json"), std::string::npos)
+          << tokenizer.status().toString();
+      continue;
+    }
+    ++accepted;
+    const auto ids = tokenizer->encode("The <|bos|> bad  cab\tdeed 12 e\u0301\xff<|eos|> ");
+    if (ids.ok()) tokenizer->decode(*ids);
+  }
+  EXPECT_GT(accepted, 0);
+}
+
+}  // namespace
+}  // namespace spolia::engine
