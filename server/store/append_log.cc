@@ -1,0 +1,236 @@
+#include "server/store/append_log.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "server/store/io/disk_files.h"
+#include "server/store/recovery.h"
+
+namespace spolia::store {
+namespace {
+
+// A fresh segment is written with zeros this far ahead of the records, so that the sync of a record
+// changes no metadata of the file system; in steps, so that the first put of a store does not wait
+// for a whole segment.
+constexpr uint64_t kZeroStep = 8 << 20;
+
+// Generations and sequences of one opening: the epoch on top, a counter below.
+constexpr int kGenerationBits = 24;
+constexpr int kSequenceBits = 40;
+
+}  // namespace
+
+AppendLog::AppendLog(AppendLogConfig config, RingDriver& driver, SegmentTable& table, Commit commit)
+    : config_(config), driver_(driver), table_(table), commit_(std::move(commit)) {}
+
+uint64_t AppendLog::maxPayload() const {
+  const uint64_t room = config_.segmentBytes - kDiskBlock - kMaxRecordHeader;
+  return std::min(kMaxRecordPayload, room / kDiskBlock * kDiskBlock);
+}
+
+Result<Segment*> AppendLog::recycle(Segment& segment) {
+  Segment fresh = segment;
+  fresh.generation.value = uint64_t{config_.epoch} << kGenerationBits | ++generations_;
+  fresh.end = kDiskBlock;
+  fresh.zeroedTo = 0;
+  fresh.tombstones = fresh.firstSequence = fresh.lastSequence = 0;
+  const AlignedBuffer header =
+      encodeSegmentHeader({fresh.id, fresh.generation, config_.segmentBytes});
+  Status status = driver_.ring().writeNow(fresh.file, 0, header.span());
+  if (status.ok()) status = driver_.ring().syncNow(fresh.file);
+  if (!status.ok()) {
+    segment.bad = true;
+    return status;
+  }
+  segment = fresh;
+  return &segment;
+}
+
+Result<Segment*> AppendLog::create() {
+  Segment segment;
+  segment.id = table_.nextId();
+  segment.generation.value = uint64_t{config_.epoch} << kGenerationBits | ++generations_;
+  segment.size = config_.segmentBytes;
+  segment.zeroedTo = kDiskBlock;
+  const AlignedBuffer header =
+      encodeSegmentHeader({segment.id, segment.generation, config_.segmentBytes});
+  SPOLIA_ASSIGN_OR_RETURN(segment.file, driver_.ring().create(segmentFileName(segment.id),
+                                                              config_.segmentBytes, header.span()));
+  table_.add(segment);
+  return table_.find(segment.id);
+}
+
+// Puts leave one segment's worth under the cap to tombstones: a full store can still be emptied.
+Result<Segment*> AppendLog::roll(bool tombstone) {
+  table_.clearActive();
+  Result<Segment*> next = Status(ErrorCode::kInternal, "no segment");
+  const size_t limit = config_.maxSegments - (tombstone ? 0 : 1);
+  if (Segment* free = table_.reusable()) {
+    next = recycle(*free);
+  } else if (table_.all().size() < limit) {
+    next = create();
+  } else {
+    return Status(ErrorCode::kOutOfSpace,
+                  "the store's cap of " +
+                      std::to_string(config_.maxSegments * config_.segmentBytes) +
+                      " bytes is reached");
+  }
+  if (next.ok()) table_.setActive((*next)->id);
+  return next;
+}
+
+Result<Segment*> AppendLog::segmentFor(uint64_t bytes, bool tombstone) {
+  Segment* active = table_.active();
+  if (active != nullptr && active->room() >= bytes) return active;
+  const std::optional<SegmentId> previous =
+      active != nullptr ? std::optional(active->id) : std::nullopt;
+  Result<Segment*> next = roll(tombstone);
+  // Full for this record is not full for a shorter one.
+  if (!next.ok() && previous) table_.setActive(*previous);
+  return next;
+}
+
+Status AppendLog::zeroAhead(Segment& segment, uint64_t end) {
+  if (segment.zeroedTo == 0 || end <= segment.zeroedTo) return Status();
+  const uint64_t target = std::min(segment.size, (end + kZeroStep - 1) / kZeroStep * kZeroStep);
+  const AlignedBuffer zeros = AlignedBuffer::zeroed(target - segment.zeroedTo);
+  SPOLIA_RETURN_IF_ERROR(driver_.ring().writeNow(segment.file, segment.zeroedTo, zeros.span()));
+  segment.zeroedTo = target;
+  // No sync of its own: the record's covers it.
+  return Status();
+}
+
+Status AppendLog::append(AppendRequest request) {
+  if (request.payload.size() > maxPayload()) {
+    return Status(ErrorCode::kInvalidArgument,
+                  "payload of " + std::to_string(request.payload.size()) +
+                      " bytes, a record takes at most " + std::to_string(maxPayload()));
+  }
+  if (request.meta.attributes.size() > kMaxAttributeBytes) {
+    return Status(ErrorCode::kInvalidArgument,
+                  "attributes of " + std::to_string(request.meta.attributes.size()) +
+                      " bytes, expected at most " + std::to_string(kMaxAttributeBytes));
+  }
+  request.meta.payloadBytes = request.payload.size();
+  const uint64_t bytes = recordHeaderBytes(request.payload.size(), request.meta.attributes.size()) +
+                         roundUpToBlock(request.payload.size());
+  SPOLIA_ASSIGN_OR_RETURN(Segment * segment, segmentFor(bytes, request.tombstone));
+  if (Status status = zeroAhead(*segment, segment->end + bytes); !status.ok()) {
+    segment->bad = true;
+    return status;
+  }
+  auto record = std::make_shared<Record>();
+  record->address = {segment->id, segment->generation, segment->end, bytes};
+  record->sequence = uint64_t{config_.epoch} << kSequenceBits | ++sequences_;
+  record->header =
+      encodeRecordHeader(request.meta, {segment->generation, segment->end, record->sequence},
+                         request.tombstone, request.payload.span());
+  record->request = std::move(request);
+  segment->end += bytes;
+  ++segment->pins;
+  ++pending_;
+  queues_[segment->id].records.push_back(record);
+  write(record, segment->file);
+  return Status();
+}
+
+void AppendLog::write(const std::shared_ptr<Record>& record, FileHandle file) {
+  AlignedBuffer& payload = record->request.payload;
+  const auto done = [this, record](int error) {
+    if (error != 0) record->error = error;
+    if (--record->writesLeft == 0) advance(record->address.segment);
+  };
+  record->writesLeft = payload.empty() ? 1 : 2;
+  bytesWritten_ += record->address.length;
+  if (!payload.empty()) {
+    const uint64_t padded = roundUpToBlock(payload.size());
+    std::memset(payload.data() + payload.size(), 0, padded - payload.size());
+    driver_.issue({RingOp::kWrite, file, record->address.offset + record->header.size(),
+                   payload.data(), padded, 0},
+                  done);
+  }
+  driver_.issue({RingOp::kWrite, file, record->address.offset, record->header.data(),
+                 record->header.size(), 0},
+                done);
+}
+
+// Syncs the longest run of written records at the front, if no sync is under way.
+void AppendLog::advance(SegmentId id) {
+  Queue& queue = queues_[id];
+  if (queue.syncing) return;
+  if (queue.failed) return failAll(id);
+  size_t count = 0;
+  for (const auto& record : queue.records) {
+    if (record->writesLeft > 0 || record->error != 0) break;
+    ++count;
+  }
+  if (count == 0) {
+    const bool failed = !queue.records.empty() && queue.records.front()->writesLeft == 0;
+    if (failed) failAll(id);
+    return;
+  }
+  if (!config_.durable) return acknowledge(id, count);
+  queue.syncing = true;
+  ++syncs_;
+  driver_.issue({RingOp::kSync, table_.find(id)->file, 0, nullptr, 0, 0},
+                [this, id, count](int error) { synced(id, count, error); });
+}
+
+void AppendLog::synced(SegmentId id, size_t count, int error) {
+  queues_[id].syncing = false;
+  if (error != 0) return failAll(id);
+  acknowledge(id, count);
+  advance(id);
+}
+
+void AppendLog::acknowledge(SegmentId id, size_t count) {
+  Queue& queue = queues_[id];
+  Segment& segment = *table_.find(id);
+  std::vector<Appended> done;
+  uint64_t end = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const std::shared_ptr<Record> record = queue.records.front();
+    queue.records.pop_front();
+    done.push_back(
+        {record->request.cookie, Status(), record->request.tombstone,
+         IndexEntry{std::move(record->request.meta), record->address, record->sequence}});
+    end = record->address.offset + record->address.length;
+    segment.lastSequence = record->sequence;
+    if (segment.firstSequence == 0) segment.firstSequence = record->sequence;
+    if (record->request.tombstone) ++segment.tombstones;
+  }
+  pending_ -= count;
+  const SegmentMark mark{
+      id, segment.generation, end, segment.tombstones, segment.firstSequence, segment.lastSequence};
+  commit_(std::move(done), {mark});
+  table_.find(id)->pins -= static_cast<uint32_t>(count);
+}
+
+// Fails every record whose memory the ring has given back; the others follow as they complete.
+void AppendLog::failAll(SegmentId id) {
+  Queue& queue = queues_[id];
+  Segment& segment = *table_.find(id);
+  segment.bad = true;
+  queue.failed = true;
+  std::vector<std::shared_ptr<Record>> failed;
+  std::deque<std::shared_ptr<Record>> busy;
+  for (auto& record : queue.records) {
+    (record->writesLeft == 0 ? static_cast<void>(failed.push_back(record))
+                             : static_cast<void>(busy.push_back(record)));
+  }
+  queue.records = std::move(busy);
+  pending_ -= failed.size();
+  segment.pins -= static_cast<uint32_t>(failed.size());
+  std::vector<Appended> outcome;
+  for (const auto& record : failed) {
+    const Status why = record->error != 0
+                           ? statusOfErrno(record->error, segmentFileName(id))
+                           : Status(ErrorCode::kIoError,
+                                    segmentFileName(id) + ": an earlier write or sync failed");
+    outcome.push_back({record->request.cookie, why, record->request.tombstone,
+                       IndexEntry{std::move(record->request.meta), {}, 0}});
+  }
+  if (!outcome.empty()) commit_(std::move(outcome), {});
+}
+
+}  // namespace spolia::store

@@ -1,0 +1,107 @@
+// AppendLog: the write path. Records are appended to the active segment, made durable by one
+// fdatasync for as many as have been written by then (group commit), and handed back in batches to
+// whoever updates the index. Rolls to a free or new segment when the active one is full.
+//
+// A record counts as durable only when everything before it in its segment is: recovery stops at
+// the first gap. After a failed write or sync a segment is never written or synced again, and what
+// was not acknowledged in it fails.
+//
+// One thread, the store's I/O thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "codec/base/aligned_buffer.h"
+#include "codec/base/result.h"
+#include "server/store/index/index.h"
+#include "server/store/ring_driver.h"
+#include "server/store/segments/segment_format.h"
+#include "server/store/segments/segment_table.h"
+
+namespace spolia::store {
+
+struct AppendLogConfig {
+  uint64_t segmentBytes = 0;
+  uint32_t maxSegments = 0;
+  uint32_t epoch = 0;  // of this opening of the store; generations and sequences grow from it
+  bool durable = true;
+};
+
+struct AppendRequest {
+  EntryMeta meta;
+  AlignedBuffer payload;
+  bool tombstone = false;
+  uint64_t cookie = 0;  // comes back
+};
+
+// A record on disk, or why it is not.
+struct Appended {
+  uint64_t cookie = 0;
+  Status status;
+  bool tombstone = false;
+  IndexEntry entry;
+};
+
+class AppendLog {
+ public:
+  // All records of one durable step in order, with the marks to set; or one failure. Called from
+  // RingDriver::pump().
+  using Commit = std::function<void(std::vector<Appended>, std::vector<SegmentMark>)>;
+
+  AppendLog(AppendLogConfig config, RingDriver& driver, SegmentTable& table, Commit commit);
+
+  // Starts writing; the outcome comes through Commit. kOutOfSpace at once when no segment has room
+  // and none is free under the cap (tombstones may use the last one), kInvalidArgument for a record
+  // longer than a segment takes.
+  Status append(AppendRequest request);
+  size_t pending() const { return pending_; }
+  uint64_t syncs() const { return syncs_; }
+  uint64_t bytesWritten() const { return bytesWritten_; }
+  // The longest payload a segment takes.
+  uint64_t maxPayload() const;
+
+ private:
+  struct Record {
+    AppendRequest request;
+    RecordAddress address;
+    uint64_t sequence = 0;
+    AlignedBuffer header;
+    int writesLeft = 0;
+    int error = 0;
+  };
+  // Records of one segment that are not yet acknowledged, in order of offset.
+  struct Queue {
+    std::deque<std::shared_ptr<Record>> records;
+    bool syncing = false;
+    bool failed = false;  // a write or sync failed: nothing behind it can be acknowledged
+  };
+
+  Result<Segment*> segmentFor(uint64_t bytes, bool tombstone);
+  Result<Segment*> roll(bool tombstone);
+  Result<Segment*> recycle(Segment& segment);
+  Result<Segment*> create();
+  Status zeroAhead(Segment& segment, uint64_t end);
+  void write(const std::shared_ptr<Record>& record, FileHandle file);
+  void advance(SegmentId id);
+  void synced(SegmentId id, size_t count, int error);
+  void acknowledge(SegmentId id, size_t count);
+  void failAll(SegmentId id);
+
+  const AppendLogConfig config_;
+  RingDriver& driver_;
+  SegmentTable& table_;
+  const Commit commit_;
+  std::map<SegmentId, Queue> queues_;
+  uint64_t generations_ = 0;
+  uint64_t sequences_ = 0;
+  size_t pending_ = 0;
+  uint64_t syncs_ = 0;
+  uint64_t bytesWritten_ = 0;
+};
+
+}  // namespace spolia::store

@@ -1,0 +1,126 @@
+#include "server/store/io/disk_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "codec/base/aligned_buffer.h"
+#include "codec/base/check.h"
+
+namespace spolia::store {
+namespace {
+
+constexpr mode_t kPrivate = 0600;
+
+template <typename Call>
+Status transfer(Call call, uint64_t length, const std::string& what) {
+  uint64_t done = 0;
+  while (done < length) {
+    const ssize_t got = call(done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return statusOfErrno(errno, what);
+    if (got == 0) return Status(ErrorCode::kIoError, what + ": unexpected end of file");
+    done += static_cast<uint64_t>(got);
+  }
+  return Status();
+}
+
+}  // namespace
+
+Status statusOfErrno(int error, const std::string& what) {
+  ErrorCode code = ErrorCode::kIoError;
+  if (error == ENOSPC || error == EDQUOT) code = ErrorCode::kOutOfSpace;
+  if (error == ENOENT) code = ErrorCode::kNotFound;
+  return Status(code, what + ": " + std::strerror(error));
+}
+
+DiskFiles::~DiskFiles() {
+  for (const File& file : files_) ::close(file.fd);
+}
+
+Result<std::vector<std::string>> DiskFiles::list() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+    names.push_back(entry.path().filename());
+  }
+  if (error) return statusOfErrno(error.value(), directory_.string());
+  return names;
+}
+
+Result<FileHandle> DiskFiles::openWith(const std::string& name, int flags) {
+  const std::string path = directory_ / name;
+  int fd = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_DIRECT, kPrivate);
+  if (fd < 0 && errno == EINVAL) fd = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC, kPrivate);
+  if (fd < 0) return statusOfErrno(errno, path);
+  files_.push_back({fd, name});
+  return FileHandle{static_cast<int32_t>(files_.size() - 1)};
+}
+
+Result<FileHandle> DiskFiles::open(const std::string& name) {
+  return openWith(name, 0);
+}
+
+Result<uint64_t> DiskFiles::size(FileHandle file) const {
+  struct stat info;
+  if (::fstat(descriptor(file), &info) != 0) return statusOfErrno(errno, nameOf(file));
+  return static_cast<uint64_t>(info.st_size);
+}
+
+Status DiskFiles::syncDirectory() const {
+  const int fd = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return statusOfErrno(errno, directory_.string());
+  const int failed = ::fsync(fd) != 0 ? errno : 0;
+  ::close(fd);
+  return failed ? statusOfErrno(failed, directory_.string()) : Status();
+}
+
+Result<FileHandle> DiskFiles::create(const std::string& name, uint64_t bytes, ByteSpan first) {
+  const std::string temporary = name + ".tmp";
+  ::unlink((directory_ / temporary).c_str());  // what a crash left
+  SPOLIA_ASSIGN_OR_RETURN(FileHandle file, openWith(temporary, O_CREAT | O_EXCL));
+  const int fd = descriptor(file);
+  Status status;
+  const int failed = ::posix_fallocate(fd, 0, static_cast<off_t>(bytes));
+  if (failed != 0) status = statusOfErrno(failed, temporary);
+  if (status.ok()) status = writeNow(file, 0, first);
+  if (status.ok() && ::fsync(fd) != 0) status = statusOfErrno(errno, temporary);
+  if (status.ok() && ::rename((directory_ / temporary).c_str(), (directory_ / name).c_str()) != 0) {
+    status = statusOfErrno(errno, temporary);
+  }
+  if (status.ok()) status = syncDirectory();
+  if (!status.ok()) {
+    ::unlink((directory_ / temporary).c_str());
+    return status;
+  }
+  files_[static_cast<size_t>(file.value)].name = name;
+  return file;
+}
+
+Status DiskFiles::readNow(FileHandle file, uint64_t offset, MutableByteSpan out) const {
+  return transfer(
+      [&](uint64_t done) {
+        return ::pread(descriptor(file), out.data() + done, out.size() - done,
+                       static_cast<off_t>(offset + done));
+      },
+      out.size(), nameOf(file));
+}
+
+Status DiskFiles::writeNow(FileHandle file, uint64_t offset, ByteSpan data) const {
+  return transfer(
+      [&](uint64_t done) {
+        return ::pwrite(descriptor(file), data.data() + done, data.size() - done,
+                        static_cast<off_t>(offset + done));
+      },
+      data.size(), nameOf(file));
+}
+
+Status DiskFiles::syncNow(FileHandle file) const {
+  if (::fdatasync(descriptor(file)) != 0) return statusOfErrno(errno, nameOf(file));
+  return Status();
+}
+
+}  // namespace spolia::store

@@ -1,0 +1,47 @@
+// The blocking half of a Ring on a real file system, shared by its forms: names, descriptors,
+// creation that survives a crash. One thread, the ring's.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "server/store/io/ring.h"
+
+namespace spolia::store {
+
+// An errno as a Status: kOutOfSpace for ENOSPC and EDQUOT, kNotFound for ENOENT, else kIoError.
+Status statusOfErrno(int error, const std::string& what);
+
+class DiskFiles {
+ public:
+  explicit DiskFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  ~DiskFiles();
+  DiskFiles(const DiskFiles&) = delete;
+  DiskFiles& operator=(const DiskFiles&) = delete;
+
+  Result<std::vector<std::string>> list() const;
+  Result<FileHandle> open(const std::string& name);
+  Result<uint64_t> size(FileHandle file) const;
+  Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first);
+  Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) const;
+  Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) const;
+  Status syncNow(FileHandle file) const;
+
+  int descriptor(FileHandle file) const { return files_[static_cast<size_t>(file.value)].fd; }
+
+ private:
+  struct File {
+    int fd;
+    std::string name;
+  };
+  // Opens with O_DIRECT, without it where the file system refuses.
+  Result<FileHandle> openWith(const std::string& name, int flags);
+  Status syncDirectory() const;
+  std::string nameOf(FileHandle file) const { return files_[static_cast<size_t>(file.value)].name; }
+
+  const std::filesystem::path directory_;
+  std::vector<File> files_;
+};
+
+}  // namespace spolia::store

@@ -1,0 +1,190 @@
+#include "server/store/io/uring_ring.h"
+
+#include <liburing.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "codec/base/check.h"
+#include "server/store/io/disk_files.h"
+
+namespace spolia::store {
+namespace {
+
+constexpr uint64_t kWakeTag = UINT64_MAX;
+// EAGAIN, EINTR and EBUSY are tried again this often before they count as failures.
+constexpr int kMaxRetries = 32;
+
+// A request on its way; its index is the tag the kernel sees.
+struct Flight {
+  RingRequest request;
+  size_t done = 0;
+  int retries = 0;
+};
+
+class UringRing final : public Ring {
+ public:
+  explicit UringRing(const std::filesystem::path& directory) : files_(directory) {}
+  ~UringRing() override {
+    if (!ready_) return;
+    io_uring_queue_exit(&ring_);
+    ::close(wakeFd_);
+  }
+
+  Status init(uint32_t queueDepth) {
+    const int failed = io_uring_queue_init(queueDepth + 1, &ring_, 0);
+    if (failed < 0) {
+      return Status(ErrorCode::kUnavailable, std::string("io_uring: ") + std::strerror(-failed));
+    }
+    wakeFd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    SPOLIA_CHECK(wakeFd_ >= 0);
+    ready_ = true;
+    depth_ = queueDepth;
+    flights_.resize(queueDepth);
+    for (uint32_t i = 0; i < queueDepth; ++i) free_.push_back(i);
+    armWake();
+    return Status();
+  }
+
+  std::string_view name() const override { return "io_uring"; }
+
+  void submit(const RingRequest& request) override {
+    waiting_.push_back(request);
+    fill();
+  }
+
+  void wait(Wait mode, std::vector<RingCompletion>& out) override {
+    fill();
+    const size_t before = out.size();
+    reap(out);
+    const bool block = mode == Wait::kBlock && out.size() == before && !woken_;
+    const int failed = io_uring_submit_and_wait(&ring_, block ? 1 : 0);
+    SPOLIA_CHECK(failed >= 0 || failed == -EINTR || failed == -EAGAIN || failed == -EBUSY);
+    reap(out);
+    fill();
+    io_uring_submit(&ring_);
+    woken_ = false;
+  }
+
+  void wake() override {
+    const uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(wakeFd_, &one, sizeof one);
+  }
+
+  Result<std::vector<std::string>> list() override { return files_.list(); }
+  Result<FileHandle> open(const std::string& name) override { return files_.open(name); }
+  Result<uint64_t> size(FileHandle file) override { return files_.size(file); }
+  Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first) override {
+    return files_.create(name, bytes, first);
+  }
+  Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) override {
+    return files_.readNow(file, offset, out);
+  }
+  Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) override {
+    return files_.writeNow(file, offset, data);
+  }
+  Status syncNow(FileHandle file) override { return files_.syncNow(file); }
+
+ private:
+  void armWake() {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    SPOLIA_CHECK(sqe != nullptr);
+    io_uring_prep_poll_add(sqe, wakeFd_, POLLIN);
+    io_uring_sqe_set_data64(sqe, kWakeTag);
+  }
+
+  // Moves waiting requests into free slots of the submission queue.
+  void fill() {
+    while (!waiting_.empty() && !free_.empty() && io_uring_sq_space_left(&ring_) > 1) {
+      const uint32_t slot = free_.back();
+      free_.pop_back();
+      flights_[slot] = Flight{waiting_.front(), 0, 0};
+      waiting_.pop_front();
+      prepare(slot);
+    }
+  }
+
+  void prepare(uint32_t slot) {
+    io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+    if (sqe == nullptr) {  // full: the kernel takes what is there
+      io_uring_submit(&ring_);
+      sqe = io_uring_get_sqe(&ring_);
+    }
+    SPOLIA_CHECK(sqe != nullptr);
+    const Flight& flight = flights_[slot];
+    const RingRequest& r = flight.request;
+    const int fd = files_.descriptor(r.file);
+    const auto length = static_cast<unsigned>(r.length - flight.done);
+    switch (r.op) {
+      case RingOp::kRead:
+        io_uring_prep_read(sqe, fd, r.data + flight.done, length, r.offset + flight.done);
+        break;
+      case RingOp::kWrite:
+        io_uring_prep_write(sqe, fd, r.data + flight.done, length, r.offset + flight.done);
+        break;
+      case RingOp::kSync:
+        io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
+        break;
+    }
+    io_uring_sqe_set_data64(sqe, slot);
+  }
+
+  void reap(std::vector<RingCompletion>& out) {
+    io_uring_cqe* cqe = nullptr;
+    while (io_uring_peek_cqe(&ring_, &cqe) == 0) {
+      const uint64_t tag = io_uring_cqe_get_data64(cqe);
+      const int result = cqe->res;
+      io_uring_cqe_seen(&ring_, cqe);
+      if (tag == kWakeTag) {
+        uint64_t count;
+        [[maybe_unused]] auto got = ::read(wakeFd_, &count, sizeof count);
+        woken_ = true;
+        armWake();
+      } else {
+        finish(static_cast<uint32_t>(tag), result, out);
+      }
+    }
+  }
+
+  // One kernel completion: done, or another round for the rest.
+  void finish(uint32_t slot, int result, std::vector<RingCompletion>& out) {
+    Flight& flight = flights_[slot];
+    const RingRequest& r = flight.request;
+    const bool again = result == -EAGAIN || result == -EINTR || result == -EBUSY;
+    if (again && ++flight.retries <= kMaxRetries) return prepare(slot);
+    int error = result < 0 ? -result : 0;
+    if (error == 0 && r.op != RingOp::kSync) {
+      flight.done += static_cast<size_t>(result);
+      if (flight.done < r.length && result > 0) return prepare(slot);
+      if (flight.done < r.length) error = EIO;  // end of file
+    }
+    out.push_back({r.tag, error});
+    free_.push_back(slot);
+  }
+
+  DiskFiles files_;
+  io_uring ring_{};
+  bool ready_ = false;
+  bool woken_ = false;
+  int wakeFd_ = -1;
+  uint32_t depth_ = 0;
+  std::vector<Flight> flights_;
+  std::vector<uint32_t> free_;
+  std::deque<RingRequest> waiting_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Ring>> makeUringRing(const std::filesystem::path& directory,
+                                            uint32_t queueDepth) {
+  auto ring = std::make_unique<UringRing>(directory);
+  SPOLIA_RETURN_IF_ERROR(ring->init(queueDepth));
+  return std::unique_ptr<Ring>(std::move(ring));
+}
+
+}  // namespace spolia::store

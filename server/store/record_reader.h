@@ -1,0 +1,58 @@
+// RecordReader: the read path. Reads a record's header and the checksum blocks that cover a range,
+// and hands out nothing that was not verified. One thread, the store's I/O thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "codec/base/aligned_buffer.h"
+#include "codec/base/result.h"
+#include "server/store/index/index.h"
+#include "server/store/ring_driver.h"
+#include "server/store/segments/segment_format.h"
+#include "server/store/segments/segment_table.h"
+
+namespace spolia::store {
+
+struct ReadResult {
+  // kCorrupt: what is there is not what the index named, or a checksum failed. kIoError: the disk
+  // failed twice.
+  Status status;
+  AlignedBuffer data;  // whole blocks
+  uint64_t dataOffset = 0;
+  uint64_t dataLength = 0;
+  uint64_t bytesRead = 0;
+};
+
+class RecordReader {
+ public:
+  using Done = std::function<void(ReadResult)>;
+
+  RecordReader(RingDriver& driver, SegmentTable& table) : driver_(driver), table_(table) {}
+
+  // Payload bytes [offset, offset + length) of `entry`, clipped to what there is. The segment is
+  // pinned until `done` has run. `done` is called from RingDriver::pump().
+  void read(const IndexEntry& entry, uint64_t offset, uint64_t length, Done done);
+
+ private:
+  struct Read {
+    IndexEntry entry;
+    uint64_t firstBlock = 0;
+    AlignedBuffer header;
+    ReadResult result;
+    Done done;
+    int partsLeft = 0;
+    int attempts = 0;
+    int error = 0;
+  };
+
+  void start(const std::shared_ptr<Read>& read, FileHandle file);
+  void part(const std::shared_ptr<Read>& read, int error);
+  static Status verify(Read& read);
+
+  RingDriver& driver_;
+  SegmentTable& table_;
+};
+
+}  // namespace spolia::store

@@ -1,0 +1,153 @@
+#include "server/store/recovery.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+
+#include "server/store/segments/segment_scan.h"
+
+namespace spolia::store {
+namespace {
+
+constexpr size_t kBatch = 1024;
+
+std::optional<SegmentId> segmentIdOf(const std::string& name) {
+  SegmentId id;
+  const size_t dot = name.find('.');
+  if (dot == std::string::npos || name.substr(dot) != ".seg") return std::nullopt;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + dot, id.value);
+  if (error != std::errc() || end != name.data() + dot || segmentFileName(id) != name) {
+    return std::nullopt;
+  }
+  return id;
+}
+
+SegmentMark markOf(const Segment& segment) {
+  return {segment.id,         segment.generation,    segment.end,
+          segment.tombstones, segment.firstSequence, segment.lastSequence};
+}
+
+}  // namespace
+
+std::string segmentFileName(SegmentId id) {
+  char name[32];
+  std::snprintf(name, sizeof name, "%06u.seg", id.value);
+  return name;
+}
+
+Status Recovery::openSegment(SegmentId id, const std::string& name) {
+  Segment segment;
+  segment.id = id;
+  SPOLIA_ASSIGN_OR_RETURN(segment.file, ring_.open(name));
+  SPOLIA_ASSIGN_OR_RETURN(segment.size, ring_.size(segment.file));
+  if (segment.size < kDiskBlock) {
+    segment.bad = true;
+    table_.add(segment);
+    return Status();
+  }
+  AlignedBuffer block(kDiskBlock);
+  SPOLIA_RETURN_IF_ERROR(ring_.readNow(segment.file, 0, block.span()));
+  const Result<SegmentHeader> header = parseSegmentHeader(block.span());
+  if (!header.ok() && header.status().code() == ErrorCode::kUnsupported) {
+    return header.status().withContext(name);
+  }
+  // A damaged header leaves generation 0; the index's mark may still know the right one. Without a
+  // mark nothing in the file can be told from leftovers, and it is free.
+  if (header.ok()) segment.generation = header->generation;
+  table_.add(segment);
+  return Status();
+}
+
+Status Recovery::openSegments() {
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<std::string> names, ring_.list());
+  for (const std::string& name : names) {
+    if (const auto id = segmentIdOf(name)) SPOLIA_RETURN_IF_ERROR(openSegment(*id, name));
+  }
+  auto& all = table_.all();
+  std::sort(all.begin(), all.end(), [](const Segment& a, const Segment& b) { return a.id < b.id; });
+  return Status();
+}
+
+void Recovery::note(const RecordHeader& header, const RecordAddress& address) {
+  Latest& latest = latest_[header.meta.key];
+  if (header.stamp.sequence <= latest.sequence) return;
+  latest = {header.stamp.sequence, header.tombstone,
+            IndexEntry{header.meta, address, header.stamp.sequence}};
+}
+
+Status Recovery::replay() {
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<SegmentMark> marks, index_.marks());
+  for (const SegmentMark& mark : marks) {
+    Segment* segment = table_.find(mark.segment);
+    if (segment == nullptr || segment->bad || mark.offset > segment->size) continue;
+    if (segment->generation.value == 0) segment->generation = mark.generation;
+    if (segment->generation != mark.generation) continue;
+    segment->end = mark.offset;
+    segment->tombstones = mark.tombstones;
+    segment->firstSequence = mark.firstSequence;
+    segment->lastSequence = mark.lastSequence;
+  }
+  for (Segment& segment : table_.all()) {
+    if (segment.bad) continue;
+    SPOLIA_RETURN_IF_ERROR(scanSegment(
+        ring_, segment,
+        [this](const RecordHeader& header, const RecordAddress& at) { note(header, at); }));
+  }
+  return Status();
+}
+
+Status Recovery::applyReplayed() {
+  IndexBatch batch;
+  for (auto& [key, latest] : latest_) {
+    SPOLIA_ASSIGN_OR_RETURN(const std::optional<IndexEntry> known, index_.find(key));
+    if (known && known->sequence >= latest.sequence) continue;
+    if (latest.tombstone) {
+      batch.removes.push_back(key);
+    } else {
+      batch.puts.push_back(std::move(latest.entry));
+    }
+    if (batch.puts.size() + batch.removes.size() >= kBatch) {
+      SPOLIA_RETURN_IF_ERROR(index_.apply(batch));
+      batch = {};
+    }
+  }
+  // The marks go last: until then a crash replays everything once more.
+  for (const Segment& segment : table_.all()) {
+    if (!segment.bad && segment.generation.value != 0) batch.marks.push_back(markOf(segment));
+  }
+  latest_.clear();
+  return batch.empty() ? Status() : index_.apply(batch);
+}
+
+Status Recovery::dropOrphans() {
+  IndexBatch batch;
+  SPOLIA_RETURN_IF_ERROR(index_.scan(StoreKey{}, [&](const IndexEntry& entry) {
+    Segment* segment = table_.find(entry.address);
+    if (segment == nullptr || entry.address.offset + entry.address.length > segment->size) {
+      batch.removes.push_back(entry.meta.key);
+    } else {
+      table_.live(entry.address);
+    }
+    return true;
+  }));
+  return batch.empty() ? Status() : index_.apply(batch);
+}
+
+// Writing goes on where it ended last.
+void Recovery::chooseActive() {
+  const Segment* latest = nullptr;
+  for (const Segment& segment : table_.all()) {
+    if (segment.room() == 0 || segment.generation.value == 0) continue;
+    if (latest == nullptr || segment.lastSequence > latest->lastSequence) latest = &segment;
+  }
+  if (latest != nullptr) table_.setActive(latest->id);
+}
+
+Result<SegmentTable> Recovery::finish() {
+  SPOLIA_RETURN_IF_ERROR(applyReplayed());
+  SPOLIA_RETURN_IF_ERROR(dropOrphans());
+  chooseActive();
+  return std::move(table_);
+}
+
+}  // namespace spolia::store

@@ -1,0 +1,53 @@
+// Recovery: brings the index up to date with the segments and yields what the running store starts
+// from. A type of its own, so that nothing else can be done with a store that is not recovered.
+// Blocking; one thread.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "codec/base/digest.h"
+#include "codec/base/result.h"
+#include "server/store/index/index.h"
+#include "server/store/io/ring.h"
+#include "server/store/segments/segment_format.h"
+#include "server/store/segments/segment_table.h"
+
+namespace spolia::store {
+
+// "000001.seg".
+std::string segmentFileName(SegmentId id);
+
+class Recovery {
+ public:
+  Recovery(Ring& ring, Index& index) : ring_(ring), index_(index) {}
+
+  // Finds the segment files. kUnsupported for a newer format; nothing has been written then.
+  Status openSegments();
+  // Reads what the index has not seen yet.
+  Status replay();
+  // Applies it, drops index entries whose segment is gone, and counts what is live. The object is
+  // of no use afterwards.
+  Result<SegmentTable> finish();
+
+ private:
+  // The latest word on a key among the replayed records.
+  struct Latest {
+    uint64_t sequence = 0;
+    bool tombstone = false;
+    IndexEntry entry;
+  };
+
+  Status openSegment(SegmentId id, const std::string& name);
+  void note(const RecordHeader& header, const RecordAddress& address);
+  Status applyReplayed();
+  Status dropOrphans();
+  void chooseActive();
+
+  Ring& ring_;
+  Index& index_;
+  SegmentTable table_;
+  std::unordered_map<StoreKey, Latest, DigestHash> latest_;
+};
+
+}  // namespace spolia::store

@@ -1,0 +1,62 @@
+// SegmentTable: the segment files of a store, how much of each is live, and which may be written
+// next. Bookkeeping only, no I/O. One thread, the store's I/O thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "server/store/io/ring.h"
+#include "server/store/store_types.h"
+
+namespace spolia::store {
+
+struct Segment {
+  SegmentId id;
+  FileHandle file;
+  Generation generation;
+  uint64_t size = 0;
+  uint64_t end = kDiskBlock;   // where the next record goes
+  uint64_t zeroedTo = 0;       // fresh files only: written with zeros up to here; 0: not fresh
+  uint64_t liveBytes = 0;      // of records the index names
+  uint64_t tombstones = 0;     // since the generation began
+  uint64_t firstSequence = 0;  // 0: no record
+  uint64_t lastSequence = 0;
+  uint32_t pins = 0;  // reads and writes under way
+  bool bad = false;   // a write or sync failed: never written again
+
+  uint64_t room() const { return bad || end > size ? 0 : size - end; }
+};
+
+class SegmentTable {
+ public:
+  void add(const Segment& segment) { segments_.push_back(segment); }
+
+  // Null when there is none of that number (and, second form, that generation).
+  Segment* find(SegmentId id);
+  Segment* find(const RecordAddress& address);
+  std::vector<Segment>& all() { return segments_; }
+  const std::vector<Segment>& all() const { return segments_; }
+
+  Segment* active();
+  void setActive(SegmentId id) { active_ = id; }
+  void clearActive() { active_.reset(); }
+
+  // The index began, or ceased, to name a record.
+  void live(const RecordAddress& address);
+  void dead(const RecordAddress& address);
+
+  // A segment in which nothing is needed any more: no live record, nobody reading, and no tombstone
+  // that an older segment could need. Null when there is none.
+  Segment* reusable();
+  SegmentId nextId() const;
+  uint64_t liveBytes() const;
+
+ private:
+  bool oldest(const Segment& segment) const;
+
+  std::vector<Segment> segments_;
+  std::optional<SegmentId> active_;
+};
+
+}  // namespace spolia::store

@@ -1,0 +1,231 @@
+#include "server/store/store.h"
+
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "server/store/index/rocks_index.h"
+#include "server/store/io/pread_ring.h"
+#include "server/store/io/uring_ring.h"
+#include "server/store/recovery.h"
+#include "server/store/store_engine.h"
+#include "server/store/store_files.h"
+
+namespace spolia::store {
+namespace {
+
+constexpr uint64_t kMinSegmentBytes = 1 << 20;
+constexpr uint64_t kMaxSegmentBytes = 1ull << 32;
+
+uint64_t wallSeconds() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                   std::chrono::system_clock::now().time_since_epoch())
+                                   .count());
+}
+
+Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
+                                       const std::filesystem::path& segments) {
+  if (config.ringFactory != nullptr) {
+    return config.ringFactory->make(segments, config.queueDepth);
+  }
+  if (config.io != IoBackend::kPread) {
+    Result<std::unique_ptr<Ring>> ring = makeUringRing(segments, config.queueDepth);
+    if (ring.ok() || config.io == IoBackend::kUring) return ring;
+    spdlog::warn("{}; reading and writing with a pool of threads instead", ring.status().message());
+  }
+  return makePreadRing(segments, config.queueDepth);
+}
+
+struct Recovered {
+  std::unique_ptr<Index> index;
+  SegmentTable table;
+};
+
+Result<Recovered> recover(Ring& ring, const std::filesystem::path& indexDirectory) {
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Index> index, openRocksIndex(indexDirectory));
+  Recovery recovery(ring, *index);
+  SPOLIA_RETURN_IF_ERROR(recovery.openSegments());
+  SPOLIA_RETURN_IF_ERROR(recovery.replay());
+  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, recovery.finish());
+  return Recovered{std::move(index), std::move(table)};
+}
+
+// The index is a cache: a damaged one is rebuilt from the segments.
+Result<Recovered> recoverOrRebuild(Ring& ring, const std::filesystem::path& indexDirectory) {
+  Result<Recovered> recovered = recover(ring, indexDirectory);
+  if (recovered.ok() || recovered.status().code() != ErrorCode::kCorrupt) return recovered;
+  spdlog::warn("{}; rebuilding the index from the segments", recovered.status().message());
+  std::error_code error;
+  std::filesystem::remove_all(indexDirectory, error);
+  if (error) {
+    return Status(ErrorCode::kIoError, indexDirectory.string() + ": " + error.message());
+  }
+  return recover(ring, indexDirectory);
+}
+
+}  // namespace
+
+Status StoreConfig::validate() const {
+  const auto bad = [](const std::string& what) {
+    return Status(ErrorCode::kInvalidArgument, what);
+  };
+  if (directory.empty()) return bad("directory is empty, expected a path");
+  if (segmentBytes < kMinSegmentBytes || segmentBytes > kMaxSegmentBytes ||
+      segmentBytes % kDiskBlock != 0) {
+    return bad("segmentBytes is " + std::to_string(segmentBytes) +
+               ", expected a multiple of 4096 from 1 MiB to 4 GiB");
+  }
+  if (capacityBytes < 2 * segmentBytes) {
+    return bad("capacityBytes is " + std::to_string(capacityBytes) +
+               ", expected at least two segments of " + std::to_string(segmentBytes));
+  }
+  if (queueDepth < 1 || queueDepth > 4096) {
+    return bad("queueDepth is " + std::to_string(queueDepth) + ", expected 1 to 4096");
+  }
+  return Status();
+}
+
+// The thread around a StoreEngine.
+class Store::Impl {
+ public:
+  Impl(std::filesystem::path directory, DirectoryLock lock, std::unique_ptr<Ring> ring,
+       Recovered recovered, EngineConfig config)
+      : directory_(std::move(directory)),
+        lock_(std::move(lock)),
+        ring_(std::move(ring)),
+        index_(std::move(recovered.index)),
+        engine_(std::move(config), *ring_, *index_, std::move(recovered.table)),
+        thread_([this] { run(); }) {}
+
+  ~Impl() {
+    {
+      std::lock_guard lock(mutex_);
+      closing_ = true;
+    }
+    ring_->wake();
+    thread_.join();
+  }
+
+  void submit(StoreOp op) {
+    {
+      std::lock_guard lock(mutex_);
+      inbox_.push_back(std::move(op));
+    }
+    ring_->wake();
+  }
+
+  Index& index() { return *index_; }
+  const StoreEngine& engine() const { return engine_; }
+  const std::filesystem::path& directory() const { return directory_; }
+
+ private:
+  void run() {
+    for (;;) {
+      std::vector<StoreOp> ops;
+      bool closing;
+      {
+        std::lock_guard lock(mutex_);
+        ops.swap(inbox_);
+        closing = closing_;
+      }
+      for (StoreOp& op : ops) engine_.accept(std::move(op));
+      if (closing && ops.empty() && engine_.idle()) return;
+      engine_.pump(ops.empty() ? Ring::Wait::kBlock : Ring::Wait::kPoll);
+    }
+  }
+
+  const std::filesystem::path directory_;
+  DirectoryLock lock_;
+  std::unique_ptr<Ring> ring_;
+  std::unique_ptr<Index> index_;
+  StoreEngine engine_;
+  std::mutex mutex_;
+  std::vector<StoreOp> inbox_;  // guarded by mutex_
+  bool closing_ = false;        // guarded by mutex_
+  std::thread thread_;
+};
+
+Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
+  SPOLIA_RETURN_IF_ERROR(config.validate());
+  SPOLIA_RETURN_IF_ERROR(checkStoreFormat(config.directory));
+  SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(config.directory));
+  SPOLIA_ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::acquire(config.directory));
+  const std::filesystem::path segments = config.directory / "segments";
+  SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(segments));
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments));
+  SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, config.directory / "index"));
+  SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch, nextEpoch(config.directory));
+  EngineConfig engine;
+  engine.log = {config.segmentBytes,
+                static_cast<uint32_t>(config.capacityBytes / config.segmentBytes), epoch,
+                config.ack == AckMode::kDurable};
+  engine.clock = wallSeconds;
+  return std::unique_ptr<Store>(
+      new Store(std::make_unique<Impl>(config.directory, std::move(lock), std::move(ring),
+                                       std::move(recovered), std::move(engine))));
+}
+
+void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
+  StoreOp op;
+  op.kind = StoreOp::Kind::kPut;
+  op.put = std::move(request);
+  op.cookie = cookie;
+  op.queue = &queue;
+  impl_->submit(std::move(op));
+}
+
+void Store::submitGet(const StoreKey& key, uint64_t offset, uint64_t length, uint64_t cookie,
+                      StoreQueue& queue) {
+  StoreOp op;
+  op.kind = StoreOp::Kind::kGet;
+  op.key = key;
+  op.offset = offset;
+  op.length = length;
+  op.cookie = cookie;
+  op.queue = &queue;
+  impl_->submit(std::move(op));
+}
+
+void Store::submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue) {
+  StoreOp op;
+  op.kind = StoreOp::Kind::kRemove;
+  op.key = key;
+  op.cookie = cookie;
+  op.queue = &queue;
+  impl_->submit(std::move(op));
+}
+
+Result<std::optional<EntryMeta>> Store::find(const StoreKey& key) {
+  SPOLIA_ASSIGN_OR_RETURN(std::optional<IndexEntry> entry, impl_->index().find(key));
+  if (!entry || impl_->engine().expired(entry->meta)) return std::optional<EntryMeta>();
+  return std::optional<EntryMeta>(std::move(entry->meta));
+}
+
+Result<Store::Page> Store::list(const StoreKey& from, size_t limit) {
+  Page page;
+  SPOLIA_RETURN_IF_ERROR(impl_->index().scan(from, [&](const IndexEntry& entry) {
+    if (page.entries.size() >= limit) {
+      page.next = entry.meta.key;
+      return false;
+    }
+    if (!impl_->engine().expired(entry.meta)) page.entries.push_back(entry.meta);
+    return true;
+  }));
+  return page;
+}
+
+StoreFigures Store::figures() const {
+  return impl_->engine().figures();
+}
+
+const std::filesystem::path& Store::directory() const {
+  return impl_->directory();
+}
+
+}  // namespace spolia::store

@@ -1,0 +1,138 @@
+#include "server/store/store_files.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+#include <utility>
+
+#include "server/store/io/disk_files.h"
+#include "server/store/segments/segment_format.h"
+
+namespace spolia::store {
+namespace {
+
+constexpr char kStoreFile[] = "STORE";
+constexpr char kLockFile[] = "LOCK";
+constexpr char kMagic[] = "spolia-store";
+
+// "spolia-store VERSION EPOCH\n"
+struct StoreFile {
+  uint32_t version = kFormatVersion;
+  uint32_t epoch = 0;
+};
+
+Result<StoreFile> readStoreFile(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / kStoreFile;
+  std::ifstream in(path);
+  if (!in) return StoreFile{};
+  std::string magic;
+  StoreFile file;
+  in >> magic >> file.version >> file.epoch;
+  if (!in || magic != kMagic) {
+    return Status(ErrorCode::kCorrupt,
+                  path.string() + ": expected \"" + kMagic + " VERSION EPOCH\"");
+  }
+  return file;
+}
+
+Status writeWhole(int fd, const std::string& text, const std::string& path) {
+  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    return statusOfErrno(errno, path);
+  }
+  return ::fsync(fd) == 0 ? Status() : statusOfErrno(errno, path);
+}
+
+Status replaceDurably(const std::filesystem::path& directory, const std::string& text) {
+  const std::string path = directory / kStoreFile;
+  const std::string temporary = path + ".tmp";
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return statusOfErrno(errno, temporary);
+  Status status = writeWhole(fd, text, temporary);
+  ::close(fd);
+  if (status.ok() && ::rename(temporary.c_str(), path.c_str()) != 0) {
+    status = statusOfErrno(errno, path);
+  }
+  SPOLIA_RETURN_IF_ERROR(status);
+  const int parent = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (parent < 0) return statusOfErrno(errno, directory.string());
+  if (::fsync(parent) != 0) status = statusOfErrno(errno, directory.string());
+  ::close(parent);
+  return status;
+}
+
+std::string programName() {
+  std::ifstream in("/proc/self/comm");
+  std::string name;
+  std::getline(in, name);
+  return name.empty() ? "unknown program" : name;
+}
+
+std::string holderOf(int fd) {
+  char text[256];
+  const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
+  return got > 0 ? std::string(text, static_cast<size_t>(got)) : "another process";
+}
+
+}  // namespace
+
+DirectoryLock::DirectoryLock(DirectoryLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+
+DirectoryLock::~DirectoryLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<DirectoryLock> DirectoryLock::acquire(const std::filesystem::path& directory) {
+  const std::string path = directory / kLockFile;
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return statusOfErrno(errno, path);
+  DirectoryLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return statusOfErrno(errno, path);
+    return Status(ErrorCode::kUnavailable,
+                  "store " + directory.string() + " is in use by " + holderOf(fd));
+  }
+  const std::string self = "process " + std::to_string(::getpid()) + " (" + programName() + ")";
+  if (::ftruncate(fd, 0) != 0) return statusOfErrno(errno, path);
+  if (::pwrite(fd, self.data(), self.size(), 0) != static_cast<ssize_t>(self.size())) {
+    return statusOfErrno(errno, path);
+  }
+  return lock;
+}
+
+Status makePrivateDirectory(const std::filesystem::path& directory) {
+  std::error_code error;
+  std::filesystem::create_directories(directory.parent_path(), error);
+  if (::mkdir(directory.c_str(), 0700) == 0) return Status();
+  if (errno == EEXIST && std::filesystem::is_directory(directory, error)) return Status();
+  if (errno == EEXIST || errno == ENOTDIR) {
+    return Status(ErrorCode::kInvalidArgument, directory.string() + " is not a directory");
+  }
+  return statusOfErrno(errno, directory.string());
+}
+
+Status checkStoreFormat(const std::filesystem::path& directory) {
+  SPOLIA_ASSIGN_OR_RETURN(const StoreFile file, readStoreFile(directory));
+  if (file.version <= kFormatVersion) return Status();
+  return Status(ErrorCode::kUnsupported,
+                (directory / kStoreFile).string() + ": store format version " +
+                    std::to_string(file.version) + ", this program knows up to " +
+                    std::to_string(kFormatVersion));
+}
+
+Result<uint32_t> nextEpoch(const std::filesystem::path& directory) {
+  SPOLIA_ASSIGN_OR_RETURN(StoreFile file, readStoreFile(directory));
+  ++file.epoch;
+  std::ostringstream text;
+  text << kMagic << ' ' << kFormatVersion << ' ' << file.epoch << '\n';
+  SPOLIA_RETURN_IF_ERROR(replaceDurably(directory, text.str()));
+  return file.epoch;
+}
+
+}  // namespace spolia::store

@@ -1,0 +1,38 @@
+// What stands in a store's directory beside segments and index: the lock that keeps a second
+// process out, and the STORE file with the format's version and the number of openings.
+//
+// Directories are made 0700, files 0600. One thread.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "codec/base/result.h"
+
+namespace spolia::store {
+
+// Held as long as the object lives.
+class DirectoryLock {
+ public:
+  // kUnavailable, naming process and program, when another holds it.
+  static Result<DirectoryLock> acquire(const std::filesystem::path& directory);
+  ~DirectoryLock();
+  DirectoryLock(DirectoryLock&& other) noexcept;
+  DirectoryLock& operator=(DirectoryLock&&) = delete;
+
+ private:
+  explicit DirectoryLock(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+// Makes the directory and what is above it. kInvalidArgument when something else is in the way.
+Status makePrivateDirectory(const std::filesystem::path& directory);
+
+// kUnsupported when the directory holds a store of a newer format; writes nothing.
+Status checkStoreFormat(const std::filesystem::path& directory);
+
+// Counts one more opening, durably, and gives its number (1 for a new store). kCorrupt when the
+// STORE file is not ours.
+Result<uint32_t> nextEpoch(const std::filesystem::path& directory);
+
+}  // namespace spolia::store

@@ -1,0 +1,389 @@
+#include "server/store/store.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <random>
+
+#include "server/store/io/ring.h"
+#include "tests/support/temporary_directory.h"
+
+namespace spolia::store {
+namespace {
+
+StoreKey keyOf(uint64_t n) {
+  StoreKey key;
+  key.bytes = sha256(std::as_bytes(std::span(&n, 1)));
+  return key;
+}
+
+Bytes payloadOf(uint64_t seed, size_t size) {
+  std::mt19937_64 random(seed);
+  Bytes out(size);
+  for (std::byte& b : out) b = static_cast<std::byte>(random());
+  return out;
+}
+
+class StoreTest : public ::testing::TestWithParam<IoBackend> {
+ protected:
+  StoreConfig config() {
+    StoreConfig c;
+    c.directory = directory_.path() / "store";
+    c.segmentBytes = 4 << 20;
+    c.capacityBytes = 16 << 20;
+    c.io = GetParam();
+    return c;
+  }
+  void open() {
+    store_.reset();
+    auto opened = Store::open(config());
+    ASSERT_TRUE(opened.ok()) << opened.status().toString();
+    store_ = std::move(*opened);
+  }
+  StoreCompletion put(uint64_t key, ByteSpan payload, PutPolicy policy = PutPolicy::kIfAbsent) {
+    PutRequest request;
+    request.meta.key = keyOf(key);
+    request.meta.kind = 1;
+    request.meta.attributes = toBytes(asBytes("attributes of " + std::to_string(key)));
+    request.payload = AlignedBuffer::copyOf(payload);
+    request.policy = policy;
+    store_->submitPut(std::move(request), key, queue_);
+    return queue_.waitPop();
+  }
+  StoreCompletion get(uint64_t key, uint64_t offset = 0, uint64_t length = UINT64_MAX) {
+    store_->submitGet(keyOf(key), offset, length, key, queue_);
+    return queue_.waitPop();
+  }
+  StoreCompletion remove(uint64_t key) {
+    store_->submitRemove(keyOf(key), key, queue_);
+    return queue_.waitPop();
+  }
+  void expectPayload(uint64_t key, ByteSpan payload) {
+    const StoreCompletion got = get(key);
+    ASSERT_TRUE(got.status.ok()) << got.status.toString();
+    ASSERT_EQ(got.range().size(), payload.size());
+    EXPECT_TRUE(std::equal(payload.begin(), payload.end(), got.range().begin()));
+  }
+
+  test::TemporaryDirectory directory_;
+  StoreQueue queue_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_P(StoreTest, KeepsWhatWasPutOverReopening) {
+  open();
+  const std::vector<size_t> sizes{0, 1, 4095, 4096, 65536, 65537, 300000, 1 << 20};
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    EXPECT_TRUE(put(i, payloadOf(i, sizes[i])).status.ok());
+  }
+  for (int round = 0; round < 2; ++round) {
+    for (size_t i = 0; i < sizes.size(); ++i) expectPayload(i, payloadOf(i, sizes[i]));
+    EXPECT_EQ(store_->figures().entries, sizes.size());
+    const auto found = store_->find(keyOf(3));
+    ASSERT_TRUE(found.ok() && found->has_value());
+    EXPECT_EQ(asText((*found)->attributes), "attributes of 3");
+    EXPECT_EQ((*found)->payloadBytes, 4096u);
+    open();
+  }
+}
+
+TEST_P(StoreTest, RangesAreClippedAndExact) {
+  open();
+  const Bytes payload = payloadOf(7, 200000);
+  ASSERT_TRUE(put(1, payload).status.ok());
+  for (const auto& [offset, length] : std::vector<std::pair<uint64_t, uint64_t>>{{0, 10},
+                                                                                 {65535, 2},
+                                                                                 {131072, 65536},
+                                                                                 {199999, 100},
+                                                                                 {200000, 5},
+                                                                                 {1 << 30, 5},
+                                                                                 {5, 0}}) {
+    const StoreCompletion got = get(1, offset, length);
+    ASSERT_TRUE(got.status.ok());
+    const uint64_t begin = std::min<uint64_t>(offset, payload.size());
+    const uint64_t count = std::min<uint64_t>(length, payload.size() - begin);
+    ASSERT_EQ(got.range().size(), count);
+    EXPECT_TRUE(std::equal(got.range().begin(), got.range().end(), payload.begin() + begin));
+  }
+}
+
+TEST_P(StoreTest, AbsenceRemovalAndReplacement) {
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  EXPECT_EQ(remove(1).status.code(), ErrorCode::kNotFound);
+  ASSERT_TRUE(put(1, payloadOf(1, 1000)).status.ok());
+  const StoreCompletion again = put(1, payloadOf(2, 500));
+  EXPECT_EQ(again.status.code(), ErrorCode::kAlreadyExists);
+  EXPECT_EQ(again.meta->payloadBytes, 1000u);
+  expectPayload(1, payloadOf(1, 1000));
+  ASSERT_TRUE(put(1, payloadOf(2, 500), PutPolicy::kReplace).status.ok());
+  expectPayload(1, payloadOf(2, 500));
+  open();
+  expectPayload(1, payloadOf(2, 500));
+  EXPECT_TRUE(remove(1).status.ok());
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  EXPECT_EQ(store_->figures().usedBytes, 0u);
+}
+
+TEST_P(StoreTest, MutationsOfOneKeyHappenInOrder) {
+  open();
+  for (uint64_t i = 0; i < 50; ++i) {
+    PutRequest request;
+    request.meta.key = keyOf(1);
+    request.payload = AlignedBuffer::copyOf(payloadOf(i, 5000));
+    request.policy = PutPolicy::kReplace;
+    store_->submitPut(std::move(request), i, queue_);
+  }
+  for (uint64_t i = 0; i < 50; ++i) {
+    const StoreCompletion done = queue_.waitPop();
+    EXPECT_TRUE(done.status.ok());
+    EXPECT_EQ(done.cookie, i);
+  }
+  expectPayload(1, payloadOf(49, 5000));
+}
+
+TEST_P(StoreTest, ManyWritersShareSyncs) {
+  open();
+  constexpr uint64_t kPuts = 200;
+  for (uint64_t i = 0; i < kPuts; ++i) {
+    PutRequest request;
+    request.meta.key = keyOf(i);
+    request.payload = AlignedBuffer::copyOf(payloadOf(i, 4000));
+    store_->submitPut(std::move(request), i, queue_);
+  }
+  for (uint64_t i = 0; i < kPuts; ++i) EXPECT_TRUE(queue_.waitPop().status.ok());
+  EXPECT_LT(store_->figures().syncs, kPuts);
+  for (uint64_t i = 0; i < kPuts; ++i) expectPayload(i, payloadOf(i, 4000));
+}
+
+TEST_P(StoreTest, FullStoreSaysSoAndCanBeEmptied) {
+  open();
+  uint64_t stored = 0;
+  StoreCompletion last;
+  for (;; ++stored) {
+    last = put(stored, payloadOf(stored, 500000));
+    if (!last.status.ok()) break;
+    ASSERT_LT(stored, 100u);
+  }
+  EXPECT_EQ(last.status.code(), ErrorCode::kOutOfSpace);
+  EXPECT_GE(stored, 20u);  // three of four segments of 4 MiB
+  for (uint64_t i = 0; i < stored; ++i) expectPayload(i, payloadOf(i, 500000));
+  for (uint64_t i = 0; i < stored; ++i) EXPECT_TRUE(remove(i).status.ok());
+  for (uint64_t i = 0; i < stored; ++i) {
+    ASSERT_TRUE(put(1000 + i, payloadOf(i, 500000)).status.ok()) << i;
+  }
+  open();
+  for (uint64_t i = 0; i < stored; ++i) {
+    EXPECT_EQ(get(i).status.code(), ErrorCode::kNotFound);
+    expectPayload(1000 + i, payloadOf(i, 500000));
+  }
+}
+
+TEST_P(StoreTest, ReplacingOverAndOverDoesNotFillTheDisk) {
+  open();
+  for (uint64_t i = 0; i < 100; ++i) {
+    ASSERT_TRUE(put(1, payloadOf(i, 900000), PutPolicy::kReplace).status.ok()) << i;
+  }
+  expectPayload(1, payloadOf(99, 900000));
+}
+
+TEST_P(StoreTest, LostIndexIsRebuiltToExactlyTheLiveSet) {
+  open();
+  for (uint64_t i = 0; i < 40; ++i) ASSERT_TRUE(put(i, payloadOf(i, 100000)).status.ok());
+  for (uint64_t i = 0; i < 40; i += 3) ASSERT_TRUE(remove(i).status.ok());
+  for (uint64_t i = 1; i < 40; i += 3) {
+    ASSERT_TRUE(put(i, payloadOf(100 + i, 777), PutPolicy::kReplace).status.ok());
+  }
+  store_.reset();
+  std::filesystem::remove_all(config().directory / "index");
+  open();
+  for (uint64_t i = 0; i < 40; ++i) {
+    if (i % 3 == 0) {
+      EXPECT_EQ(get(i).status.code(), ErrorCode::kNotFound);
+    } else if (i % 3 == 1) {
+      expectPayload(i, payloadOf(100 + i, 777));
+    } else {
+      expectPayload(i, payloadOf(i, 100000));
+    }
+  }
+}
+
+TEST_P(StoreTest, DamagedIndexIsRebuilt) {
+  open();
+  ASSERT_TRUE(put(1, payloadOf(1, 5000)).status.ok());
+  store_.reset();
+  std::ofstream(config().directory / "index" / "CURRENT") << "nonsense\n";
+  open();
+  expectPayload(1, payloadOf(1, 5000));
+}
+
+TEST_P(StoreTest, LostSegmentIsMissesAndNothingElse) {
+  open();
+  for (uint64_t i = 0; i < 14; ++i) ASSERT_TRUE(put(i, payloadOf(i, 500000)).status.ok());
+  store_.reset();
+  std::filesystem::remove(config().directory / "segments" / "000001.seg");
+  open();
+  size_t missing = 0;
+  for (uint64_t i = 0; i < 14; ++i) {
+    const StoreCompletion got = get(i);
+    if (!got.status.ok()) {
+      EXPECT_EQ(got.status.code(), ErrorCode::kNotFound);
+      ++missing;
+    }
+  }
+  EXPECT_GT(missing, 0u);
+  EXPECT_LT(missing, 14u);
+}
+
+// Every bit counts: header, attributes, checksums, payload. Padding aside.
+TEST_P(StoreTest, FlippedBitsAreNeverServed) {
+  open();
+  const Bytes payload = payloadOf(1, 150000);
+  ASSERT_TRUE(put(1, payload).status.ok());
+  store_.reset();
+  const auto file = config().directory / "segments" / "000001.seg";
+  std::mt19937_64 random(42);
+  for (int trial = 0; trial < 60; ++trial) {
+    const std::filesystem::path copy = directory_.path() / "copy";
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(config().directory, copy, std::filesystem::copy_options::recursive);
+    const bool header = trial % 3 == 0;
+    const uint64_t at =
+        kDiskBlock + (header ? random() % 128 : kDiskBlock + random() % payload.size());
+    {
+      std::fstream f(copy / "segments" / "000001.seg",
+                     std::ios::in | std::ios::out | std::ios::binary);
+      f.seekg(static_cast<std::streamoff>(at));
+      const int byte = f.get();
+      f.seekp(static_cast<std::streamoff>(at));
+      f.put(static_cast<char>(byte ^ (1 << random() % 8)));
+    }
+    StoreConfig c = config();
+    c.directory = copy;
+    auto opened = Store::open(c);
+    ASSERT_TRUE(opened.ok());
+    StoreQueue queue;
+    (*opened)->submitGet(keyOf(1), 0, UINT64_MAX, 0, queue);
+    const StoreCompletion got = queue.waitPop();
+    EXPECT_EQ(got.status.code(), ErrorCode::kCorrupt) << "byte " << at;
+    EXPECT_TRUE(got.range().empty());
+    EXPECT_EQ((*opened)->figures().corruptBlocks, 1u);
+    (*opened)->submitGet(keyOf(1), 0, UINT64_MAX, 0, queue);
+    EXPECT_EQ(queue.waitPop().status.code(), ErrorCode::kNotFound);  // quarantined: a plain miss
+  }
+}
+
+TEST_P(StoreTest, ExpiredIsAbsentAndMayBePutAgain) {
+  open();
+  PutRequest request;
+  request.meta.key = keyOf(1);
+  request.meta.expiresAt = 1;  // long ago
+  request.payload = AlignedBuffer::copyOf(payloadOf(1, 10));
+  store_->submitPut(std::move(request), 0, queue_);
+  ASSERT_TRUE(queue_.waitPop().status.ok());
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  EXPECT_FALSE(store_->find(keyOf(1))->has_value());
+  EXPECT_TRUE(put(1, payloadOf(2, 20)).status.ok());
+  expectPayload(1, payloadOf(2, 20));
+}
+
+TEST_P(StoreTest, ListsInPages) {
+  open();
+  for (uint64_t i = 0; i < 25; ++i) ASSERT_TRUE(put(i, payloadOf(i, 10)).status.ok());
+  std::vector<StoreKey> seen;
+  std::optional<StoreKey> from = StoreKey{};
+  while (from) {
+    const auto page = store_->list(*from, 10);
+    ASSERT_TRUE(page.ok());
+    EXPECT_LE(page->entries.size(), 10u);
+    for (const EntryMeta& entry : page->entries) seen.push_back(entry.key);
+    from = page->next;
+  }
+  EXPECT_EQ(seen.size(), 25u);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST_P(StoreTest, SecondOpeningIsToldWhoHoldsIt) {
+  open();
+  const auto second = Store::open(config());
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(second.status().code(), ErrorCode::kUnavailable);
+  EXPECT_NE(second.status().message().find(std::to_string(::getpid())), std::string::npos)
+      << second.status().message();
+}
+
+TEST_P(StoreTest, NewerFormatIsRefusedUntouched) {
+  open();
+  ASSERT_TRUE(put(1, payloadOf(1, 5000)).status.ok());
+  store_.reset();
+  std::ofstream(config().directory / "STORE") << "spolia-store 99 7\n";
+  const auto refused = Store::open(config());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.status().code(), ErrorCode::kUnsupported);
+  EXPECT_NE(refused.status().message().find("99"), std::string::npos);
+  std::string text;
+  std::getline(std::ifstream(config().directory / "STORE"), text);
+  EXPECT_EQ(text, "spolia-store 99 7");
+}
+
+TEST_P(StoreTest, BadConfigurationNamesTheField) {
+  StoreConfig c = config();
+  c.segmentBytes = 12345;
+  EXPECT_NE(Store::open(c).status().message().find("segmentBytes"), std::string::npos);
+  c = config();
+  c.capacityBytes = 1;
+  EXPECT_NE(Store::open(c).status().message().find("capacityBytes"), std::string::npos);
+}
+
+TEST_P(StoreTest, TooLongPayloadIsRefusedWithTheLimit) {
+  open();
+  const StoreCompletion refused = put(1, Bytes(5 << 20));
+  EXPECT_EQ(refused.status.code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(refused.status.message().find("at most"), std::string::npos);
+}
+
+// A tail that was cut or zeroed anywhere leaves what stands before it, whole.
+TEST_P(StoreTest, DamagedTailRecoversToAPrefix) {
+  open();
+  for (uint64_t i = 0; i < 6; ++i) ASSERT_TRUE(put(i, payloadOf(i, 9000)).status.ok());
+  store_.reset();
+  // 1 header block + 3 payload blocks a record, after the segment's own block.
+  for (uint64_t block = 1; block <= 24; ++block) {
+    const std::filesystem::path copy = directory_.path() / "copy";
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(config().directory, copy, std::filesystem::copy_options::recursive);
+    std::filesystem::remove_all(copy / "index");
+    {
+      std::fstream f(copy / "segments" / "000001.seg",
+                     std::ios::in | std::ios::out | std::ios::binary);
+      f.seekp(static_cast<std::streamoff>(block * kDiskBlock));
+      const std::vector<char> zeros((25 - block) * kDiskBlock);
+      f.write(zeros.data(), static_cast<std::streamsize>(zeros.size()));
+    }
+    StoreConfig c = config();
+    c.directory = copy;
+    auto opened = Store::open(c);
+    ASSERT_TRUE(opened.ok());
+    EXPECT_EQ((*opened)->figures().entries, (block - 1) / 4) << block;
+    // And it goes on from there.
+    StoreQueue queue;
+    PutRequest request;
+    request.meta.key = keyOf(99);
+    request.payload = AlignedBuffer::copyOf(payloadOf(99, 100));
+    (*opened)->submitPut(std::move(request), 0, queue);
+    EXPECT_TRUE(queue.waitPop().status.ok());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, StoreTest,
+                         ::testing::Values(IoBackend::kUring, IoBackend::kPread),
+                         [](const auto& info) {
+                           return info.param == IoBackend::kUring ? "Uring" : "Pread";
+                         });
+
+}  // namespace
+}  // namespace spolia::store
