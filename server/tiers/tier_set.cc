@@ -1,0 +1,164 @@
+#include "server/tiers/tier_set.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/tiers/entry_attributes.h"
+#include "server/tiers/tier_worker.h"
+
+namespace spolia::tiers {
+namespace {
+
+using Kind = TierRequest::Kind;
+
+constexpr size_t kListPage = 256;
+
+TierRequest makeRequest(Kind kind, const Namespace& ns, const ChunkId& id, uint64_t cookie,
+                        codec::ChunkQueue& queue) {
+  TierRequest request;
+  request.kind = kind;
+  request.ns = ns;
+  request.id = id;
+  request.cookie = cookie;
+  request.queue = &queue;
+  return request;
+}
+
+// The key that a listing goes on behind: one of the caller's own, so that cursors tell nothing of
+// other namespaces.
+Result<std::optional<StoreKey>> parseCursor(const std::string& cursor) {
+  if (cursor.empty()) return std::optional<StoreKey>();
+  auto bytes = digestFromHex(cursor);
+  if (!bytes.ok()) return bytes.status().withContext("cursor");
+  return std::optional<StoreKey>(StoreKey{*bytes});
+}
+
+}  // namespace
+
+class TierSet::Impl {
+ public:
+  explicit Impl(std::unique_ptr<store::Store> opened) : store(std::move(opened)), worker(*store) {}
+
+  std::unique_ptr<store::Store> store;
+  TierWorker worker;  // finishes before the store closes
+};
+
+Namespace embeddedNamespace() {
+  return {"embedded", sha256(asBytes("spolia embedded namespace"))};
+}
+
+Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config) {
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::open(config));
+  return std::unique_ptr<TierSet>(new TierSet(std::make_unique<Impl>(std::move(store))));
+}
+
+TierSet::TierSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+TierSet::~TierSet() = default;
+
+std::vector<Result<codec::EntryInfo>> TierSet::lookup(const Namespace& ns,
+                                                      std::span<const ChunkId> ids) {
+  std::vector<Result<codec::EntryInfo>> out;
+  out.reserve(ids.size());
+  for (const ChunkId& id : ids) {
+    auto found = impl_->store->find(storeKeyOf(ns, id));
+    if (!found.ok()) {
+      out.push_back(found.status());
+    } else if (!*found) {
+      out.push_back(Status(ErrorCode::kNotFound, "no such entry"));
+    } else {
+      out.push_back(entryInfoOf(**found));
+    }
+  }
+  return out;
+}
+
+void TierSet::submitOpen(const Namespace& ns, const ChunkId& id, uint64_t cookie,
+                         codec::ChunkQueue& queue) {
+  impl_->worker.submit(makeRequest(Kind::kOpen, ns, id, cookie, queue));
+}
+
+void TierSet::submitFetch(const Namespace& ns, const ChunkId& id, const codec::KvRange& range,
+                          uint64_t cookie, codec::ChunkQueue& queue) {
+  TierRequest request = makeRequest(Kind::kFetch, ns, id, cookie, queue);
+  request.range = range;
+  impl_->worker.submit(std::move(request));
+}
+
+void TierSet::submitStore(const Namespace& ns, AlignedBuffer stream, codec::PutMode mode,
+                          uint64_t cookie, codec::ChunkQueue& queue) {
+  TierRequest request = makeRequest(Kind::kStore, ns, {}, cookie, queue);
+  request.bytes = std::move(stream);
+  request.mode = mode;
+  impl_->worker.submit(std::move(request));
+}
+
+void TierSet::submitRemove(const Namespace& ns, const ChunkId& id, uint64_t cookie,
+                           codec::ChunkQueue& queue) {
+  impl_->worker.submit(makeRequest(Kind::kRemove, ns, id, cookie, queue));
+}
+
+void TierSet::submitPutValue(const Namespace& ns, ValuePut put, uint64_t cookie,
+                             codec::ChunkQueue& queue) {
+  TierRequest request = makeRequest(Kind::kPutValue, ns, put.id, cookie, queue);
+  request.bytes = std::move(put.bytes);
+  request.mode = put.mode;
+  request.entryKind = put.kind;
+  request.label = std::move(put.label);
+  request.expiresAt = put.expiresAt;
+  impl_->worker.submit(std::move(request));
+}
+
+void TierSet::submitGetValue(const Namespace& ns, const ChunkId& id, uint64_t cookie,
+                             codec::ChunkQueue& queue) {
+  impl_->worker.submit(makeRequest(Kind::kGetValue, ns, id, cookie, queue));
+}
+
+Result<codec::EntryPage> TierSet::list(const Namespace& ns, codec::EntryKind kind,
+                                       const std::string& cursor, size_t limit) {
+  if (limit == 0) return Status(ErrorCode::kInvalidArgument, "limit: expected at least 1");
+  SPOLIA_ASSIGN_OR_RETURN(const std::optional<StoreKey> behind, parseCursor(cursor));
+  const NamespaceTag tag = namespaceTagOf(ns);
+  codec::EntryPage out;
+  StoreKey last;
+  std::optional<StoreKey> from = behind.value_or(StoreKey{});
+  while (from) {
+    SPOLIA_ASSIGN_OR_RETURN(store::Store::Page page, impl_->store->list(*from, kListPage));
+    for (const store::EntryMeta& meta : page.entries) {
+      if (meta.kind != static_cast<uint8_t>(kind) || meta.key == behind) continue;
+      const auto attributes = readAttributes(meta.attributes);
+      if (!attributes.ok() || attributes->ns != tag) continue;
+      if (out.entries.size() == limit) {
+        out.next = last.hex();
+        return out;
+      }
+      SPOLIA_ASSIGN_OR_RETURN(codec::EntryInfo info, entryInfoOf(meta));
+      out.entries.push_back(std::move(info));
+      last = meta.key;
+    }
+    from = page.next;
+  }
+  return out;
+}
+
+codec::StoreStats TierSet::stats() const {
+  const store::StoreFigures figures = impl_->store->figures();
+  const TierCounters& counters = impl_->worker.counters();
+  codec::StoreStats out;
+  out.location = impl_->store->directory().string();
+  out.entries = figures.entries;
+  out.usedBytes = figures.usedBytes;
+  out.capacityBytes = figures.capacityBytes;
+  std::error_code error;
+  const auto space = std::filesystem::space(impl_->store->directory(), error);
+  out.freeDiskBytes = error ? 0 : space.available;
+  out.hits = counters.hits;
+  out.misses = counters.misses;
+  out.corruptBlocks = figures.corruptBlocks;
+  out.differingPuts = counters.differingPuts;
+  out.bytesRead = figures.bytesRead;
+  out.bytesWritten = figures.bytesWritten;
+  out.ioBackend = figures.ioBackend;
+  return out;
+}
+
+}  // namespace spolia::tiers
