@@ -76,8 +76,10 @@ Result<Prompt> buildPrompt(EngineParts& parts, const AskRequest& request,
 Result<Asked> askOnce(EngineParts& parts, const AskRequest& request, LinkMethod method,
                       std::vector<std::string>& documents) {
   const EngineConfig& config = parts.config;
-  Linker linker(*parts.model, *parts.transformer, *parts.pool, parts.source.get(),
-                {config.kvType, config.lookaheadLayers});
+  Linker::Config linking;
+  linking.pageType = config.kvType;
+  linking.lookaheadLayers = config.lookaheadLayers;
+  Linker linker(*parts.model, *parts.transformer, *parts.pool, parts.source.get(), linking);
   const auto accepted = Clock::now();
   SPOLIA_ASSIGN_OR_RETURN(const Prompt prompt, buildPrompt(parts, request, documents));
   GenerationOptions options;

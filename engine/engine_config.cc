@@ -72,9 +72,8 @@ Status setCapacity(EngineConfig& config, const std::string& value) {
 }
 
 Status setCache(EngineConfig& config, const std::string& value) {
-  constexpr std::string_view kScheme = "spolia://";
-  if (!value.empty() && !value.starts_with(kScheme)) {
-    return expected("an address spolia://host:port", value);
+  if (!value.empty() && !value.starts_with("spolia://") && !value.starts_with("spolia+unix://")) {
+    return expected("an address spolia://host:port or spolia+unix:///path", value);
   }
   config.cache = value;
   return Status();

@@ -11,10 +11,6 @@ namespace spolia::engine {
 
 namespace {
 
-// Fetches smaller than this cost more in requests than they win in overlap: a store reads blocks
-// of 64 KiB.
-constexpr uint64_t kMinFetchBytes = 128 << 10;
-
 codec::KvRange rangeOf(const LayerSpan& layers, const LoadedRows& rows) {
   codec::KvRange range;
   range.layerBegin = layers.begin;
@@ -80,7 +76,8 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   Session(std::vector<ChunkLoad> loads, const Config& config) : loads_(std::move(loads)) {
     outcomes_.resize(loads_.size());
     for (size_t i = 0; i < loads_.size(); ++i) {
-      for (const LayerSpan& span : fetchSpans(*loads_[i].header, loads_[i].rows, kMinFetchBytes)) {
+      for (const LayerSpan& span :
+           fetchSpans(*loads_[i].header, loads_[i].rows, config.minFetchBytes)) {
         units_.push_back(std::make_unique<Unit>());
         Unit& unit = *units_.back();
         unit.load = i;
@@ -244,12 +241,13 @@ void ChunkLoader::reset(Patience patience) {
   waited_ = {};
 }
 
-// Helps the pool until `done` or until patience is over; true when done.
-bool ChunkLoader::waitFor(const std::function<bool()>& done) {
+// Helps the pool until `done`, or until all waits of the request together took `budget`; true when
+// done.
+bool ChunkLoader::waitFor(const std::function<bool()>& done, Patience budget) {
   if (done()) return true;
   const auto start = CompletionRouter::Clock::now();
-  // Saturating: a caller may have as much patience as the type holds.
-  const auto left = std::max(patience_ - waited_, Patience(0));
+  // A caller may have as much patience as the type holds; a point in time may not be so far.
+  const auto left = std::max(budget - waited_, Patience(0));
   const auto limit = start + std::min<Patience>(left, std::chrono::hours(24));
   router_.setAlarm(limit);
   pool_.helpUntil([&] { return done() || CompletionRouter::Clock::now() >= limit; });
@@ -280,10 +278,12 @@ std::vector<OpenedChunk> ChunkLoader::open(std::span<const ChunkId> ids) {
       source_.submitOpen(ids[i], cookie, queue);
     });
   }
-  waitFor([&] {
-    std::lock_guard lock(answers->mutex);
-    return answers->missing == 0;
-  });
+  waitFor(
+      [&] {
+        std::lock_guard lock(answers->mutex);
+        return answers->missing == 0;
+      },
+      patience_ / 4);
   router_.end();
   return std::move(answers->chunks);
 }
@@ -307,7 +307,8 @@ void ChunkLoader::submitUpTo(uint32_t layer) {
 
 bool ChunkLoader::importLayer(uint32_t layer, KvPages& pages) {
   submitUpTo(layer + config_.lookaheadLayers);
-  if (!waitFor([&] { return session_->settledAt(layer); })) session_->expire(layer);
+  const auto settled = [&] { return session_->settledAt(layer); };
+  if (!waitFor(settled, patience_ / 4 * 3)) session_->expire(layer);
   if (session_->failed()) return false;
   session_->import(layer, pages, pool_);
   return true;
@@ -315,7 +316,8 @@ bool ChunkLoader::importLayer(uint32_t layer, KvPages& pages) {
 
 void ChunkLoader::dropFailed() {
   submitUpTo(UINT32_MAX);
-  if (!waitFor([&] { return session_->settled(); })) session_->expire(UINT32_MAX);
+  const auto settled = [&] { return session_->settled(); };
+  if (!waitFor(settled, patience_)) session_->expire(UINT32_MAX);
   session_->dropFailed();
 }
 

@@ -50,6 +50,10 @@ struct LayerSpan {
   bool operator==(const LayerSpan&) const = default;
 };
 
+// Fetches smaller than this cost more in requests than they win in overlap: a store reads blocks
+// of 64 KiB.
+inline constexpr uint64_t kMinFetchBytes = 128 << 10;
+
 // Cuts a chunk's layers into the spans to fetch: no plane group lies across a cut, so that no frame
 // is read twice, and a span has at least `minBytes` of frames where the chunk has as many.
 std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const LoadedRows& rows,
@@ -57,13 +61,15 @@ std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const Loade
 
 class ChunkLoader {
  public:
-  // Time that loading may hold up a request, all waits together. Past it, what is not there is
-  // late.
+  // Time that loading may hold up a request, all waits together: a quarter of it for the headers,
+  // up to three quarters when layers are imported, the rest for dropFailed(), so that one chunk
+  // that never comes does not make the others late. Past its part, what is not there is late.
   using Patience = std::chrono::nanoseconds;
 
   struct Config {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;
+    uint64_t minFetchBytes = kMinFetchBytes;
   };
 
   ChunkLoader(KvSource& source, ThreadPool& pool);
@@ -98,7 +104,7 @@ class ChunkLoader {
  private:
   class Session;
 
-  bool waitFor(const std::function<bool()>& done);
+  bool waitFor(const std::function<bool()>& done, Patience budget);
   void submitUpTo(uint32_t layer);
 
   KvSource& source_;

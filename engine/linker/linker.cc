@@ -140,7 +140,8 @@ void Linker::startLoading(Request& request, const LinkPlan& plan) {
     chunk.load = loads.size();
     loads.push_back({chunk.id, chunk.header, *rows});
   }
-  loader_->start(std::move(loads), {config_.pageType, config_.lookaheadLayers});
+  loader_->start(std::move(loads),
+                 {config_.pageType, config_.lookaheadLayers, config_.minFetchBytes});
 }
 
 // Logits from one pass, or, when a load failed on the way, from a second one in which what failed

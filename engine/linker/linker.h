@@ -49,6 +49,7 @@ class Linker {
   struct Config {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;  // how far loading runs ahead of the pass
+    uint64_t minFetchBytes = kMinFetchBytes;
   };
 
   // `source` null: nothing is ever stored.

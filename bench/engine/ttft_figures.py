@@ -1,0 +1,129 @@
+"""bench/run ttft: time to the first token over 16 stored chunks of 256 tokens, cold, against full
+recompute, against the same rows with their KV in pages already, and prefill against llama.cpp's.
+
+ttft_bench makes one measurement a process; cold is: a new process, no memory tier, O_DIRECT (what the
+host below caches is not known). A round is one of each, so that all see the same machine.
+"""
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+PROGRAMS = ["ttft_bench", "prefill_bench"]
+HERE = os.path.dirname(os.path.abspath(__file__))
+LLAMACPP = os.path.join(HERE, "llamacpp")
+ROUNDS = 5
+SMOKE_MODEL = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 2, "head-dim": 16, "ffn": 128,
+               "vocabulary": 512, "positions": 1024}
+SMOKE_PROMPT = ["--chunks", "4", "--chunk-tokens", "64"]
+
+
+def json_of(command, **options):
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options)
+    return json.loads(done.stdout.strip().split("\n")[-1])
+
+
+def python_with_numpy():
+    for candidate in (sys.executable, "/usr/bin/python3"):
+        if subprocess.run([candidate, "-c", "import numpy"], stderr=subprocess.DEVNULL,
+                          check=False).returncode == 0:
+            return candidate
+    sys.exit("bench/run ttft: needs numpy (apt package python3-numpy)")
+
+
+def random_model(bench, python):
+    name = "random_model_smoke" if bench.smoke else "random_model"
+    folder = os.path.join(bench.work_folder("data"), name)
+    sizes = SMOKE_MODEL if bench.smoke else {}
+    flags = [part for key, value in sizes.items() for part in ("--" + key, str(value))]
+    subprocess.run([python, os.path.join(HERE, "make_random_model.py"), folder, *flags],
+                   check=True, stdout=sys.stderr)
+    return folder
+
+
+class LlamaCpp:
+    """Prefill by llama.cpp on the same weights; absent where npm or the package is."""
+
+    def __init__(self, bench, python, model, tokens, threads):
+        self.command = None
+        if not os.path.isdir(os.path.join(LLAMACPP, "node_modules")) and not self.install(bench):
+            return
+        gguf = model + ".gguf"
+        subprocess.run([python, os.path.join(HERE, "to_gguf.py"), model, gguf], check=True,
+                       stdout=sys.stderr)
+        self.command = ["node", "prefill.mjs", "--model", gguf, "--tokens", str(tokens),
+                        "--threads", str(threads), "--runs", "1"]
+
+    @staticmethod
+    def install(bench):
+        if not shutil.which("npm"):
+            bench.say("no npm: llama.cpp is left out")
+            return False
+        bench.say("installing node-llama-cpp")
+        done = subprocess.run(["npm", "install", "--ignore-scripts", "--omit=optional",
+                               "--no-audit", "--no-fund"], cwd=LLAMACPP, stdout=sys.stderr,
+                              check=False)
+        if done.returncode != 0:
+            bench.say("node-llama-cpp cannot be installed: llama.cpp is left out")
+        return done.returncode == 0
+
+    def prefill(self):
+        return json_of(self.command, cwd=LLAMACPP)["prefill_ms"]
+
+
+def run(bench):
+    threads = len(os.sched_getaffinity(0))
+    python = python_with_numpy()
+    model = random_model(bench, python)
+    store = tempfile.mkdtemp(prefix="store", dir=bench.work_folder("data"))
+    prompt = SMOKE_PROMPT if bench.smoke else []
+    ttft = [bench.program("ttft_bench"), "--model", model, "--store", store,
+            "--threads", str(threads), *prompt]
+    tokens = 256 if bench.smoke else 4096
+    ours = [bench.program("prefill_bench"), "--model", model, "--tokens", str(tokens),
+            "--threads", str(threads), "--pages", "bf16", "--runs", "1"]
+    seen = {key: [] for key in ("full", "first_k", "resident", "waited", "open", "prefill",
+                                "llamacpp")}
+    try:
+        stored = json_of([*ttft, "prepare"])["stored_bytes"]
+        llama = LlamaCpp(bench, python, model, tokens, threads)
+        for index in range(1 if bench.smoke else ROUNDS):
+            seen["full"].append(json_of([*ttft, "full"])["ms"])
+            linked = json_of([*ttft, "first-k"])
+            seen["first_k"].append(linked["ms"])
+            seen["resident"].append(linked["resident_ms"])
+            seen["waited"].append(linked["waited_ms"])
+            seen["open"].append(linked["open_ms"])
+            seen["prefill"].append(json_of(ours)["prefill_ms"])
+            if llama.command:
+                seen["llamacpp"].append(llama.prefill())
+            bench.say(f"round {index + 1}: " + ", ".join(
+                f"{key} {values[-1]:.1f} ms" for key, values in seen.items() if values))
+    finally:
+        shutil.rmtree(store, ignore_errors=True)
+    return figures_of(seen, linked, stored)
+
+
+def figures_of(seen, linked, stored):
+    median = {key: statistics.median(values) for key, values in seen.items() if values}
+    figures = {
+        "ttft.full_ms": median["full"],
+        "ttft.first_k_ms": median["first_k"],
+        "ttft.resident_ms": median["resident"],
+        "ttft.waited_ms": median["waited"],
+        "ttft.open_ms": median["open"],
+        "ttft.speedup": median["full"] / median["first_k"],
+        "ttft.cold_vs_resident": median["first_k"] / median["resident"],
+        "ttft.rows_computed": linked["rows_computed"],
+        "ttft.bytes_read": linked["bytes_read"],
+        "ttft.stored_bytes": stored,
+        "ttft.prefill_ms": median["prefill"],
+    }
+    if "llamacpp" in median:
+        figures["ttft.llamacpp_prefill_ms"] = median["llamacpp"]
+        figures["ttft.prefill_vs_llamacpp"] = median["llamacpp"] / median["prefill"]
+    return figures

@@ -1,0 +1,76 @@
+#include "engine/linker/remote_kv_source.h"
+
+#include <fstream>
+#include <utility>
+
+#include "client/queued_client.h"
+
+namespace spolia::engine {
+
+namespace {
+
+class RemoteKvSource : public KvSource {
+ public:
+  explicit RemoteKvSource(std::unique_ptr<client::QueuedClient> client)
+      : client_(std::move(client)) {}
+
+  void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
+    client_->submitOpen(id, cookie, queue);
+  }
+  void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
+                   codec::ChunkQueue& queue) override {
+    client_->submitFetch(id, range, cookie, queue);
+  }
+  void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+                   codec::ChunkQueue& queue) override {
+    client_->submitStore(std::move(stream), mode, cookie, queue);
+  }
+  void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
+    client_->submitRemove(id, cookie, queue);
+  }
+  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
+                         uint64_t cookie, codec::ChunkQueue& queue) override {
+    client_->submitPutManifest(id, label, std::move(bytes), cookie, queue);
+  }
+  void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
+    client_->submitGetValue(id, cookie, queue);
+  }
+  Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor,
+                                size_t limit) override {
+    return client_->list(kind, cursor, limit);
+  }
+  Result<codec::StoreStats> stats() override { return client_->stats(); }
+
+ private:
+  std::unique_ptr<client::QueuedClient> client_;
+};
+
+// The token, without white space around it.
+Result<std::string> readToken(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::string token;
+  if (!(in >> token)) {
+    return Status(ErrorCode::kInvalidArgument,
+                  file.string() + ": expected a file that holds a token");
+  }
+  return token;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& config) {
+  client::ClientConfig settings;
+  settings.address = config.address;
+  settings.model = client::ModelName{config.modelName, config.descriptor};
+  if (!config.tokenFile.empty()) {
+    SPOLIA_ASSIGN_OR_RETURN(settings.token, readToken(config.tokenFile));
+  }
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<client::QueuedClient> client,
+                          client::QueuedClient::start(settings));
+  // Starting does not connect: the first call tells whether the server takes us.
+  const Status reached = client->stats().status();
+  if (!reached.ok()) return reached.withContext(config.address);
+  return std::unique_ptr<KvSource>(std::make_unique<RemoteKvSource>(std::move(client)));
+}
+
+}  // namespace spolia::engine

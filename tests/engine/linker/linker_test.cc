@@ -1,0 +1,341 @@
+#include "engine/linker/linker.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "engine/linker/chunk_compiler.h"
+#include "tests/engine/linker/fake_kv_source.h"
+#include "tests/support/tiny_model.h"
+
+namespace spolia::engine {
+namespace {
+
+float largestDifference(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  float worst = 0;
+  for (size_t i = 0; i < a.size(); ++i) worst = std::max(worst, std::abs(a[i] - b[i]));
+  return worst;
+}
+
+// Rows are computed alone or among others in different blocks: the same sums in another order, in
+// f32, over four layers of widths up to 48, on logits of magnitude about 10.
+constexpr float kRounding = 2e-4f;
+
+class LinkerTest : public ::testing::Test {
+ protected:
+  static constexpr uint32_t kChunkRows[] = {24, 40, 17, 33};
+
+  LinkerTest() {
+    uint64_t seed = 11;
+    const auto tokens = [&](uint32_t count) {
+      return test::randomTokens(model_->config(), count, seed++);
+    };
+    prompt_ = promptWithBos(model_->config().bosToken);
+    for (uint32_t rows : kChunkRows) {
+      prompt_.segments.push_back(
+          {SegmentKind::kChunk, "chunk" + std::to_string(rows), tokens(rows)});
+    }
+    prompt_.segments.push_back({SegmentKind::kFresh, "question", tokens(9)});
+  }
+
+  void store(KvSource& source, codec::Preset preset, const std::vector<size_t>& segments) {
+    const ChunkCompiler compiler(*model_, transformer_, {preset, kPageType});
+    codec::ChunkQueue queue;
+    for (size_t i : segments) {
+      Result<AlignedBuffer> stream = compiler.compile(prompt_.segments[i].tokens);
+      ASSERT_TRUE(stream.ok()) << stream.status().message();
+      source.submitStore(*std::move(stream), codec::PutMode::kIfAbsent, 0, queue);
+      const codec::ChunkCompletion done = queue.waitPop();
+      ASSERT_TRUE(done.status.ok()) << done.status.message();
+    }
+  }
+  void storeAll(KvSource& source, codec::Preset preset = codec::Preset::kLossless) {
+    store(source, preset, {1, 2, 3, 4});
+  }
+
+  LinkedPrompt link(KvSource* source, const Prompt& prompt, LinkOptions options,
+                    ThreadPool* pool = nullptr) {
+    Linker linker(*model_, transformer_, pool ? *pool : pool_, source,
+                  {kPageType, lookaheadLayers_, 1});
+    options.spareRows = 4;
+    Result<LinkedPrompt> linked = linker.link(prompt, options);
+    EXPECT_TRUE(linked.ok()) << linked.status().message();
+    return *std::move(linked);
+  }
+  static LinkOptions method(LinkMethod method, uint32_t k = 8) {
+    LinkOptions options;
+    options.method = method;
+    options.k = k;
+    return options;
+  }
+  // The prompt in which these segments are fresh text.
+  Prompt withFresh(const std::vector<size_t>& segments) const {
+    Prompt out = prompt_;
+    for (size_t i : segments) out.segments[i].kind = SegmentKind::kFresh;
+    return out;
+  }
+  ChunkId idOf(size_t segment) const {
+    return codec::chunkIdOf(
+        textChunkIdentity(model_->fingerprint(), prompt_.segments[segment].tokens));
+  }
+  std::vector<ChunkOutcome> outcomes(const LinkedPrompt& linked) const {
+    std::vector<ChunkOutcome> out;
+    for (const ChunkProvenance& chunk : linked.provenance.chunks) out.push_back(chunk.outcome);
+    return out;
+  }
+
+  static constexpr codec::ElementType kPageType = codec::ElementType::kBf16;
+  uint32_t lookaheadLayers_ = 1;
+  std::unique_ptr<Model> model_ = test::makeTinyModel(test::tinyConfig(), 5);
+  ThreadPool pool_{3};
+  Transformer transformer_{*model_, pool_};
+  Prompt prompt_;
+};
+
+constexpr auto kLoaded = ChunkOutcome::kLoaded;
+
+TEST_F(LinkerTest, FullAsksForNothing) {
+  FakeKvSource source(1);
+  storeAll(source);
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kFull));
+  EXPECT_EQ(source.opens(), 0u);
+  EXPECT_EQ(linked.provenance.rowsComputed, prompt_.rows());
+  EXPECT_EQ(linked.provenance.hits(), 0u);
+  EXPECT_EQ(outcomes(linked), std::vector<ChunkOutcome>(4, ChunkOutcome::kUnasked));
+}
+
+TEST_F(LinkerTest, FirstKOfWholeChunksIsFull) {
+  FakeKvSource source(1);
+  storeAll(source);
+  const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kFirstK, 40));
+  // The first chunk is exact and loaded; of the others nothing is.
+  EXPECT_EQ(linked.provenance.hits(), 1u);
+  EXPECT_EQ(linked.provenance.rowsComputed, prompt_.rows() - kChunkRows[0]);
+  EXPECT_LE(largestDifference(full.logits, linked.logits), kRounding);
+}
+
+TEST_F(LinkerTest, ReuseOfAnExactChunkIsFull) {
+  FakeKvSource source(1);
+  Prompt prompt = prompt_;
+  prompt.segments.erase(prompt.segments.begin() + 2, prompt.segments.begin() + 5);
+  store(source, codec::Preset::kLossless, {1});
+  const LinkedPrompt full = link(nullptr, prompt, method(LinkMethod::kFull));
+  const LinkedPrompt linked = link(&source, prompt, method(LinkMethod::kReuse));
+  EXPECT_EQ(linked.provenance.rowsComputed, prompt.rows() - kChunkRows[0]);
+  EXPECT_LE(largestDifference(full.logits, linked.logits), kRounding);
+}
+
+TEST_F(LinkerTest, ReuseOfMovedChunksIsNotFull) {
+  FakeKvSource source(1);
+  storeAll(source);
+  const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kReuse));
+  EXPECT_EQ(linked.provenance.hits(), 4u);
+  EXPECT_EQ(linked.provenance.rowsComputed, 10u);
+  // Else the other tests would not show anything.
+  EXPECT_GT(largestDifference(full.logits, linked.logits), 100 * kRounding);
+}
+
+TEST_F(LinkerTest, ProvenanceTellsWhatWasDone) {
+  FakeKvSource source(1);
+  storeAll(source, codec::Preset::kHigh);
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kFirstK));
+  const Provenance& provenance = linked.provenance;
+  EXPECT_EQ(provenance.hits(), 4u);
+  EXPECT_EQ(provenance.passes, 1u);
+  EXPECT_EQ(provenance.rows, prompt_.rows());
+  EXPECT_EQ(provenance.rowsComputed, 1u + 3 * 8 + 9);
+  EXPECT_EQ(provenance.chunks[0].rowsComputed, 0u);
+  EXPECT_EQ(provenance.chunks[2].rowsComputed, 8u);
+  EXPECT_EQ(provenance.chunks[2].rows, 17u);
+  EXPECT_EQ(provenance.chunks[2].name, "chunk17");
+  EXPECT_EQ(provenance.chunks[2].tier, codec::Tier::kMemory);
+  EXPECT_EQ(provenance.chunks[2].preset, codec::Preset::kHigh);
+  EXPECT_GT(provenance.chunks[2].bytesRead, 0u);
+  EXPECT_EQ(linked.rows, prompt_.rows());
+}
+
+TEST_F(LinkerTest, EightBitsAreCloseToLossless) {
+  FakeKvSource lossless(1), high(1);
+  storeAll(lossless);
+  storeAll(high, codec::Preset::kHigh);
+  const LinkedPrompt a = link(&lossless, prompt_, method(LinkMethod::kFirstK));
+  const LinkedPrompt b = link(&high, prompt_, method(LinkMethod::kFirstK));
+  const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+  EXPECT_GT(largestDifference(a.logits, b.logits), 0.f);
+  EXPECT_LT(largestDifference(a.logits, b.logits), largestDifference(a.logits, full.logits) / 4);
+}
+
+TEST_F(LinkerTest, ThreadsAndLookaheadChangeNothing) {
+  FakeKvSource source(3);
+  storeAll(source);
+  const LinkedPrompt first = link(&source, prompt_, method(LinkMethod::kFirstK));
+  for (const auto& [threads, lookahead] : {std::pair{1u, 0u}, {2u, 3u}, {4u, 100u}}) {
+    ThreadPool pool(threads);
+    lookaheadLayers_ = lookahead;
+    const LinkedPrompt again = link(&source, prompt_, method(LinkMethod::kFirstK), &pool);
+    EXPECT_EQ(again.provenance.hits(), 4u);
+    EXPECT_LE(largestDifference(first.logits, again.logits), kRounding);
+  }
+}
+
+TEST_F(LinkerTest, MissingChunkIsFreshText) {
+  FakeKvSource source(1);
+  store(source, codec::Preset::kLossless, {1, 2, 4});
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kFirstK));
+  const LinkedPrompt expected = link(&source, withFresh({3}), method(LinkMethod::kFirstK));
+  EXPECT_EQ(outcomes(linked), (std::vector{kLoaded, kLoaded, ChunkOutcome::kMissing, kLoaded}));
+  EXPECT_EQ(linked.provenance.chunks[2].rowsComputed, 17u);
+  EXPECT_EQ(linked.provenance.passes, 1u) << "known before anything was computed";
+  EXPECT_LE(largestDifference(linked.logits, expected.logits), kRounding);
+}
+
+TEST_F(LinkerTest, NothingStoredIsFull) {
+  FakeKvSource source(1);
+  const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kFirstK));
+  const LinkedPrompt without = link(nullptr, prompt_, method(LinkMethod::kFirstK));
+  EXPECT_EQ(linked.provenance.rowsComputed, prompt_.rows());
+  EXPECT_LE(largestDifference(full.logits, linked.logits), kRounding);
+  EXPECT_LE(largestDifference(full.logits, without.logits), kRounding);
+}
+
+struct FaultCase {
+  const char* name;
+  bool onOpen;
+  Fault fault;
+  ChunkOutcome outcome;
+};
+
+class LinkerFaultTest : public LinkerTest, public ::testing::WithParamInterface<FaultCase> {};
+
+TEST_P(LinkerFaultTest, ChunkBecomesFreshTextAndIsNamed) {
+  const FaultCase& fault = GetParam();
+  FakeKvSource source(7);
+  storeAll(source);
+  const ChunkId victim = idOf(3);
+  codec::ChunkQueue queue;
+  source.stored().submitOpen(idOf(1), 0, queue);
+  source.otherHeader = queue.waitPop().header;
+  (fault.onOpen ? source.onOpen : source.onFetch) = [&](const ChunkId& id, uint32_t) {
+    return id == victim ? fault.fault : Fault::kNone;
+  };
+  LinkOptions options = method(LinkMethod::kFirstK);
+  if (fault.fault == Fault::kHeld) options.patience = std::chrono::milliseconds(400);
+  Linker linker(*model_, transformer_, pool_, &source, {kPageType, 0, 1});
+  options.spareRows = 4;
+  const Result<LinkedPrompt> linked = linker.link(prompt_, options);
+  source.release();
+  ASSERT_TRUE(linked.ok()) << linked.status().message();
+  std::vector<ChunkOutcome> expected(4, kLoaded);
+  expected[2] = fault.outcome;
+  EXPECT_EQ(outcomes(*linked), expected);
+  EXPECT_FALSE(linked->provenance.chunks[2].reason.empty());
+  EXPECT_EQ(linked->provenance.chunks[2].rowsComputed, 17u);
+  EXPECT_EQ(linked->provenance.passes, fault.onOpen ? 1u : 2u);
+  source.onOpen = source.onFetch = [](const ChunkId&, uint32_t) { return Fault::kNone; };
+  const LinkedPrompt fresh = link(&source, withFresh({3}), method(LinkMethod::kFirstK));
+  EXPECT_LE(largestDifference(linked->logits, fresh.logits), kRounding);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Faults, LinkerFaultTest,
+    ::testing::Values(
+        FaultCase{"OpenNotFound", true, Fault::kNotFound, ChunkOutcome::kMissing},
+        FaultCase{"OpenUnavailable", true, Fault::kUnavailable, ChunkOutcome::kFailed},
+        FaultCase{"OpenOtherHeader", true, Fault::kOtherHeader, ChunkOutcome::kMismatch},
+        FaultCase{"OpenHeld", true, Fault::kHeld, ChunkOutcome::kLate},
+        FaultCase{"FetchNotFound", false, Fault::kNotFound, ChunkOutcome::kMissing},
+        FaultCase{"FetchUnavailable", false, Fault::kUnavailable, ChunkOutcome::kFailed},
+        FaultCase{"FetchCorrupt", false, Fault::kCorruptFrame, ChunkOutcome::kCorrupt},
+        FaultCase{"FetchFewerFrames", false, Fault::kFewerFrames, ChunkOutcome::kCorrupt},
+        FaultCase{"FetchHeld", false, Fault::kHeld, ChunkOutcome::kLate}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+// Whatever fails in whatever order: the answer is that of the prompt in which exactly the chunks
+// named in the provenance are fresh text.
+TEST_F(LinkerTest, AnyFaultsInAnyOrder) {
+  MemoryKvSource whole;
+  storeAll(whole);
+  for (uint32_t seed = 0; seed < 60; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 rng(seed);
+    FakeKvSource source(seed);
+    storeAll(source);
+    const auto draw = [&rng](uint32_t oneIn) {
+      constexpr Fault kFaults[] = {Fault::kNotFound, Fault::kUnavailable, Fault::kCorruptFrame,
+                                   Fault::kFewerFrames};
+      return rng() % oneIn == 0 ? kFaults[rng() % 4] : Fault::kNone;
+    };
+    source.onOpen = [&](const ChunkId&, uint32_t) {
+      const Fault fault = draw(8);
+      return fault == Fault::kNotFound || fault == Fault::kUnavailable ? fault : Fault::kNone;
+    };
+    source.onFetch = [&](const ChunkId&, uint32_t) { return draw(5); };
+    lookaheadLayers_ = rng() % 5;
+    const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kFirstK));
+    std::vector<size_t> missed;
+    for (size_t i = 0; i < 4; ++i) {
+      if (linked.provenance.chunks[i].outcome != kLoaded) missed.push_back(i + 1);
+    }
+    EXPECT_LE(linked.provenance.passes, 2u);
+    const LinkedPrompt expected = link(&whole, withFresh(missed), method(LinkMethod::kFirstK));
+    EXPECT_EQ(linked.provenance.rowsComputed, expected.provenance.rowsComputed);
+    EXPECT_LE(largestDifference(linked.logits, expected.logits), kRounding);
+  }
+}
+
+TEST_F(LinkerTest, LaterRequestIsNotDisturbedByALateAnswer) {
+  FakeKvSource source(9);
+  storeAll(source);
+  source.onFetch = [](const ChunkId&, uint32_t nth) {
+    return nth == 0 ? Fault::kHeld : Fault::kNone;
+  };
+  Linker linker(*model_, transformer_, pool_, &source, {kPageType, 2, 1});
+  LinkOptions options = method(LinkMethod::kFirstK);
+  options.patience = std::chrono::milliseconds(400);
+  options.spareRows = 4;
+  const Result<LinkedPrompt> late = linker.link(prompt_, options);
+  ASSERT_TRUE(late.ok());
+  EXPECT_EQ(late->provenance.hits(), 3u);
+  source.release();
+  options.patience = std::chrono::seconds(20);
+  const Result<LinkedPrompt> next = linker.link(prompt_, options);
+  ASSERT_TRUE(next.ok());
+  EXPECT_EQ(next->provenance.hits(), 4u);
+  MemoryKvSource whole;
+  storeAll(whole);
+  const LinkedPrompt expected = link(&whole, prompt_, method(LinkMethod::kFirstK));
+  EXPECT_LE(largestDifference(next->logits, expected.logits), kRounding);
+}
+
+TEST_F(LinkerTest, TooLongPromptIsRefusedWithTheCounts) {
+  Linker linker(*model_, transformer_, pool_, nullptr);
+  LinkOptions options;
+  options.spareRows = 1000;
+  const Result<LinkedPrompt> linked = linker.link(prompt_, options);
+  EXPECT_EQ(linked.status().code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(linked.status().message().find("124 tokens"), std::string::npos)
+      << linked.status().message();
+  EXPECT_NE(linked.status().message().find("1024 positions"), std::string::npos);
+}
+
+TEST_F(LinkerTest, ResidentPassGivesTheSameLogits) {
+  FakeKvSource source(1);
+  storeAll(source);
+  Linker linker(*model_, transformer_, pool_, &source, {kPageType, 2, 1});
+  LinkOptions options = method(LinkMethod::kFirstK);
+  options.spareRows = 4;
+  Result<LinkedPrompt> linked = linker.link(prompt_, options);
+  ASSERT_TRUE(linked.ok());
+  const std::vector<float> before = linked->logits;
+  const Result<double> time = linker.timeResident(prompt_, options, *linked);
+  ASSERT_TRUE(time.ok());
+  EXPECT_LE(largestDifference(before, linked->logits), kRounding);
+}
+
+}  // namespace
+}  // namespace spolia::engine
