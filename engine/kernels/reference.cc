@@ -93,6 +93,7 @@ uint16_t narrowF16(float value) {
   const auto sign = static_cast<uint16_t>(bits >> 16 & 0x8000);
   if (std::isnan(value)) return sign | 0x7e00 | static_cast<uint16_t>(bits >> 13 & 0x3ff);
   const double magnitude = std::fabs(static_cast<double>(value));
+  if (magnitude == 0) return sign;
   if (magnitude >= 65520.0) return sign | 0x7c00;  // halfway to 65536 rounds up, to infinity
   // In units of the last place: 2^-24 for subnormals, else 2^(exponent - 10). nearbyint rounds ties
   // to even; a carry into the next exponent comes out right because the fields are adjacent.
