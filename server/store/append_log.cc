@@ -127,6 +127,8 @@ Status AppendLog::append(AppendRequest request) {
                          request.tombstone, request.payload.span());
   record->request = std::move(request);
   segment->end += bytes;
+  // From here on the record may be found after a crash, acknowledged or not.
+  if (segment->firstSequence == 0) segment->firstSequence = record->sequence;
   ++segment->pins;
   ++pending_;
   queues_[segment->id].records.push_back(record);
@@ -196,7 +198,6 @@ void AppendLog::acknowledge(SegmentId id, size_t count) {
          IndexEntry{std::move(record->request.meta), record->address, record->sequence}});
     end = record->address.offset + record->address.length;
     segment.lastSequence = record->sequence;
-    if (segment.firstSequence == 0) segment.firstSequence = record->sequence;
     if (record->request.tombstone) ++segment.tombstones;
   }
   pending_ -= count;

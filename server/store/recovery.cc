@@ -87,11 +87,34 @@ Status Recovery::replay() {
     segment->firstSequence = mark.firstSequence;
     segment->lastSequence = mark.lastSequence;
   }
+  const std::vector<Segment> before = table_.all();
   for (Segment& segment : table_.all()) {
     if (segment.bad) continue;
     SPOLIA_RETURN_IF_ERROR(scanSegment(
         ring_, segment,
         [this](const RecordHeader& header, const RecordAddress& at) { note(header, at); }));
+  }
+  return rescanTombstones(before);
+}
+
+// A record whose write was reported as failed may be on the disk all the same. When its key was
+// removed afterwards and the index has seen the tombstone, only the tombstone itself still tells
+// that the record is dead: such records are older than something the index has.
+Status Recovery::rescanTombstones(const std::vector<Segment>& before) {
+  uint64_t horizon = 0;
+  for (const Segment& segment : before) horizon = std::max(horizon, segment.lastSequence);
+  const bool needed = std::any_of(latest_.begin(), latest_.end(), [&](const auto& item) {
+    return !item.second.tombstone && item.second.sequence < horizon;
+  });
+  if (!needed) return Status();
+  for (Segment segment : before) {
+    if (segment.bad || segment.tombstones == 0) continue;
+    segment.end = kDiskBlock;
+    segment.lastSequence = 0;
+    SPOLIA_RETURN_IF_ERROR(
+        scanSegment(ring_, segment, [this](const RecordHeader& header, const RecordAddress& at) {
+          if (header.tombstone) note(header, at);
+        }));
   }
   return Status();
 }

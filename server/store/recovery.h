@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "codec/base/digest.h"
 #include "codec/base/result.h"
@@ -39,6 +40,7 @@ class Recovery {
   };
 
   Status openSegment(SegmentId id, const std::string& name);
+  Status rescanTombstones(const std::vector<Segment>& before);
   void note(const RecordHeader& header, const RecordAddress& address);
   Status applyReplayed();
   Status dropOrphans();

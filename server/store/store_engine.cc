@@ -68,10 +68,12 @@ void StoreEngine::startPut(StoreOp& op, const std::optional<IndexEntry>& known) 
 }
 
 void StoreEngine::startRemove(StoreOp& op, const std::optional<IndexEntry>& known) {
-  if (!known) return finishMutation(op.key, failure(op.cookie, absent(op.key)));
+  if (!known && !inDoubt_.contains(op.key)) {
+    return finishMutation(op.key, failure(op.cookie, absent(op.key)));
+  }
   EntryMeta meta;
   meta.key = op.key;
-  meta.kind = known->meta.kind;
+  if (known) meta.kind = known->meta.kind;
   append(op, {std::move(meta), AlignedBuffer(), true, 0});
 }
 
@@ -113,6 +115,11 @@ void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark>
   for (Appended& record : records) {
     const auto node = appends_.extract(record.cookie);
     const StoreKey key = node.mapped();
+    if (record.status.ok() && applied.ok()) {
+      inDoubt_.erase(key);
+    } else {
+      inDoubt_.insert(key);
+    }
     StoreCompletion completion =
         failure(mutations_[key].front().cookie, record.status.ok() ? applied : record.status);
     completion.meta = std::move(record.entry.meta);

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "server/store/append_log.h"
 #include "server/store/index/index.h"
@@ -83,6 +84,9 @@ class StoreEngine {
   std::unordered_map<StoreKey, std::deque<StoreOp>, DigestHash> mutations_;
   std::unordered_map<uint64_t, StoreKey> appends_;  // by append cookie
   uint64_t nextAppend_ = 1;
+  // Keys whose last append failed: its record may be on the disk all the same and come back at the
+  // next opening, so removing such a key takes a tombstone even when the index has no entry.
+  std::unordered_set<StoreKey, DigestHash> inDoubt_;
   Figures figures_;
   const std::string backend_;
 };

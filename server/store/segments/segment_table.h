@@ -20,10 +20,10 @@ struct Segment {
   uint64_t zeroedTo = 0;       // fresh files only: written with zeros up to here; 0: not fresh
   uint64_t liveBytes = 0;      // of records the index names
   uint64_t tombstones = 0;     // since the generation began
-  uint64_t firstSequence = 0;  // 0: no record
-  uint64_t lastSequence = 0;
-  uint32_t pins = 0;  // reads and writes under way
-  bool bad = false;   // a write or sync failed: never written again
+  uint64_t firstSequence = 0;  // of what was ever written to it; 0: nothing
+  uint64_t lastSequence = 0;   // of what was acknowledged or recovered
+  uint32_t pins = 0;           // reads and writes under way
+  bool bad = false;            // a write or sync failed: never written again
 
   uint64_t room() const { return bad || end > size ? 0 : size - end; }
 };

@@ -1,0 +1,156 @@
+#include "tests/support/sim_ring.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "codec/base/check.h"
+#include "server/store/io/disk_files.h"
+
+namespace spolia::test {
+namespace {
+
+constexpr size_t kSector = 512;
+
+}  // namespace
+
+bool SimDisk::alive() {
+  if (dead()) return false;
+  ++operations_;
+  if (operationsLeft_) --*operationsLeft_;
+  return true;
+}
+
+int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
+  if (!alive()) return EIO;
+  if (offset + data.size() > file.visible.size()) return EIO;
+  if (chance(faults_.misdirected)) {
+    const uint64_t blocks = (file.visible.size() - data.size()) / store::kDiskBlock;
+    offset = random_() % (blocks + 1) * store::kDiskBlock;
+  }
+  const Write made{offset, toBytes(data)};
+  if (chance(faults_.writeError)) {
+    file.unsynced.push_back(made);
+    return EIO;
+  }
+  std::memcpy(file.visible.data() + offset, data.data(), data.size());
+  file.unsynced.push_back(made);
+  return 0;
+}
+
+int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
+  if (dead()) return EIO;
+  if (chance(faults_.readError) || offset + out.size() > file.visible.size()) return EIO;
+  std::memcpy(out.data(), file.visible.data() + offset, out.size());
+  if (chance(faults_.flippedBit)) {
+    out[random_() % out.size()] ^= static_cast<std::byte>(1 << random_() % 8);
+  }
+  return 0;
+}
+
+int SimDisk::sync(File& file) {
+  if (!alive()) return EIO;
+  if (chance(faults_.syncError)) {
+    // The kernel forgets that the pages were dirty: they stay readable, and may or may not be on
+    // the disk.
+    for (const Write& w : file.unsynced) settle(file, w);
+    file.unsynced.clear();
+    return EIO;
+  }
+  for (const Write& w : file.unsynced) {
+    std::memcpy(file.durable.data() + w.offset, w.data.data(), w.data.size());
+  }
+  file.unsynced.clear();
+  return 0;
+}
+
+// Whole, nothing, or some sectors.
+void SimDisk::settle(File& file, const Write& write) {
+  const uint64_t kind = random_() % 3;
+  if (kind == 0) return;
+  for (size_t at = 0; at < write.data.size(); at += kSector) {
+    if (kind == 2 && random_() % 2 == 0) continue;
+    std::memcpy(file.durable.data() + write.offset + at, write.data.data() + at,
+                std::min(kSector, write.data.size() - at));
+  }
+}
+
+void SimDisk::crash() {
+  operationsLeft_.reset();
+  for (auto& [name, file] : files_) {
+    for (const Write& w : file->unsynced) settle(*file, w);
+    file->unsynced.clear();
+    file->visible = file->durable;
+  }
+}
+
+int SimRing::perform(const store::RingRequest& r) {
+  SimDisk::File& file = at(r.file);
+  switch (r.op) {
+    case store::RingOp::kRead:
+      return disk_.read(file, r.offset, {r.data, r.length});
+    case store::RingOp::kWrite:
+      return disk_.write(file, r.offset, {r.data, r.length});
+    case store::RingOp::kSync:
+      return disk_.sync(file);
+  }
+  return EIO;
+}
+
+void SimRing::wait(Wait mode, std::vector<store::RingCompletion>& out) {
+  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || !queue_.empty());
+  woken_ = false;
+  if (queue_.empty()) return;
+  const size_t count = 1 + disk_.random_() % queue_.size();
+  for (size_t i = 0; i < count; ++i) {
+    const size_t pick = disk_.random_() % queue_.size();
+    const store::RingRequest request = queue_[pick];
+    queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(pick));
+    out.push_back({request.tag, perform(request)});
+  }
+}
+
+Result<std::vector<std::string>> SimRing::list() {
+  std::vector<std::string> names;
+  for (const auto& [name, file] : disk_.files_) names.push_back(name);
+  return names;
+}
+
+Result<store::FileHandle> SimRing::open(const std::string& name) {
+  const auto it = disk_.files_.find(name);
+  if (it == disk_.files_.end()) return Status(ErrorCode::kNotFound, name);
+  open_.push_back(it->second);
+  return store::FileHandle{static_cast<int32_t>(open_.size() - 1)};
+}
+
+Result<uint64_t> SimRing::size(store::FileHandle file) {
+  return at(file).visible.size();
+}
+
+Result<store::FileHandle> SimRing::create(const std::string& name, uint64_t bytes, ByteSpan first) {
+  if (!disk_.alive()) return store::statusOfErrno(EIO, name);
+  auto file = std::make_shared<SimDisk::File>();
+  file->name = name;
+  file->durable.resize(bytes);
+  std::memcpy(file->durable.data(), first.data(), first.size());
+  file->visible = file->durable;
+  disk_.files_[name] = file;
+  return open(name);
+}
+
+Status SimRing::readNow(store::FileHandle file, uint64_t offset, MutableByteSpan out) {
+  const int error = disk_.read(at(file), offset, out);
+  return error ? store::statusOfErrno(error, at(file).name) : Status();
+}
+
+Status SimRing::writeNow(store::FileHandle file, uint64_t offset, ByteSpan data) {
+  const int error = disk_.write(at(file), offset, data);
+  return error ? store::statusOfErrno(error, at(file).name) : Status();
+}
+
+Status SimRing::syncNow(store::FileHandle file) {
+  const int error = disk_.sync(at(file));
+  return error ? store::statusOfErrno(error, at(file).name) : Status();
+}
+
+}  // namespace spolia::test

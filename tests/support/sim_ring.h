@@ -1,0 +1,100 @@
+// SimDisk and SimRing: a disk in memory that reorders, fails, tears and forgets as a seed says.
+//
+// What was written but not synced is visible to reads and may, at a crash, survive whole, in part
+// (512-byte sectors), or not at all, each write by itself. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "server/store/io/ring.h"
+
+namespace spolia::test {
+
+// Chances in 0..1 per operation.
+struct SimFaults {
+  double readError = 0;    // EIO, this attempt only
+  double writeError = 0;   // EIO; the sectors hold old or new data
+  double syncError = 0;    // EIO; what was unsynced in the file stays in doubt for ever
+  double misdirected = 0;  // a write lands somewhere else in its file
+  double flippedBit = 0;   // a read's data has one bit wrong
+};
+
+class SimDisk {
+ public:
+  explicit SimDisk(uint64_t seed, SimFaults faults = {}) : random_(seed), faults_(faults) {}
+
+  void setFaults(const SimFaults& faults) { faults_ = faults; }
+  // From then on every operation fails, as if the power were gone, until crash(). Counts writes,
+  // syncs and creations.
+  void failAfter(uint64_t operations) { operationsLeft_ = operations; }
+  bool dead() const { return operationsLeft_ && *operationsLeft_ == 0; }
+  uint64_t operations() const { return operations_; }
+  // Power loss: decides what of the unsynced writes survives, and goes on from there.
+  void crash();
+
+ private:
+  friend class SimRing;
+  struct Write {
+    uint64_t offset;
+    Bytes data;
+  };
+  struct File {
+    std::string name;
+    Bytes durable;
+    Bytes visible;
+    std::vector<Write> unsynced;
+  };
+
+  bool chance(double p) { return p > 0 && std::uniform_real_distribution<>(0, 1)(random_) < p; }
+  // False when the power is gone.
+  bool alive();
+  int write(File& file, uint64_t offset, ByteSpan data);
+  int read(File& file, uint64_t offset, MutableByteSpan out);
+  int sync(File& file);
+  void settle(File& file, const Write& write);
+
+  std::mt19937_64 random_;
+  SimFaults faults_;
+  std::map<std::string, std::shared_ptr<File>> files_;
+  std::optional<uint64_t> operationsLeft_;
+  uint64_t operations_ = 0;
+};
+
+// A ring over a disk that outlives it. Completions come in an order the seed decides.
+class SimRing final : public store::Ring {
+ public:
+  explicit SimRing(SimDisk& disk) : disk_(disk) {}
+
+  std::string_view name() const override { return "simulated"; }
+  void submit(const store::RingRequest& request) override { queue_.push_back(request); }
+  // Completes at least one request where there is any; kBlock without one is a defect of the
+  // caller unless it was woken.
+  void wait(Wait mode, std::vector<store::RingCompletion>& out) override;
+  void wake() override { woken_ = true; }
+
+  Result<std::vector<std::string>> list() override;
+  Result<store::FileHandle> open(const std::string& name) override;
+  Result<uint64_t> size(store::FileHandle file) override;
+  Result<store::FileHandle> create(const std::string& name, uint64_t bytes,
+                                   ByteSpan first) override;
+  Status readNow(store::FileHandle file, uint64_t offset, MutableByteSpan out) override;
+  Status writeNow(store::FileHandle file, uint64_t offset, ByteSpan data) override;
+  Status syncNow(store::FileHandle file) override;
+
+ private:
+  SimDisk::File& at(store::FileHandle file) { return *open_[static_cast<size_t>(file.value)]; }
+  int perform(const store::RingRequest& request);
+
+  SimDisk& disk_;
+  std::vector<std::shared_ptr<SimDisk::File>> open_;
+  std::vector<store::RingRequest> queue_;
+  bool woken_ = false;
+};
+
+}  // namespace spolia::test
