@@ -33,6 +33,12 @@ Result<std::optional<StoreKey>> parseCursor(const std::string& cursor) {
   return std::optional<StoreKey>(StoreKey{*bytes});
 }
 
+Result<codec::EntryInfo> lookupOne(store::Store& store, const StoreKey& key) {
+  SPOLIA_ASSIGN_OR_RETURN(const std::optional<store::EntryMeta> found, store.find(key));
+  if (!found) return Status(ErrorCode::kNotFound, "no such entry");
+  return entryInfoOf(*found);
+}
+
 }  // namespace
 
 class TierSet::Impl {
@@ -59,16 +65,7 @@ std::vector<Result<codec::EntryInfo>> TierSet::lookup(const Namespace& ns,
                                                       std::span<const ChunkId> ids) {
   std::vector<Result<codec::EntryInfo>> out;
   out.reserve(ids.size());
-  for (const ChunkId& id : ids) {
-    auto found = impl_->store->find(storeKeyOf(ns, id));
-    if (!found.ok()) {
-      out.push_back(found.status());
-    } else if (!*found) {
-      out.push_back(Status(ErrorCode::kNotFound, "no such entry"));
-    } else {
-      out.push_back(entryInfoOf(**found));
-    }
-  }
+  for (const ChunkId& id : ids) out.push_back(lookupOne(*impl_->store, storeKeyOf(ns, id)));
   return out;
 }
 

@@ -16,7 +16,7 @@ using codec::PutOutcome;
 using codec::Tier;
 using Kind = TierRequest::Kind;
 
-constexpr uint64_t kHeaderCacheBytes = 32u << 20;
+constexpr uint64_t kParsedHeadersBytes = 32u << 20;
 // The store's cookie: number of the operation, and which of its reads.
 constexpr uint32_t kPartBits = 20;
 constexpr uint64_t kPartMask = (uint64_t{1} << kPartBits) - 1;
@@ -41,7 +41,7 @@ AlignedBuffer takeRange(store::StoreCompletion& completion) {
 }  // namespace
 
 TierWorker::TierWorker(store::Store& store)
-    : store_(store), headers_(kHeaderCacheBytes), thread_([this] { run(); }) {}
+    : store_(store), headers_(kParsedHeadersBytes), thread_([this] { run(); }) {}
 
 TierWorker::~TierWorker() {
   requests_.push({});

@@ -16,7 +16,7 @@
 #include "codec/chunk_exchange.h"
 #include "server/store/store.h"
 #include "server/tiers/entry_attributes.h"
-#include "server/tiers/header_cache.h"
+#include "server/tiers/parsed_headers.h"
 #include "server/tiers/tier_set.h"
 
 namespace spolia::tiers {
@@ -109,7 +109,7 @@ class TierWorker {
   CompletionQueue<TierRequest> requests_;
   store::StoreQueue stored_;
   // The rest is the tier thread's.
-  HeaderCache headers_;
+  ParsedHeaders headers_;
   std::unordered_map<uint64_t, Operation> operations_;
   // Keys being written or removed, with those who wait: one change of a key at a time, so that the
   // decision "is it there, is it finer" still holds when the bytes go in.

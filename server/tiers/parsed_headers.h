@@ -17,9 +17,9 @@ struct CachedHeader {
   Bytes raw;  // headerBytes of them
 };
 
-class HeaderCache {
+class ParsedHeaders {
  public:
-  explicit HeaderCache(uint64_t capacityBytes) : capacityBytes_(capacityBytes) {}
+  explicit ParsedHeaders(uint64_t capacityBytes) : capacityBytes_(capacityBytes) {}
 
   // Null unless the very content named by the tag is cached: a replaced entry has another tag.
   std::shared_ptr<const CachedHeader> find(const StoreKey& key, uint64_t contentTag);

@@ -1,4 +1,4 @@
-#include "server/tiers/header_cache.h"
+#include "server/tiers/parsed_headers.h"
 
 #include <utility>
 
@@ -17,14 +17,14 @@ uint64_t footprint(const CachedHeader& entry) {
 
 }  // namespace
 
-std::shared_ptr<const CachedHeader> HeaderCache::find(const StoreKey& key, uint64_t contentTag) {
+std::shared_ptr<const CachedHeader> ParsedHeaders::find(const StoreKey& key, uint64_t contentTag) {
   const auto found = byKey_.find(key);
   if (found == byKey_.end() || found->second->entry->contentTag != contentTag) return nullptr;
   slots_.splice(slots_.begin(), slots_, found->second);
   return found->second->entry;
 }
 
-void HeaderCache::insert(const StoreKey& key, std::shared_ptr<const CachedHeader> entry) {
+void ParsedHeaders::insert(const StoreKey& key, std::shared_ptr<const CachedHeader> entry) {
   erase(key);
   const uint64_t bytes = footprint(*entry);
   if (bytes > capacityBytes_) return;
@@ -34,7 +34,7 @@ void HeaderCache::insert(const StoreKey& key, std::shared_ptr<const CachedHeader
   while (usedBytes_ > capacityBytes_) erase(StoreKey(slots_.back().key));
 }
 
-void HeaderCache::erase(const StoreKey& key) {
+void ParsedHeaders::erase(const StoreKey& key) {
   const auto found = byKey_.find(key);
   if (found == byKey_.end()) return;
   usedBytes_ -= found->second->bytes;

@@ -1,0 +1,137 @@
+// Hostile streams: any bytes give values or an error. What this finds shows best under ASan +
+// UBSan.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "codec/base/checksum.h"
+#include "codec/codec.h"
+#include "codec/stream_header.h"
+#include "tests/codec/codec_samples.h"
+
+namespace spolia::codec {
+namespace {
+
+constexpr LayerShape kShape{2, 8};
+constexpr uint32_t kTokens = 48;
+
+Bytes sampleStream(Preset preset, ElementType type) {
+  SampleKv kv(2, kShape, kTokens, type);
+  kv.fill(4);
+  EncodeOptions options;
+  options.preset = preset;
+  options.tokenGroup = 40;
+  return encodeStream(sampleIdentity(kTokens), kv.layers, kv.view(), options).value();
+}
+
+// A target of exactly the size that the header's shapes ask for, unless that is large.
+void decodeAnything(ByteSpan stream) {
+  auto header = parseHeader(stream);
+  if (!header.ok()) return;
+  if (header->layers.size() > 8 || header->layers[0] != kShape || header->tokens() > 256) return;
+  const bool uniform = std::all_of(header->layers.begin(), header->layers.end(),
+                                   [](const LayerShape& s) { return s == kShape; });
+  if (!uniform) return;
+  for (ElementType type : {ElementType::kF32, ElementType::kF16}) {
+    SampleKv out(static_cast<uint32_t>(header->layers.size()), kShape, header->tokens(), type);
+    decodeStream(stream, *header, {}, out.target()).ignore();  // an error is as good as a value
+    KvRange part;
+    part.layerBegin = 1;
+    part.tokenEnd = 3;
+    decodeStream(stream, *header, part, out.target()).ignore();
+  }
+}
+
+// Makes all checksums right, so that damage reaches what lies behind them.
+void fixChecksums(Bytes& stream, bool framesToo) {
+  auto length = headerLength(stream);
+  if (!length.ok() || *length > stream.size()) return;
+  const auto fixHeader = [&] {
+    const ByteSpan header = ByteSpan(stream).first(*length);
+    const uint64_t sum = xxh3(header.subspan(kHeaderPrefixBytes), xxh3(header.first(24)));
+    std::memcpy(stream.data() + 24, &sum, sizeof sum);
+  };
+  fixHeader();
+  auto header = parseHeader(stream);
+  if (!framesToo || !header.ok()) return;
+  // The checksums end where the one-byte count of side sections begins.
+  const size_t table = *length - 1 - header->frames.size() * 8;
+  for (uint32_t i = 0; i < header->frames.size(); ++i) {
+    const FrameEntry& f = header->frames[i];
+    if (f.offset + f.size > stream.size()) return;
+    const uint64_t sum =
+        xxh3(ByteSpan(stream).subspan(f.offset, f.size), partSeed(header->chunkId, i));
+    std::memcpy(stream.data() + table + i * 8, &sum, sizeof sum);
+  }
+  fixHeader();
+}
+
+struct Sample {
+  Preset preset;
+  ElementType type;
+};
+constexpr Sample kSamples[] = {{Preset::kLossless, ElementType::kF32},
+                               {Preset::kLossless, ElementType::kBf16},
+                               {Preset::kHigh, ElementType::kF16}};
+
+TEST(CodecFuzz, EveryFlippedBitIsNoticed) {
+  for (const Sample& sample : kSamples) {
+    const Bytes stream = sampleStream(sample.preset, sample.type);
+    ASSERT_TRUE(verifyStream(stream).ok());
+    for (size_t i = 0; i < stream.size(); ++i) {
+      Bytes bad = stream;
+      bad[i] ^= static_cast<std::byte>(1u << i % 8);
+      ASSERT_FALSE(verifyStream(bad).ok()) << "byte " << i;
+    }
+  }
+}
+
+TEST(CodecFuzz, EveryTruncationIsNoticed) {
+  for (const Sample& sample : kSamples) {
+    const Bytes stream = sampleStream(sample.preset, sample.type);
+    for (size_t size = 0; size < stream.size(); ++size) {
+      const ByteSpan cut = ByteSpan(stream).first(size);
+      ASSERT_FALSE(verifyStream(cut).ok()) << size;
+      decodeAnything(cut);
+    }
+  }
+}
+
+TEST(CodecFuzz, DamageBehindValidChecksumsIsHarmless) {
+  const uint32_t seed = 20260101;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (const Sample& sample : kSamples) {
+    const Bytes stream = sampleStream(sample.preset, sample.type);
+    for (int round = 0; round < 3000; ++round) {
+      Bytes bad = stream;
+      const size_t limit = round % 3 == 0 ? headerLength(stream).value() : stream.size();
+      for (uint32_t n = 1 + random() % 6; n > 0; --n) {
+        bad[random() % limit] = static_cast<std::byte>(random());
+      }
+      fixChecksums(bad, true);
+      decodeAnything(bad);
+    }
+  }
+}
+
+TEST(CodecFuzz, RandomBytesAfterThePrefix) {
+  const uint32_t seed = 77;
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  const Bytes stream = sampleStream(Preset::kHigh, ElementType::kF32);
+  for (int round = 0; round < 2000; ++round) {
+    Bytes bad(stream.begin(), stream.begin() + 12);
+    bad.resize(33 + random() % 600);
+    for (size_t i = 12; i < bad.size(); ++i) bad[i] = static_cast<std::byte>(random());
+    const auto length = static_cast<uint32_t>(bad.size());
+    std::memcpy(bad.data() + 12, &length, sizeof length);
+    fixChecksums(bad, false);
+    decodeAnything(bad);
+    for (size_t i = 0; i < 12; ++i) bad[i] = static_cast<std::byte>(random());
+    decodeAnything(bad);
+  }
+}
+
+}  // namespace
+}  // namespace spolia::codec
