@@ -11,9 +11,24 @@ from generator import FAMILIES, TOKENS_PER_SENTENCE, build_world, question_for
 from words import ATTRIBUTES
 
 
-FEW_ATTRIBUTES = (1, 1, 2, 3, 5, len(ATTRIBUTES))
-FEW_ATTRIBUTES_CARRIED = (3, 4, 6, len(ATTRIBUTES))  # something is left to tell after the cut
-CHANGE_SHARES = (0.2, 0.3, 0.5)
+ALL = len(ATTRIBUTES)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What the worlds are like, each drawn from its tuple.
+
+    Worlds of few attributes hold many values of one kind, which only the person tells apart. With
+    all attributes a value's kind alone answers most questions of a small world, and a model learns
+    that and stops.
+    """
+    attributes: Tuple[int, ...]  # how many kinds of facts a world has
+    attributes_carried: Tuple[int, ...]  # same with a planned pronoun: some are left after the cut
+    changes: Tuple[float, ...]  # share of sentences that turn to a new person
+
+
+HARD = Mix((1, 1, 2, 3, 5, ALL), (3, 4, 6, ALL), (0.2, 0.3, 0.5))
+AS_EVALUATED = Mix((1, 3, 5, ALL, ALL, ALL), (4, ALL, ALL, ALL), (0.2, 0.2, 0.2, 0.3))
 
 
 @dataclass
@@ -23,6 +38,7 @@ class Stage:
     sentences: Tuple[int, int]
     worlds: int
     questions: int
+    mix: Mix = HARD
 
 
 STAGES = [
@@ -33,6 +49,7 @@ STAGES = [
     Stage((5, 5), (8, 15), 2, 16),
     Stage((8, 8), (8, 15), 1, 32),
     Stage((6, 14), (8, 15), 1, 32),
+    Stage((6, 11), (8, 15), 1, 32, AS_EVALUATED),
 ]
 
 
@@ -74,17 +91,12 @@ class WorldTokens:
                 self.refs.append((value, last_name[sentence.person]))
 
 
-def draw_world(rng: random.Random, sizes: List[int]):
-    """Mostly worlds of few attributes: many of one kind of value, which only the person tells apart.
-
-    With all attributes a value's kind alone answers most questions of a small world, and a model
-    learns that and stops.
-    """
-    plan, counts = None, FEW_ATTRIBUTES
+def draw_world(rng: random.Random, sizes: List[int], mix: Mix):
+    plan, counts = None, mix.attributes
     if len(sizes) > 1 and rng.random() < 0.5:
-        plan, counts = FAMILIES["pronoun"](rng, sizes), FEW_ATTRIBUTES_CARRIED
+        plan, counts = FAMILIES["pronoun"](rng, sizes), mix.attributes_carried
     attributes = rng.sample(ATTRIBUTES, rng.choice(counts))
-    return build_world(rng, sizes, plan, attributes, rng.choice(CHANGE_SHARES))
+    return build_world(rng, sizes, plan, attributes, rng.choice(mix.changes))
 
 
 def choose_facts(rng: random.Random, world, count: int):
@@ -102,7 +114,7 @@ def make_batch(rng: random.Random, stage: Stage, tokenizer: Tokenizer) -> Batch:
     sizes = [rng.randint(*stage.sentences) for _ in range(rng.randint(*stage.chunks))]
     docs, blocks, doc_refs, block_refs, answers = [], [], [], [], []
     for b in range(stage.worlds):
-        world = draw_world(rng, sizes)
+        world = draw_world(rng, sizes, stage.mix)
         tokens = WorldTokens(tokenizer, world)
         docs.append(tokens.ids)
         doc_refs += [(b, row, name) for row, name in tokens.refs]
