@@ -45,15 +45,19 @@ server_address() {
 
 wrong=0
 ask_all() {  # flags that say where the chunks are
-  local question answer table line given
+  local question answer table line given method hits
   while IFS=$'\t' read -r question answer; do
     table=$("$engine" ask --model "$model" "$@" --docs "$documents/*" --method full,first-k \
       --max-tokens 16 --table "$question")
     printf '\n%s\n%s\n' "$question" "$table"
     while read -r line; do
+      read -r method hits _ <<< "$line"
       given=${line##*  }
       if [ "$given" != "$answer" ]; then
         echo "WRONG: expected '$answer'"
+        wrong=$((wrong + 1))
+      elif [ "$method" = first-k ] && [ "${hits%/*}" != "${hits#*/}" ]; then
+        echo "WRONG: not every chunk came from the store"
         wrong=$((wrong + 1))
       fi
     done <<< "$(tail -n +2 <<< "$table")"
@@ -78,7 +82,7 @@ exec 3<&-
 
 echo
 if [ "$wrong" -gt 0 ]; then
-  echo "$wrong answers are wrong" >&2
+  echo "$wrong of the results are wrong" >&2
   exit 1
 fi
 echo "All answers are right."

@@ -1,0 +1,213 @@
+#include "engine/linker/document_library.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "engine/linker/chunker.h"
+#include "tests/engine/linker/fake_kv_source.h"
+#include "tests/support/tiny_model.h"
+
+namespace spolia::engine {
+namespace {
+
+// A source whose stores or manifests may fail, and that counts what it is asked.
+class FailingStore : public FakeKvSource {
+ public:
+  FailingStore() : FakeKvSource(1) {}
+
+  uint32_t stores = 0;
+  uint32_t failStoreFrom = UINT32_MAX;  // this store and all later ones
+  bool failManifest = false;
+
+  void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+                   codec::ChunkQueue& queue) override {
+    if (stores++ < failStoreFrom) {
+      return FakeKvSource::submitStore(std::move(stream), mode, cookie, queue);
+    }
+    fail(cookie, queue);
+  }
+  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
+                         uint64_t cookie, codec::ChunkQueue& queue) override {
+    if (failManifest) return fail(cookie, queue);
+    FakeKvSource::submitPutManifest(id, label, std::move(bytes), cookie, queue);
+  }
+
+ private:
+  static void fail(uint64_t cookie, codec::ChunkQueue& queue) {
+    codec::ChunkCompletion done;
+    done.cookie = cookie;
+    done.status = Status(ErrorCode::kOutOfSpace, "full");
+    queue.push(std::move(done));
+  }
+};
+
+// One token for each byte.
+Tokenizer byteTokenizer() {
+  std::string vocabulary;
+  for (int byte = 33; byte < 127; ++byte) {
+    const char c = static_cast<char>(byte);
+    vocabulary += std::string(c == '"' || c == '\\' ? "\"\\" : "\"") + c +
+                  "\": " + std::to_string(byte) + ", ";
+  }
+  // Space and newline as byte-level vocabularies write them.
+  const std::string json = R"({"version": "1.0", "added_tokens": [], "normalizer": null,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+                      "use_regex": true},
+    "post_processor": null, "decoder": {"type": "ByteLevel"},
+    "model": {"type": "BPE", "vocab": {)" +
+                           vocabulary + "\"\u0120\": 32, \"\u010A\": 10}, \"merges\": []}}";
+  Result<Tokenizer> tokenizer = Tokenizer::parse(json, "test");
+  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
+  return *std::move(tokenizer);
+}
+
+std::unique_ptr<Model> modelWithTokenizer(uint64_t seed) {
+  const auto model = test::makeTinyModel(test::tinyConfig(), seed);
+  Weights weights = Weights::zeroed(model->config());
+  return Model::make(model->config(), std::move(weights), byteTokenizer());
+}
+
+std::string sentences(const std::string& word, int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += "The " + word + " is number " + std::to_string(i) + ". ";
+  return out;
+}
+
+class DocumentLibraryTest : public ::testing::Test {
+ protected:
+  DocumentLibrary library(codec::Preset preset = codec::Preset::kHigh, uint32_t tokens = 64) {
+    return DocumentLibrary(*model_, transformer_, source_,
+                           {tokens, preset, codec::ElementType::kF32});
+  }
+  PutDocument put(const std::string& name, const std::string& text,
+                  codec::Preset preset = codec::Preset::kHigh) {
+    DocumentLibrary documents = library(preset);
+    const Result<PutDocument> out = documents.put(name, text);
+    EXPECT_TRUE(out.ok()) << out.status().message();
+    return out.ok() ? *out : PutDocument();
+  }
+  std::vector<std::string> names() { return *library().names(); }
+  std::string textOf(const std::string& name) {
+    const Result<Manifest> manifest = library().manifest(name);
+    return manifest.ok() ? manifest->text() : manifest.status().message();
+  }
+
+  std::unique_ptr<Model> model_ = modelWithTokenizer(1);
+  ThreadPool pool_{2};
+  Transformer transformer_{*model_, pool_};
+  FailingStore source_;
+};
+
+TEST_F(DocumentLibraryTest, PutsAndReadsBack) {
+  const std::string text = sentences("house", 12);
+  const PutDocument done = put("a.txt", text);
+  EXPECT_GT(done.chunks, 2u);
+  EXPECT_EQ(done.computed, done.chunks);
+  EXPECT_EQ(done.tokens, text.size());
+  EXPECT_FALSE(done.replaced);
+  EXPECT_EQ(textOf("a.txt"), text);
+  EXPECT_EQ(source_.stored().entries(), done.chunks + 1);
+}
+
+TEST_F(DocumentLibraryTest, UnchangedDocumentIsNotComputedAgain) {
+  put("a.txt", sentences("house", 12));
+  const uint32_t before = source_.stores;
+  const PutDocument again = put("a.txt", sentences("house", 12));
+  EXPECT_TRUE(again.unchanged);
+  EXPECT_EQ(again.computed, 0u);
+  EXPECT_EQ(source_.stores, before);
+}
+
+TEST_F(DocumentLibraryTest, LostChunkIsComputedAgain) {
+  const PutDocument first = put("a.txt", sentences("house", 12));
+  const Result<Manifest> manifest = library().manifest("a.txt");
+  ASSERT_TRUE(manifest.ok());
+  codec::ChunkQueue queue;
+  source_.submitRemove(manifest->chunks[1].id, 0, queue);
+  const PutDocument again = put("a.txt", sentences("house", 12));
+  EXPECT_FALSE(again.unchanged);
+  EXPECT_EQ(again.computed, 1u);
+  EXPECT_EQ(source_.stored().entries(), first.chunks + 1);
+}
+
+TEST_F(DocumentLibraryTest, NewVersionReplacesTheOldOne) {
+  put("a.txt", sentences("house", 12));
+  const std::string text = sentences("house", 6) + sentences("tree", 6);
+  const PutDocument done = put("a.txt", text);
+  EXPECT_TRUE(done.replaced);
+  EXPECT_GT(done.removed, 0u);
+  EXPECT_LT(done.computed, done.chunks) << "the beginning is the same";
+  EXPECT_EQ(textOf("a.txt"), text);
+  EXPECT_EQ(names(), std::vector<std::string>{"a.txt"});
+  EXPECT_EQ(source_.stored().entries(), done.chunks + 1) << "nothing of the old version is left";
+}
+
+TEST_F(DocumentLibraryTest, SharedChunksStayWhileADocumentNamesThem) {
+  put("a.txt", sentences("house", 12));
+  const PutDocument second = put("b.txt", sentences("house", 12));
+  EXPECT_EQ(second.computed, 0u);
+  EXPECT_EQ(library().remove("a.txt").value(), 0u);
+  EXPECT_EQ(source_.stored().entries(), second.chunks + 1);
+  EXPECT_EQ(library().remove("b.txt").value(), second.chunks);
+  EXPECT_EQ(source_.stored().entries(), 0u);
+  EXPECT_EQ(library().remove("b.txt").status().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(DocumentLibraryTest, FinerPresetReplacesChunksCoarserDoesNot) {
+  const PutDocument high = put("a.txt", sentences("house", 12));
+  const PutDocument lossless = put("a.txt", sentences("house", 12), codec::Preset::kLossless);
+  EXPECT_EQ(lossless.computed, high.chunks);
+  EXPECT_FALSE(lossless.replaced) << "the same text";
+  const PutDocument again = put("a.txt", sentences("house", 12));
+  EXPECT_TRUE(again.unchanged) << "what is there is finer than asked";
+}
+
+TEST_F(DocumentLibraryTest, FailureLeavesTheOldVersionWhole) {
+  const std::string before = sentences("house", 12);
+  const PutDocument first = put("a.txt", before);
+  source_.failStoreFrom = source_.stores + 2;
+  DocumentLibrary documents = library();
+  EXPECT_EQ(documents.put("a.txt", sentences("tree", 12)).status().code(), ErrorCode::kOutOfSpace);
+  EXPECT_EQ(textOf("a.txt"), before);
+  EXPECT_EQ(source_.stored().entries(), first.chunks + 1) << "what was stored is taken back";
+  source_.failStoreFrom = UINT32_MAX;
+  source_.failManifest = true;
+  EXPECT_EQ(documents.put("a.txt", sentences("tree", 12)).status().code(), ErrorCode::kOutOfSpace);
+  EXPECT_EQ(textOf("a.txt"), before);
+  EXPECT_EQ(source_.stored().entries(), first.chunks + 1);
+}
+
+TEST_F(DocumentLibraryTest, DocumentsAreOrderedByNameAndKeptApartByModel) {
+  for (const char* name : {"b.txt", "a.txt", "dir/c.md", "B.txt"}) put(name, sentences(name, 3));
+  EXPECT_EQ(names(), (std::vector<std::string>{"B.txt", "a.txt", "b.txt", "dir/c.md"}));
+  ModelConfig config = test::tinyConfig();
+  config.ropeTheta *= 2;
+  const auto other = Model::make(config, Weights::zeroed(config), byteTokenizer());
+  const Transformer transformer(*other, pool_);
+  DocumentLibrary theirs(*other, transformer, source_, {64, codec::Preset::kHigh, {}});
+  EXPECT_TRUE(theirs.names()->empty());
+  EXPECT_EQ(theirs.manifest("a.txt").status().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(DocumentLibraryTest, NamesAndTextsThatCannotBeStored) {
+  DocumentLibrary documents = library();
+  EXPECT_EQ(documents.put("", "text").status().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(documents.put(std::string(kMaxDocumentName + 1, 'n'), "text").status().code(),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(documents.put("a.txt", "").status().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(source_.stored().entries(), 0u);
+}
+
+TEST(MatchingNames, AreShellPatterns) {
+  const std::vector<std::string> names = {"a.md", "a.txt", "dir/a.txt", "x[1].txt"};
+  EXPECT_EQ(matchingNames(names, {}), names);
+  EXPECT_EQ(matchingNames(names, {"*.md"}), std::vector<std::string>{"a.md"});
+  EXPECT_EQ(matchingNames(names, {"*a.txt"}), (std::vector<std::string>{"a.txt", "dir/a.txt"}));
+  EXPECT_EQ(matchingNames(names, {"dir/*", "*.md"}),
+            (std::vector<std::string>{"a.md", "dir/a.txt"}));
+  EXPECT_TRUE(matchingNames(names, {"b*"}).empty());
+}
+
+}  // namespace
+}  // namespace spolia::engine
