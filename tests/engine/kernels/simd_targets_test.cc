@@ -1,0 +1,73 @@
+// Every instruction set the build has code for and this machine can run gives the same model: the
+// forward pass and the page types with each target forced in turn.
+#include <gtest/gtest.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <cmath>
+
+#include "engine/kernels/element_convert.h"
+#include "engine/kernels/reference.h"
+#include "engine/transformer/forward.h"
+#include "tests/support/compare.h"
+#include "tests/support/reference_forward.h"
+#include "tests/support/tiny_model.h"
+
+namespace spolia::engine {
+namespace {
+
+void force(int64_t targets) {
+  hwy::SetSupportedTargetsForTest(targets);
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+class SimdTargets : public testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { force(GetParam()); }
+  void TearDown() override { force(0); }
+};
+
+TEST_P(SimdTargets, ForwardPass) {
+  const ModelConfig config = test::tinyConfig();
+  const auto model = test::makeTinyModel(config, 21);
+  ThreadPool pool(2);
+  const Transformer transformer(*model, pool);
+  const uint32_t n = 90;
+  const auto tokens = test::randomTokens(config, n, 22);
+  const auto expected = test::referenceForward(*model, tokens, codec::ElementType::kF32);
+  KvPages pages(config, codec::ElementType::kF32, n);
+  auto pass = transformer.begin(tokens, test::positionsFrom(0, n));
+  ASSERT_TRUE(pass.ok());
+  transformer.run(*pass, pages);
+  // As in the test of the forward pass: longest sums times layers, of values up to 4.
+  const double tolerance =
+      4 * test::sumError(config.ffnSize + 2 * config.hiddenSize + n) * config.layers;
+  EXPECT_TRUE(test::closeTo(pass->hidden.view(), expected.hidden.view(), tolerance));
+}
+
+TEST_P(SimdTargets, PageTypes) {
+  test::Random random(23);
+  std::vector<float> in(1003);
+  for (float& value : in)
+    value = random.uniform(-1, 1) * std::ldexp(1.0f, 16 - int(random.below(40)));
+  in[5] = INFINITY, in[6] = -0.0f, in[7] = 0x1p-24f;
+  std::vector<uint16_t> f16(in.size()), bf16(in.size());
+  std::vector<float> back(in.size());
+  narrowF16(in.data(), in.size(), reinterpret_cast<std::byte*>(f16.data()));
+  narrowBf16(in.data(), in.size(), reinterpret_cast<std::byte*>(bf16.data()));
+  widenF16(reinterpret_cast<const std::byte*>(f16.data()), in.size(), back.data());
+  for (size_t i = 0; i < in.size(); ++i) {
+    ASSERT_EQ(f16[i], reference::narrowF16(in[i])) << in[i];
+    ASSERT_EQ(bf16[i], reference::narrowBf16(in[i])) << in[i];
+    ASSERT_EQ(back[i], reference::widenF16(f16[i])) << in[i];
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Targets, SimdTargets,
+                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const auto& target) {
+                           return std::string(hwy::TargetName(target.param));
+                         });
+
+}  // namespace
+}  // namespace spolia::engine
