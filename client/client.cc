@@ -162,7 +162,9 @@ Client::Reply<T> Client::call(Body<T> body, protocol::ByteBudget& slots) {
                                     address_.text() + ": no answer within " +
                                         std::to_string(config_.callTimeout.count()) + " ms"));
           });
-  return answer.exclusiveJoin(kj::mv(late));
+  return answer.exclusiveJoin(kj::mv(late)).catch_([](kj::Exception&& e) -> Reply<T> {
+    return Result<T>(protocol::toStatus(e));
+  });
 }
 
 Client::Completion Client::open(const ChunkId& id) {

@@ -91,7 +91,8 @@ protocol::Session::Client ServerConnection::session() {
 }
 
 void ServerConnection::abandon() {
-  socket_->abortRead();
+  // A socket that is broken already cannot be shut down any more, which is as good.
+  kj::runCatchingExceptions([this] { socket_->abortRead(); });
 }
 
 }  // namespace spolia::client

@@ -22,12 +22,12 @@ codec::ChunkCompletion failed(Status status) {
   return completion;
 }
 
-void writeAnswer(const codec::ChunkCompletion& data, uint64_t tag, ByteSpan header,
+void writeAnswer(const codec::ChunkCompletion& data, uint64_t total, uint64_t tag, ByteSpan header,
                  protocol::FetchAnswer::Builder out) {
   if (data.status.code() == ErrorCode::kNotFound) return out.setAbsent();
   if (!data.status.ok()) return writeFailure(data.status, out.initFailed());
   out.setFound();
-  out.setTotalBytes(data.bytes.size());
+  out.setTotalBytes(total);
   out.setTier(static_cast<uint8_t>(data.tier));
   out.setBytesRead(data.bytesRead);
   writeInfo(data.info, out.initInfo());
@@ -40,17 +40,15 @@ void writeAnswer(const codec::ChunkCompletion& data, uint64_t tag, ByteSpan head
   }
 }
 
-// The frames as the protocol has them: behind one another, as they lie in the buffer.
 Status checkLayout(const codec::ChunkCompletion& data) {
   if (data.frames.size() > protocol::kMaxFramesInAnswer) {
     return {ErrorCode::kUnsupported, "more than 65536 frames asked for at a time"};
   }
-  uint64_t at = 0;
   for (const codec::FrameSlice& frame : data.frames) {
-    if (frame.offset != at) return {ErrorCode::kInternal, "frames are not behind one another"};
-    at += frame.size;
+    if (uint64_t{frame.offset} + frame.size > data.bytes.size()) {
+      return {ErrorCode::kInternal, "frames end behind their buffer"};
+    }
   }
-  if (at > data.bytes.size()) return {ErrorCode::kInternal, "frames end behind their buffer"};
   return {};
 }
 
@@ -80,16 +78,21 @@ void FetchStream::readAhead() {
   }
 }
 
+kj::Own<FetchStream::Read> FetchStream::missed(Status status) {
+  auto read = kj::heap<Read>();
+  read->data = failed(std::move(status));
+  return read;
+}
+
 kj::Promise<kj::Own<FetchStream::Read>> FetchStream::read(const FetchAsk& ask) {
   KJ_IF_MAYBE (deadline, config_.deadline) {
     if (config_.service.timer.now() >= *deadline) {
-      return kj::heap<Read>(
-          Read{{}, failed({ErrorCode::kDeadlineExceeded, "not begun by the deadline"}), {}, 0});
+      return missed({ErrorCode::kDeadlineExceeded, "not begun by the deadline"});
     }
   }
   auto entry = config_.service.calls.tiers().lookup(config_.session.ns, {&ask.id, 1});
   // A miss ends here: it holds nothing and touches no disk.
-  if (!entry[0].ok()) return kj::heap<Read>(Read{{}, failed(entry[0].status()), {}, 0});
+  if (!entry[0].ok()) return missed(entry[0].status());
   return holdBytes(config_.service, config_.peer, entry[0]->bytes)
       .then([this, &ask](HeldBytes held) {
         TierCalls& calls = config_.service.calls;
@@ -98,7 +101,9 @@ kj::Promise<kj::Own<FetchStream::Read>> FetchStream::read(const FetchAsk& ask) {
                           : calls.fetch(config_.session.ns, ask.id, ask.range);
         return answer.then([this, &ask, held = kj::mv(held)](
                                codec::ChunkCompletion data) mutable -> kj::Promise<kj::Own<Read>> {
-          auto read = kj::heap<Read>(Read{kj::mv(held), std::move(data), {}, 0});
+          auto read = kj::heap<Read>();
+          read->held = kj::mv(held);
+          read->data = std::move(data);
           if (!read->data.status.ok()) return kj::mv(read);
           if (ask.what == FetchAsk::What::kFrames) return addHeader(ask, kj::mv(read));
           Status allowed = mayHaveWhole(config_.session, read->data);
@@ -116,10 +121,6 @@ kj::Promise<kj::Own<FetchStream::Read>> FetchStream::addHeader(const FetchAsk& a
     read->data = failed(std::move(wrong));
     return kj::mv(read);
   }
-  // Only the frames go out; a buffer may have been read with slack behind them.
-  uint64_t total = 0;
-  for (const codec::FrameSlice& frame : read->data.frames) total += frame.size;
-  read->data.bytes.resizeWithin(total);
   read->tag = protocol::headerTag(*read->data.header);
   if (read->tag == ask.knownHeader) return kj::mv(read);
   return config_.service.calls.open(config_.session.ns, ask.id)
@@ -137,35 +138,61 @@ kj::Promise<kj::Own<FetchStream::Read>> FetchStream::addHeader(const FetchAsk& a
       });
 }
 
+// The medium is read in blocks, so what is wanted lies in the buffer with other bytes between.
+void FetchStream::cutUp(Read& read, FetchAsk::What what) {
+  const ByteSpan all = read.data.bytes.span();
+  if (!read.data.status.ok()) return;
+  if (what == FetchAsk::What::kValue) read.pieces.push_back(all);
+  for (const codec::FrameSlice& frame : read.data.frames) {
+    read.pieces.push_back(all.subspan(frame.offset, frame.size));
+  }
+  for (ByteSpan piece : read.pieces) read.total += piece.size();
+}
+
+void FetchStream::copyNext(Read& read, kj::ArrayPtr<kj::byte> out) {
+  kj::byte* to = out.begin();
+  while (to < out.end()) {
+    const ByteSpan rest = read.pieces[read.piece].subspan(read.offset);
+    const size_t count = std::min(rest.size(), static_cast<size_t>(out.end() - to));
+    if (count > 0) std::memcpy(to, rest.data(), count);
+    to += count;
+    read.offset += count;
+    if (count == rest.size()) {
+      ++read.piece;
+      read.offset = 0;
+    }
+  }
+}
+
 kj::Promise<void> FetchStream::sendNext() {
   auto first = kj::mv(ahead_.front());
   ahead_.pop_front();
   return first.then([this](kj::Own<Read> read) {
     readAhead();
     const uint32_t spec = sent_++;
-    if (!read->data.status.ok()) read->data.bytes = {};
-    return send(spec, kj::mv(read), 0);
+    cutUp(*read, asks_[spec].what);
+    return send(spec, kj::mv(read), true);
   });
 }
 
-kj::Promise<void> FetchStream::send(uint32_t spec, kj::Own<Read> read, size_t offset) {
-  const ByteSpan rest = read->data.bytes.span().subspan(offset);
-  const ByteSpan slice = rest.first(std::min(rest.size(), protocol::kSliceBytes));
-  const bool first = offset == 0;
-  const bool last = slice.size() == rest.size();
-  uint64_t words = slice.size() / 8 + 64;
+kj::Promise<void> FetchStream::send(uint32_t spec, kj::Own<Read> read, bool first) {
+  const size_t count = std::min<size_t>(read->total, protocol::kSliceBytes);
+  uint64_t words = count / 8 + 64;
   if (first) words += read->header.size() / 8 + read->data.frames.size();
   auto request = sink_.partRequest(capnp::MessageSize{words, 0});
   auto part = request.initPart();
   part.setSpec(spec);
+  if (first) {
+    writeAnswer(read->data, read->total, read->tag, read->header.span(), part.initAnswer());
+  }
+  copyNext(*read, part.initData(static_cast<uint32_t>(count)));
+  read->total -= count;
+  const bool last = read->total == 0;
   part.setLast(last);
-  if (first) writeAnswer(read->data, read->tag, read->header.span(), part.initAnswer());
-  part.setData(protocol::dataOf(slice));
   auto taken = request.send();
   if (last) return taken.attach(kj::mv(read));
-  return taken.then([this, spec, next = offset + slice.size(), read = kj::mv(read)]() mutable {
-    return send(spec, kj::mv(read), next);
-  });
+  return taken.then(
+      [this, spec, read = kj::mv(read)]() mutable { return send(spec, kj::mv(read), false); });
 }
 
 }  // namespace spolia::service

@@ -39,11 +39,18 @@ class FetchStream {
     codec::ChunkCompletion data;
     AlignedBuffer header;  // as stored, when the client lacks it
     uint64_t tag = 0;
+    std::vector<ByteSpan> pieces;  // of `data`, in the order they are sent
+    uint64_t total = 0;            // bytes of the pieces
+    size_t piece = 0;              // the next to send, from `offset` on
+    size_t offset = 0;
   };
   kj::Promise<kj::Own<Read>> read(const FetchAsk& ask);
   kj::Promise<kj::Own<Read>> addHeader(const FetchAsk& ask, kj::Own<Read> read);
   kj::Promise<void> sendNext();
-  kj::Promise<void> send(uint32_t spec, kj::Own<Read> read, size_t offset);
+  kj::Promise<void> send(uint32_t spec, kj::Own<Read> read, bool first);
+  static kj::Own<Read> missed(Status status);
+  static void cutUp(Read& read, FetchAsk::What what);
+  static void copyNext(Read& read, kj::ArrayPtr<kj::byte> out);
   void readAhead();
 
   const Config config_;

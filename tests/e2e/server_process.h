@@ -139,7 +139,7 @@ class ServerProcess {
                          const std::vector<std::string>& flags = {})
       : socket_(directory / "s.sock") {
     writeText(directory / "server.toml",
-              "[store]\ncapacity = \"64 MiB\"\nsegment = \"4 MiB\"\n"
+              "[store]\ncapacity = \"128 MiB\"\nsegment = \"16 MiB\"\n"
               "[limits]\nhandshake_seconds = 2\nmessage_seconds = 2\nstall_seconds = 2\n");
     std::vector<std::string> command = {spoliadProgram(),
                                         "--config",

@@ -79,7 +79,7 @@ TEST_F(SpoliaCli, ValuesByNameAndByIdAndListing) {
 TEST_F(SpoliaCli, ServerStatAndPing) {
   const auto stat = spolia({"stat", "--json"});
   ASSERT_EQ(stat.code, 0) << stat.err;
-  EXPECT_EQ(nlohmann::json::parse(stat.out)["capacity_bytes"], 64 << 20);
+  EXPECT_EQ(nlohmann::json::parse(stat.out)["capacity_bytes"], 128 << 20);
   EXPECT_EQ(spolia({"ping"}).code, 0);
 }
 

@@ -1,0 +1,185 @@
+// spolia-engine as people run it: documents in, questions answered from cached chunks, with the
+// store in its own process and through a spoliad.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <regex>
+
+#include "tests/e2e/server_process.h"
+
+namespace spolia::test {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kQuestion = "What does Helen enjoy?";
+
+class EngineCli : public testing::Test {
+ protected:
+  Outcome engine(std::vector<std::string> words, const std::vector<std::string>& place) {
+    words.insert(words.begin(), programPath("engine/spolia-engine"));
+    words.insert(words.end(), {"--model", model_});
+    words.insert(words.end(), place.begin(), place.end());
+    return runCommand(words);
+  }
+  Outcome engine(const std::vector<std::string>& words) { return engine(words, embedded_); }
+
+  nlohmann::json ingest(const std::vector<std::string>& place) {
+    const Outcome outcome =
+        engine({"ingest", documents_, "--chunk-tokens", "128", "--json"}, place);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  }
+  nlohmann::json ask(const std::vector<std::string>& place, const std::string& methods) {
+    const Outcome outcome = engine(
+        {"ask", kQuestion, "--docs", documents_ + "*", "--method", methods, "--json"}, place);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out).at("results");
+  }
+  void expectAnswers(const std::vector<std::string>& place) {
+    const auto results = ask(place, "full,first-k");
+    EXPECT_EQ(results[0]["answer"], "sailing");
+    EXPECT_EQ(results[0]["rows_computed"], results[0]["rows"]);
+    EXPECT_EQ(results[0]["chunks_hit"], 0);
+    EXPECT_EQ(results[1]["answer"], "sailing");
+    EXPECT_EQ(results[1]["chunks_hit"], results[1]["chunks"]);
+    EXPECT_LT(results[1]["rows_computed"], results[1]["rows"]);
+    EXPECT_GT(results[1]["bytes_read"], 0);
+  }
+
+  TemporaryDirectory directory_;
+  const std::string source_ = SPOLIA_SOURCE_DIR;
+  std::string model_ = source_ + "/engine/models/micro";
+  const std::string documents_ = source_ + "/conf/demo/";
+  const std::vector<std::string> embedded_ = {"--store", (directory_.path() / "store").string(),
+                                              "--capacity", "1 GiB"};
+};
+
+TEST_F(EngineCli, AnswersFromItsOwnStore) {
+  const auto first = ingest(embedded_);
+  EXPECT_EQ(first["new"], 12);
+  EXPECT_EQ(first["skipped"].size(), 1u);
+  const auto second = ingest(embedded_);
+  EXPECT_EQ(second["unchanged"], 12);
+  EXPECT_EQ(second["chunks_computed"], 0);
+  expectAnswers(embedded_);
+  const Outcome docs = engine({"docs", "*helen*", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(docs.out).size(), 1u) << docs.out;
+  EXPECT_NE(docs.err.find("free on disk"), std::string::npos);
+}
+
+TEST_F(EngineCli, AnswersThroughAServer) {
+  ServerProcess server(directory_.path());
+  ASSERT_TRUE(server.ready()) << server.errors();
+  const std::vector<std::string> place = {"--cache", server.tcp()};
+  EXPECT_EQ(ingest(place)["new"], 12);
+  expectAnswers(place);
+  expectAnswers({"--cache", server.unixAddress()});
+  const Outcome removed =
+      engine({"rm", documents_ + "helen-goes-sailing.txt", "no such document"}, place);
+  EXPECT_EQ(removed.code, 3);
+  EXPECT_NE(removed.out.find("1 chunks"), std::string::npos) << removed.out;
+  EXPECT_EQ(ask(place, "first-k")[0]["chunks"], 13);
+}
+
+TEST_F(EngineCli, ChangedDocumentReplacesTheOldOne) {
+  const std::string path = (directory_.path() / "notes.md").string();
+  writeText(path, "Helen enjoys sailing. The weather is good today.\n");
+  ASSERT_EQ(engine({"ingest", path}).code, 0);
+  writeText(path, "Helen enjoys chess. The weather is good today.\n");
+  const Outcome outcome = engine({"ingest", path, "--json"});
+  const auto summary = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(summary["replaced"], 1);
+  EXPECT_EQ(summary["chunks_removed"], 1);
+  EXPECT_EQ(nlohmann::json::parse(engine({"docs", "--json"}).out).size(), 1u);
+}
+
+// Flips a byte in every 16 KiB of the segments: chunks are misses, the answer stays.
+TEST_F(EngineCli, DamagedStoreIsMissesNotWrongAnswers) {
+  ingest(embedded_);
+  size_t flipped = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(directory_.path() / "store")) {
+    if (!entry.is_regular_file() || entry.file_size() < (16u << 20)) continue;
+    std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
+    // Records of the demo lie in the first 4 MiB; manifests are damaged too.
+    for (std::streamoff at = 8192; at < (4 << 20); at += 16384, ++flipped) {
+      char byte = 0;
+      file.seekg(at);
+      file.get(byte);
+      file.seekp(at);
+      file.put(static_cast<char>(byte ^ 1));
+    }
+  }
+  ASSERT_GT(flipped, 0u);
+  const Outcome outcome = engine({"ask", kQuestion, "--json"});
+  if (outcome.code != 0) {
+    EXPECT_FALSE(outcome.err.empty());
+    return;
+  }
+  const auto result = nlohmann::json::parse(outcome.out)["results"][0];
+  EXPECT_EQ(result["answer"], "sailing");
+  EXPECT_LT(result["chunks_hit"], result["chunks"]);
+}
+
+TEST_F(EngineCli, SecondProcessIsToldWhoHasTheStore) {
+  ServerProcess server(directory_.path());
+  ASSERT_TRUE(server.ready()) << server.errors();
+  const Outcome outcome = engine({"docs"}, {"--store", (directory_.path() / "store").string()});
+  EXPECT_EQ(outcome.code, 4);
+  EXPECT_TRUE(std::regex_search(outcome.err, std::regex("[0-9]+"))) << outcome.err;
+}
+
+TEST_F(EngineCli, OtherModelOfTheSameNameIsRefused) {
+  ServerProcess server(directory_.path());
+  ASSERT_TRUE(server.ready()) << server.errors();
+  const std::vector<std::string> place = {"--cache", server.tcp()};
+  ASSERT_EQ(engine({"docs"}, place).code, 0);
+  const fs::path other = directory_.path() / "other" / "micro";
+  fs::create_directories(other);
+  for (const auto& entry : fs::directory_iterator(model_)) fs::copy(entry.path(), other);
+  const std::string config = readText(other / "config.json");
+  writeText(other / "config.json",
+            std::regex_replace(config, std::regex("\"rope_theta\": *[0-9.e+]+"),
+                               "\"rope_theta\": 12345.0"));
+  model_ = other.string();
+  const Outcome outcome = engine({"docs"}, place);
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_NE(outcome.err.find("rope"), std::string::npos) << outcome.err;
+}
+
+TEST_F(EngineCli, BadInputIsNamed) {
+  const auto refused = [&](const std::vector<std::string>& words, int code,
+                           const std::string& named, const std::vector<std::string>& place) {
+    const Outcome outcome = engine(words, place);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_NE(outcome.err.find(named), std::string::npos) << outcome.err;
+  };
+  refused({"ask", "x"}, 4, "127.0.0.1:1", {"--cache", "spolia://127.0.0.1:1"});
+  refused({"ask", "x"}, 3, "no documents", embedded_);
+  refused({"ingest", "/no/such.txt"}, 3, "/no/such.txt", embedded_);
+  refused({"ask", "x", "--method", "fist-k"}, 2, "first-k", embedded_);
+  const std::string file = (directory_.path() / "engine.toml").string();
+  writeText(file, "[link]\npatience = 3\n");
+  refused({"docs", "--config", file}, 2, "link.patience_ms", embedded_);
+  ingest(embedded_);
+  refused({"ask", "x", "--max-tokens", "100000"}, 2, "100000", embedded_);
+  refused({"ask", "x", "--docs", "*.pdf"}, 3, "--docs", embedded_);
+  model_ = (directory_.path() / "nothing").string();
+  refused({"docs"}, 3, "nothing", embedded_);
+}
+
+// Errors leave the store as it was.
+TEST_F(EngineCli, BrokenModelFileIsNamed) {
+  const fs::path broken = directory_.path() / "broken";
+  fs::create_directories(broken);
+  for (const auto& entry : fs::directory_iterator(model_)) fs::copy(entry.path(), broken);
+  fs::resize_file(broken / "model.safetensors", 100000);
+  model_ = broken.string();
+  const Outcome outcome = engine({"ingest", documents_});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_NE(outcome.err.find("model.safetensors"), std::string::npos) << outcome.err;
+  EXPECT_FALSE(fs::exists(directory_.path() / "store"));
+}
+
+}  // namespace
+}  // namespace spolia::test
