@@ -15,6 +15,7 @@
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/norm.h"
 #include "engine/transformer/attention.h"
+#include "engine/transformer/kv_pages.h"
 
 namespace spolia::engine {
 namespace {
@@ -66,12 +67,13 @@ double attentionRate(double seconds, const ModelConfig& config, uint32_t rows, u
   for (uint32_t position = 0; position < keys; ++position) {
     pages.writeRow(0, position, k.data(), k.data());
   }
-  pages.refresh(0, keys, rope, pool);
+  WorkingKv& kv = pages.working();
+  kv.load(pages, 0, keys, rope, pool);
   std::vector<uint32_t> positions(rows);
   std::iota(positions.begin(), positions.end(), keys - rows);
   Matrix out(rows, config.queryChannels());
   const double took =
-      bestOf(seconds, [&] { attend(q.view(), positions, pages, 0, out.mutableView(), pool); });
+      bestOf(seconds, [&] { attend(q.view(), positions, kv, out.mutableView(), pool); });
   const double pairs = (2.0 * keys - rows + 1) / 2 * rows;
   return 4e-9 * pairs * config.queryChannels() / took;
 }

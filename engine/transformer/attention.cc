@@ -45,9 +45,9 @@ struct TileTask {
 };
 
 void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint32_t> positions,
-                const KvPages& pages, uint32_t layer, const MutableMatrixView& out) {
-  const size_t headDim = pages.headDim();
-  const size_t group = q.columns() / headDim / pages.kvHeads();
+                const WorkingKv& kv, const MutableMatrixView& out) {
+  const size_t headDim = kv.headDim();
+  const size_t group = q.columns() / headDim / kv.kvHeads();
   const size_t column = task.kvHead * group * headDim;
   TileMemory memory(task.rows * group, headDim);
   AttentionTile& tile = memory.tile;
@@ -68,8 +68,7 @@ void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint3
     size_t count = 0;
     for (size_t key = first; key < std::min(keys, first + kMaxRunKeys); key += kKeyBlock) {
       const auto page = static_cast<uint32_t>(key / kKeyBlock);
-      blocks[count++] = {pages.keyPanels(layer, task.kvHead, page),
-                         pages.values(layer, task.kvHead, page)};
+      blocks[count++] = {kv.keyPanels(task.kvHead, page), kv.values(task.kvHead, page)};
     }
     attendRun(tile, {blocks.data(), count}, memory.visible.get());
   }
@@ -82,20 +81,20 @@ void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint3
 
 }  // namespace
 
-void attend(const MatrixView& q, std::span<const uint32_t> positions, const KvPages& pages,
-            uint32_t layer, const MutableMatrixView& out, ThreadPool& pool) {
+void attend(const MatrixView& q, std::span<const uint32_t> positions, const WorkingKv& kv,
+            const MutableMatrixView& out, ThreadPool& pool) {
   SPOLIA_CHECK(q.rows() == positions.size() && out.rows() == q.rows());
-  const size_t heads = q.columns() / pages.headDim();
-  SPOLIA_CHECK(heads % pages.kvHeads() == 0);
-  const size_t step = std::max<size_t>(1, kTileRows / (heads / pages.kvHeads()));
+  const size_t heads = q.columns() / kv.headDim();
+  SPOLIA_CHECK(heads % kv.kvHeads() == 0);
+  const size_t step = std::max<size_t>(1, kTileRows / (heads / kv.kvHeads()));
   const size_t tiles = (q.rows() + step - 1) / step;
   // Later rows see more keys: largest tiles first, so that the pool ends together.
-  const uint32_t kvHeads = pages.kvHeads();
+  const uint32_t kvHeads = kv.kvHeads();
   pool.parallelFor(tiles * kvHeads, [&](size_t i) {
     const size_t tile = tiles - 1 - i / kvHeads;
     const size_t first = tile * step;
     attendTile({static_cast<uint32_t>(i % kvHeads), first, std::min(step, q.rows() - first)}, q,
-               positions, pages, layer, out);
+               positions, kv, out);
   });
 }
 

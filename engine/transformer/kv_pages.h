@@ -1,43 +1,20 @@
 // The KV of one request: pages of 64 tokens per layer, in the page type. Pages hold K before RoPE,
-// rounded to the page type in every method, and V. Beside them stands, per layer, the *working
-// copy* that attention reads: K rotated to its position in f32, and V in f32; it is brought up to
-// date from the pages row by row, so each key is rotated once and not once per query.
+// rounded to the page type in every method, and V.
 //
 // Owned by the request. Threads: rows of different layers, or of disjoint token ranges of one
-// layer, may be imported, written and exported at the same time; a layer may not be attended to
-// (refresh) while rows of that layer are written. Indices that do not fit are defects, not errors.
+// layer, may be imported, written and exported at the same time; rows that are being written may
+// not be read. Indices that do not fit are defects, not errors.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
 
 #include "codec/kv_layout.h"
-#include "engine/kernels/matrix.h"
-#include "engine/kernels/rope.h"
-#include "engine/kernels/thread_pool.h"
 #include "engine/model/model_config.h"
+#include "engine/transformer/working_kv.h"
+#include "engine/transformer/zeroed_memory.h"
 
 namespace spolia::engine {
-
-// Zero-filled memory of the operating system, in large pages where it gives them; only what is
-// touched takes up memory.
-class ZeroedMemory {
- public:
-  ZeroedMemory() = default;
-  explicit ZeroedMemory(size_t bytes);
-  ~ZeroedMemory();
-  ZeroedMemory(const ZeroedMemory&) = delete;
-  ZeroedMemory& operator=(const ZeroedMemory&) = delete;
-
-  std::byte* data() const { return data_; }
-
- private:
-  std::byte* data_ = nullptr;
-  size_t bytes_ = 0;
-};
 
 class KvPages {
  public:
@@ -66,33 +43,23 @@ class KvPages {
   // One computed row: k, v [kvHeads * headDim], K before RoPE; rounded here to the page type.
   void writeRow(uint32_t layer, uint32_t position, const float* k, const float* v);
 
-  // Brings the working copy of positions 0 .. keys - 1 up to date.
-  void refresh(uint32_t layer, uint32_t keys, const RopeTable& rope, ThreadPool& pool);
-  // Working copy of one page, valid after refresh() of its positions until rows are written:
-  // rotated keys of one head, [64 / 16 panels][headDim][16 keys].
-  const float* keyPanels(uint32_t layer, uint32_t head, uint32_t page) const;
-  // values of one head, [64 keys][headDim].
-  const float* values(uint32_t layer, uint32_t head, uint32_t page) const;
+  // The rows of one page of a layer and one head in the page type, [64][headDim].
+  const std::byte* block(uint32_t layer, uint32_t page, codec::Plane plane, uint32_t head) const;
+
+  // Memory in which attention prepares the layer it works on; kept here because it is needed again
+  // for each pass over these pages. Touched by one pass at a time.
+  WorkingKv& working() { return working_; }
 
  private:
   static constexpr uint32_t kPlanes = 2;
 
   size_t blockElements() const { return size_t{kPageTokens} * headDim_; }
-  std::byte* blockAt(uint32_t layer, uint32_t page, codec::Plane plane, uint32_t head) const;
   std::byte* rowAt(uint32_t layer, codec::Plane plane, uint32_t head, uint32_t position) const;
-  float* workingBlock(const ZeroedMemory& memory, uint32_t layer, uint32_t head,
-                      uint32_t page) const;
-  void markWritten(uint32_t layer, uint32_t firstPosition, uint32_t tokens);
-  void refreshPage(uint32_t layer, uint32_t page, const RopeTable& rope);
-  void refreshRow(uint32_t layer, uint32_t position, const RopeTable& rope, float* scratch);
 
   codec::ElementType type_;
   uint32_t layers_, kvHeads_, headDim_, capacity_, pages_;
-  ZeroedMemory blocks_;   // [layer][page][K, V][head][64][headDim] of type_
-  ZeroedMemory keys_;     // [layer][page][head][64 / 16][headDim][16] f32, rotated
-  ZeroedMemory widened_;  // values, [layer][page][head][64][headDim] f32; empty for f32 pages
-  // [layer][page]: bit t is set when row t was written since the working copy was made from it.
-  std::unique_ptr<std::atomic<uint64_t>[]> stale_;
+  ZeroedMemory blocks_;  // [layer][page][K, V][head][64][headDim] of type_
+  WorkingKv working_;
 };
 
 }  // namespace spolia::engine

@@ -90,8 +90,9 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
   const MutableMatrixView stream = hidden.rowRange(firstOutput, outputs);
 
   rotateQueries(context, positions, q);
-  pages.refresh(context.layer, positions.back() + 1, context.rope, context.pool);
-  attend(q, positions, pages, context.layer, attended, context.pool);
+  WorkingKv& kv = pages.working();
+  kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool);
+  attend(q, positions, kv, attended, context.pool);
   multiply(attended, w.o, stream, Accumulate::kAdd, context.pool);
 
   const MutableMatrixView normed = s.normed.mutableView().rowRange(firstOutput, outputs);
