@@ -20,6 +20,15 @@ constexpr int kSequenceBits = 40;
 
 }  // namespace
 
+uint32_t latestEpoch(const SegmentTable& table) {
+  uint64_t latest = 0;
+  for (const Segment& segment : table.all()) {
+    latest = std::max({latest, segment.generation.value >> kGenerationBits,
+                       segment.lastSequence >> kSequenceBits});
+  }
+  return static_cast<uint32_t>(latest);
+}
+
 AppendLog::AppendLog(AppendLogConfig config, RingDriver& driver, SegmentTable& table, Commit commit)
     : config_(config), driver_(driver), table_(table), commit_(std::move(commit)) {}
 

@@ -47,6 +47,9 @@ struct Appended {
   IndexEntry entry;
 };
 
+// The latest epoch to which a generation or sequence of these segments belongs; 0: none.
+uint32_t latestEpoch(const SegmentTable& table);
+
 class AppendLog {
  public:
   // All records of one durable step in order, with the marks to set; or one failure. Called from

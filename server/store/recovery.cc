@@ -94,7 +94,20 @@ Status Recovery::replay() {
         ring_, segment,
         [this](const RecordHeader& header, const RecordAddress& at) { note(header, at); }));
   }
+  syncFound(before);
   return rescanTombstones(before);
+}
+
+// A process that was killed may have left records that were written and never synced. From now on
+// they can be read and count as present, so they have to outlive a power loss too. Where the sync
+// fails the segment is never written again; what reads back from it is kept, since most of it was
+// acknowledged.
+void Recovery::syncFound(const std::vector<Segment>& before) {
+  for (size_t i = 0; i < before.size(); ++i) {
+    Segment& segment = table_.all()[i];
+    if (segment.end == before[i].end) continue;
+    if (!ring_.syncNow(segment.file).ok()) segment.bad = true;
+  }
 }
 
 // A record whose write was reported as failed may be on the disk all the same. When its key was

@@ -40,6 +40,7 @@ class Recovery {
   };
 
   Status openSegment(SegmentId id, const std::string& name);
+  void syncFound(const std::vector<Segment>& before);
   Status rescanTombstones(const std::vector<Segment>& before);
   void note(const RecordHeader& header, const RecordAddress& address);
   Status applyReplayed();

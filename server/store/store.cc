@@ -160,7 +160,8 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(segments));
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments));
   SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, config.directory / "index"));
-  SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch, nextEpoch(config.directory));
+  SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch,
+                          nextEpoch(config.directory, latestEpoch(recovered.table)));
   EngineConfig engine;
   engine.log = {config.segmentBytes,
                 static_cast<uint32_t>(config.capacityBytes / config.segmentBytes), epoch,

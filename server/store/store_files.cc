@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
@@ -31,7 +32,9 @@ struct StoreFile {
 Result<StoreFile> readStoreFile(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kStoreFile;
   std::ifstream in(path);
-  if (!in) return StoreFile{};
+  std::error_code error;
+  if (!in && !std::filesystem::exists(path, error) && !error) return StoreFile{};
+  if (!in) return Status(ErrorCode::kIoError, path.string() + ": cannot be read");
   std::string magic;
   StoreFile file;
   in >> magic >> file.version >> file.epoch;
@@ -126,9 +129,9 @@ Status checkStoreFormat(const std::filesystem::path& directory) {
                     std::to_string(kFormatVersion));
 }
 
-Result<uint32_t> nextEpoch(const std::filesystem::path& directory) {
+Result<uint32_t> nextEpoch(const std::filesystem::path& directory, uint32_t latest) {
   SPOLIA_ASSIGN_OR_RETURN(StoreFile file, readStoreFile(directory));
-  ++file.epoch;
+  file.epoch = std::max(file.epoch, latest) + 1;
   std::ostringstream text;
   text << kMagic << ' ' << kFormatVersion << ' ' << file.epoch << '\n';
   SPOLIA_RETURN_IF_ERROR(replaceDurably(directory, text.str()));

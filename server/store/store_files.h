@@ -31,8 +31,8 @@ Status makePrivateDirectory(const std::filesystem::path& directory);
 // kUnsupported when the directory holds a store of a newer format; writes nothing.
 Status checkStoreFormat(const std::filesystem::path& directory);
 
-// Counts one more opening, durably, and gives its number (1 for a new store). kCorrupt when the
-// STORE file is not ours.
-Result<uint32_t> nextEpoch(const std::filesystem::path& directory);
+// Counts one more opening, durably, and gives its number: above `latest`, the last one of which the
+// segments know, also when STORE was lost. kCorrupt when the STORE file is not ours.
+Result<uint32_t> nextEpoch(const std::filesystem::path& directory, uint32_t latest);
 
 }  // namespace spolia::store

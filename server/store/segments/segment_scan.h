@@ -11,8 +11,9 @@
 namespace spolia::store {
 
 // Starting at segment.end, calls `visit` for each complete and intact record and advances end,
-// lastSequence, firstSequence and tombstones of the segment; stops at the first place where none
-// begins. Payloads are verified. Failures are the disk's: what is damaged ends the scan instead.
+// lastSequence, firstSequence and tombstones of the segment; stops at the first place where no
+// valid header stands. Payloads are verified: a record with a damaged one is passed over, and is
+// part of the segment only when an intact record follows. Failures are the disk's.
 Status scanSegment(Ring& ring, Segment& segment,
                    const std::function<void(const RecordHeader&, const RecordAddress&)>& visit);
 

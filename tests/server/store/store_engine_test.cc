@@ -93,12 +93,17 @@ class Simulation {
     ASSERT_TRUE(mutations_.empty() && gets_.empty()) << "an operation was never answered";
   }
 
-  void powerLoss() {
+  // The process is gone, the machine is not: what was written is there, synced or not.
+  void kill() {
     engine_.reset();
     ring_.reset();
     queue_.drain();
     mutations_.clear();
     gets_.clear();
+  }
+
+  void powerLoss() {
+    kill();
     disk_.crash();
     // Anything between nothing and all of the index survives; at times all of it is lost.
     index_.crash(random_() % 4 == 0 ? 0 : random_() % (index_.batches() + 1));
@@ -220,6 +225,30 @@ TEST(StoreSimulation, SurvivesCrashesAtAnyTime) {
     acknowledged += sim.acknowledged();
   }
   EXPECT_GT(acknowledged, 0u);
+}
+
+// What an opened store shows must outlive a power loss, though the process that wrote it was killed
+// before its sync.
+TEST(StoreSimulation, WhatIsFoundAfterAKillOutlivesAPowerLoss) {
+  for (uint64_t seed = firstSeed(); seed < firstSeed() + seedsToRun(80); ++seed) {
+    SCOPED_TRACE("SPOLIA_SIM_SEED=" + std::to_string(seed));
+    Simulation sim(seed);
+    for (int round = 0; round < 4; ++round) {
+      sim.open();
+      if (testing::Test::HasFatalFailure()) return;
+      sim.check();
+      if (testing::Test::HasFatalFailure()) return;
+      if (sim.random()() % 2 == 0) {
+        sim.powerLoss();
+        sim.open();
+        sim.check();
+        if (testing::Test::HasFatalFailure()) return;
+      }
+      const uint64_t steps = 1 + sim.random()() % 20;
+      for (uint64_t i = 0; i < steps; ++i) sim.step();
+      sim.kill();
+    }
+  }
 }
 
 TEST(StoreSimulation, FailingDiskLosesNothingAcknowledgedAndServesNothingWrong) {

@@ -221,6 +221,44 @@ TEST_P(StoreTest, DamagedIndexIsRebuilt) {
   expectPayload(1, payloadOf(1, 5000));
 }
 
+// Generations and sequences go on from what the segments show.
+TEST_P(StoreTest, LostStoreFileReusesNoGeneration) {
+  open();
+  ASSERT_TRUE(put(1, payloadOf(1, 5000)).status.ok());
+  ASSERT_TRUE(put(2, payloadOf(2, 5000)).status.ok());
+  store_.reset();
+  std::filesystem::remove(config().directory / "STORE");
+  open();
+  ASSERT_TRUE(put(1, payloadOf(11, 6000), PutPolicy::kReplace).status.ok());
+  ASSERT_TRUE(put(3, payloadOf(3, 5000)).status.ok());
+  store_.reset();
+  std::filesystem::remove_all(config().directory / "index");
+  open();
+  expectPayload(1, payloadOf(11, 6000));
+  expectPayload(2, payloadOf(2, 5000));
+  expectPayload(3, payloadOf(3, 5000));
+}
+
+TEST_P(StoreTest, DamagedPayloadHidesNothingBehindItFromARebuild) {
+  open();
+  for (uint64_t i = 0; i < 4; ++i) ASSERT_TRUE(put(i, payloadOf(i, 9000)).status.ok());
+  store_.reset();
+  std::filesystem::remove_all(config().directory / "index");
+  {
+    std::fstream f(config().directory / "segments" / "000001.seg",
+                   std::ios::in | std::ios::out | std::ios::binary);
+    // The second record's payload: segment block, four blocks a record, its header.
+    f.seekp((1 + 4 + 1) * static_cast<std::streamoff>(kDiskBlock));
+    const char zeros[64] = {};
+    f.write(zeros, sizeof zeros);
+  }
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  for (uint64_t i : {0, 2, 3}) expectPayload(i, payloadOf(i, 9000));
+  ASSERT_TRUE(put(9, payloadOf(9, 9000)).status.ok());
+  for (uint64_t i : {0, 2, 3, 9}) expectPayload(i, payloadOf(i, 9000));
+}
+
 TEST_P(StoreTest, LostSegmentIsMissesAndNothingElse) {
   open();
   for (uint64_t i = 0; i < 14; ++i) ASSERT_TRUE(put(i, payloadOf(i, 500000)).status.ok());
