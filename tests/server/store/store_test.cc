@@ -419,8 +419,8 @@ TEST_P(StoreTest, DamagedTailRecoversToAPrefix) {
 
 INSTANTIATE_TEST_SUITE_P(Backends, StoreTest,
                          ::testing::Values(IoBackend::kUring, IoBackend::kPread),
-                         [](const auto& info) {
-                           return info.param == IoBackend::kUring ? "Uring" : "Pread";
+                         [](const auto& form) {
+                           return form.param == IoBackend::kUring ? "Uring" : "Pread";
                          });
 
 }  // namespace

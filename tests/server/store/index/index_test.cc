@@ -93,7 +93,7 @@ TEST_P(IndexTest, ScansInKeyOrderFromAKeyUntilToldToStop) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, IndexTest, ::testing::Values(true, false),
-                         [](const auto& info) { return info.param ? "Rocks" : "Map"; });
+                         [](const auto& form) { return form.param ? "Rocks" : "Map"; });
 
 }  // namespace
 }  // namespace spolia::store

@@ -125,7 +125,7 @@ TEST_P(RingTest, WakeEndsABlockingWait) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Forms, RingTest, ::testing::Values("io_uring", "pread", "simulated"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& form) { return std::string(form.param); });
 
 }  // namespace
 }  // namespace spolia::store
