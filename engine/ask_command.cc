@@ -130,7 +130,7 @@ void printText(const Asked& asked) {
 }
 
 void printTable(const std::vector<Asked>& all) {
-  fmt::print("{:<8} {:>10} {:>15} {:>11} {:>9}  {}\n", "method", "chunks hit", "rows computed",
+  fmt::print("{:<8} {:>10} {:>15} {:>11} {:>9}  {}\n", "method", "chunks hit", "rows recomputed",
              "bytes read", "TTFT ms", "answer");
   for (const Asked& asked : all) {
     const Provenance& provenance = asked.answer.provenance;

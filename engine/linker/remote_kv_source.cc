@@ -69,7 +69,7 @@ Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& confi
                           client::QueuedClient::start(settings));
   // Starting does not connect: the first call tells whether the server takes us.
   const Status reached = client->stats().status();
-  if (!reached.ok()) return reached.withContext(config.address);
+  if (!reached.ok()) return reached;
   return std::unique_ptr<KvSource>(std::make_unique<RemoteKvSource>(std::move(client)));
 }
 
