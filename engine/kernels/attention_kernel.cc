@@ -31,32 +31,62 @@ struct Operands {
   size_t cStride;
 };
 
+// The part of one row in a tile: two vectors. Rows are separate variables below, as arrays of
+// vectors would go through memory.
+struct RowSum {
+  V low, high;
+};
+
+template <bool kUsed, bool kAdd>
+HWY_INLINE RowSum firstSum(const Operands& p, size_t row) {
+  const D d;
+  if (!kUsed || !kAdd) return {hn::Zero(d), hn::Zero(d)};
+  const float* c = p.c + row * p.cStride;
+  return {hn::LoadU(d, c), hn::LoadU(d, c + hn::Lanes(d))};
+}
+
+template <bool kUsed>
+HWY_INLINE void addTerm(const float* a, V low, V high, RowSum& sum) {
+  if (!kUsed) return;
+  const V factor = hn::Set(D(), *a);
+  sum.low = hn::MulAdd(factor, low, sum.low);
+  sum.high = hn::MulAdd(factor, high, sum.high);
+}
+
+template <bool kUsed>
+HWY_INLINE void storeSum(const Operands& p, size_t row, const RowSum& sum) {
+  if (!kUsed) return;
+  const D d;
+  hn::StoreU(sum.low, d, p.c + row * p.cStride);
+  hn::StoreU(sum.high, d, p.c + row * p.cStride + hn::Lanes(d));
+}
+
 // c (+)= a * b for kRows x (2 vectors): each element sums over k in ascending order, so a row's
 // result does not depend on which rows share its tile.
 template <size_t kRows, bool kAdd>
-HWY_INLINE void productTile(const Operands& p) {
+void productTile(const Operands& p) {
   const D d;
-  const size_t lanes = hn::Lanes(d);
-  V sum[kRows][2];
-  for (size_t r = 0; r < kRows; ++r) {
-    float* c = p.c + r * p.cStride;
-    sum[r][0] = kAdd ? hn::LoadU(d, c) : hn::Zero(d);
-    sum[r][1] = kAdd ? hn::LoadU(d, c + lanes) : hn::Zero(d);
-  }
+  RowSum s0 = firstSum<(kRows > 0), kAdd>(p, 0), s1 = firstSum<(kRows > 1), kAdd>(p, 1);
+  RowSum s2 = firstSum<(kRows > 2), kAdd>(p, 2), s3 = firstSum<(kRows > 3), kAdd>(p, 3);
+  RowSum s4 = firstSum<(kRows > 4), kAdd>(p, 4), s5 = firstSum<(kRows > 5), kAdd>(p, 5);
+  const float* a = p.a;
   const float* b = p.b;
-  for (size_t i = 0; i < p.k; ++i, b += p.bStride) {
-    const V b0 = hn::LoadU(d, b), b1 = hn::LoadU(d, b + lanes);
-    for (size_t r = 0; r < kRows; ++r) {
-      const V a = hn::Set(d, p.a[r * p.aStride + i]);
-      sum[r][0] = hn::MulAdd(a, b0, sum[r][0]);
-      sum[r][1] = hn::MulAdd(a, b1, sum[r][1]);
-    }
+  const size_t stride = p.aStride;
+  for (const float* end = p.a + p.k; a != end; ++a, b += p.bStride) {
+    const V low = hn::LoadU(d, b), high = hn::LoadU(d, b + hn::Lanes(d));
+    addTerm<(kRows > 0)>(a, low, high, s0);
+    addTerm<(kRows > 1)>(a + stride, low, high, s1);
+    addTerm<(kRows > 2)>(a + 2 * stride, low, high, s2);
+    addTerm<(kRows > 3)>(a + 3 * stride, low, high, s3);
+    addTerm<(kRows > 4)>(a + 4 * stride, low, high, s4);
+    addTerm<(kRows > 5)>(a + 5 * stride, low, high, s5);
   }
-  for (size_t r = 0; r < kRows; ++r) {
-    float* c = p.c + r * p.cStride;
-    hn::StoreU(sum[r][0], d, c);
-    hn::StoreU(sum[r][1], d, c + lanes);
-  }
+  storeSum<(kRows > 0)>(p, 0, s0);
+  storeSum<(kRows > 1)>(p, 1, s1);
+  storeSum<(kRows > 2)>(p, 2, s2);
+  storeSum<(kRows > 3)>(p, 3, s3);
+  storeSum<(kRows > 4)>(p, 4, s4);
+  storeSum<(kRows > 5)>(p, 5, s5);
 }
 
 template <bool kAdd>
@@ -136,7 +166,7 @@ HWY_INLINE V expNegative(V x) {
 void softmaxRow(const AttentionTile& tile, size_t row, size_t visible, size_t keys) {
   const D d;
   const size_t lanes = hn::Lanes(d);
-  float* scores = tile.scores + row * kMaxRunKeys;
+  float* scores = tile.scores + row * kScoreStride;
   const size_t padded = (visible + lanes - 1) / lanes * lanes;
   std::fill(scores + visible, scores + padded, -std::numeric_limits<float>::infinity());
   if (padded < keys) std::fill(scores + padded, scores + keys, 0.0f);
@@ -168,12 +198,12 @@ void attendRunHere(const AttentionTile& tile, std::span<const KeyBlock> blocks,
     const float* panel = block.keys + key % kKeyBlock * tile.headDim;
     product<false>(
         tile.rows, kKeyPanel,
-        {tile.q, tile.headDim, panel, kKeyPanel, tile.headDim, tile.scores + key, kMaxRunKeys});
+        {tile.q, tile.headDim, panel, kKeyPanel, tile.headDim, tile.scores + key, kScoreStride});
   }
   for (size_t r = 0; r < tile.rows; ++r) softmaxRow(tile, r, visible[r], keys);
   for (size_t key = 0; key < keys; key += kKeyBlock) {
     product<true>(tile.rows, tile.headDim,
-                  {tile.scores + key, kMaxRunKeys, blocks[key / kKeyBlock].values, tile.headDim,
+                  {tile.scores + key, kScoreStride, blocks[key / kKeyBlock].values, tile.headDim,
                    std::min(kKeyBlock, keys - key), tile.out, tile.headDim});
   }
 }

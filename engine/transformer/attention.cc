@@ -20,7 +20,7 @@ constexpr size_t kTileRows = 48;
 // What one thread needs for a tile, in one piece.
 struct TileMemory {
   TileMemory(size_t rows, size_t headDim)
-      : floats(std::make_unique_for_overwrite<float[]>(rows * (2 * headDim + kMaxRunKeys + 2))),
+      : floats(std::make_unique_for_overwrite<float[]>(rows * (2 * headDim + kScoreStride + 2))),
         visible(std::make_unique_for_overwrite<uint32_t[]>(rows)) {
     tile.rows = rows;
     tile.headDim = headDim;
@@ -28,7 +28,7 @@ struct TileMemory {
     tile.q = q;
     tile.out = q + rows * headDim;
     tile.scores = tile.out + rows * headDim;
-    tile.rowMax = tile.scores + rows * kMaxRunKeys;
+    tile.rowMax = tile.scores + rows * kScoreStride;
     tile.rowSum = tile.rowMax + rows;
   }
 

@@ -49,7 +49,7 @@ Matrix attendAll(const Matrix& q, const std::vector<uint32_t>& visible, const He
     scaled.data()[i] /= std::sqrt(static_cast<float>(headDim));
   }
   Matrix out(rows, headDim);
-  std::vector<float> rowMax(rows), rowSum(rows), scores(rows * kMaxRunKeys);
+  std::vector<float> rowMax(rows), rowSum(rows), scores(rows * kScoreStride);
   const AttentionTile tile{rows,          headDim,       scaled.data(), out.data(),
                            rowMax.data(), rowSum.data(), scores.data()};
   resetTile(tile);
