@@ -18,8 +18,8 @@ inline constexpr size_t kKeyBlock = 64;
 // storing the output tile; scores of 48 rows are then 48 KiB, a tenth of the L2 cache.
 inline constexpr size_t kMaxBlocks = 4;
 inline constexpr size_t kMaxRunKeys = kKeyBlock * kMaxBlocks;
-// Floats from one row of scores to the next. Without the extra cache line rows would be 1 KiB apart,
-// and one panel's column of scores would fall on 4 of the 64 sets of an L1 cache.
+// Floats from one row of scores to the next. Without the extra cache line rows would be 1 KiB
+// apart, and one panel's column of scores would fall on 4 of the 64 sets of an L1 cache.
 inline constexpr size_t kScoreStride = kMaxRunKeys + kKeyPanel;
 
 // kKeyBlock keys of one head; the last may be cut short by AttentionTile::visible.
