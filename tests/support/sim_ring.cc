@@ -24,6 +24,7 @@ bool SimDisk::alive() {
 int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
   if (!alive()) return EIO;
   if (offset + data.size() > file.visible.size()) return EIO;
+  if (chance(faults_.noSpace)) return ENOSPC;
   if (chance(faults_.misdirected)) {
     const uint64_t blocks = (file.visible.size() - data.size()) / store::kDiskBlock;
     offset = random_() % (blocks + 1) * store::kDiskBlock;
@@ -129,6 +130,7 @@ Result<uint64_t> SimRing::size(store::FileHandle file) {
 
 Result<store::FileHandle> SimRing::create(const std::string& name, uint64_t bytes, ByteSpan first) {
   if (!disk_.alive()) return store::statusOfErrno(EIO, name);
+  if (disk_.chance(disk_.faults_.noSpace)) return store::statusOfErrno(ENOSPC, name);
   auto file = std::make_shared<SimDisk::File>();
   file->name = name;
   file->durable.resize(bytes);

@@ -21,6 +21,7 @@ struct SimFaults {
   double readError = 0;    // EIO, this attempt only
   double writeError = 0;   // EIO; the sectors hold old or new data
   double syncError = 0;    // EIO; what was unsynced in the file stays in doubt for ever
+  double noSpace = 0;      // ENOSPC: a file is not created, a write changes nothing
   double misdirected = 0;  // a write lands somewhere else in its file
   double flippedBit = 0;   // a read's data has one bit wrong
 };

@@ -262,7 +262,8 @@ TEST(StoreSimulation, FailingDiskLosesNothingAcknowledgedAndServesNothingWrong) 
       if (testing::Test::HasFatalFailure()) return;
       sim.check();
       if (testing::Test::HasFatalFailure()) return;
-      sim.disk().setFaults({.readError = 0.05, .writeError = 0.03, .syncError = 0.03});
+      sim.disk().setFaults(
+          {.readError = 0.05, .writeError = 0.03, .syncError = 0.03, .noSpace = 0.05});
       for (int i = 0; i < 30; ++i) sim.step();
       sim.finish();
       if (testing::Test::HasFatalFailure()) return;
