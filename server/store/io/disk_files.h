@@ -44,4 +44,28 @@ class DiskFiles {
   std::vector<File> files_;
 };
 
+// The blocking half of a Ring over DiskFiles; what a real ring has left to do is the asynchronous
+// one.
+class DiskRing : public Ring {
+ public:
+  Result<std::vector<std::string>> list() final { return files_.list(); }
+  Result<FileHandle> open(const std::string& name) final { return files_.open(name); }
+  Result<uint64_t> size(FileHandle file) final { return files_.size(file); }
+  Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first) final {
+    return files_.create(name, bytes, first);
+  }
+  Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) final {
+    return files_.readNow(file, offset, out);
+  }
+  Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) final {
+    return files_.writeNow(file, offset, data);
+  }
+  Status syncNow(FileHandle file) final { return files_.syncNow(file); }
+
+ protected:
+  explicit DiskRing(const std::filesystem::path& directory) : files_(directory) {}
+
+  DiskFiles files_;
+};
+
 }  // namespace spolia::store

@@ -14,9 +14,9 @@
 namespace spolia::store {
 namespace {
 
-class PreadRing final : public Ring {
+class PreadRing final : public DiskRing {
  public:
-  PreadRing(const std::filesystem::path& directory, uint32_t queueDepth) : files_(directory) {
+  PreadRing(const std::filesystem::path& directory, uint32_t queueDepth) : DiskRing(directory) {
     const uint32_t threads = std::clamp<uint32_t>(queueDepth, 1, 8);
     for (uint32_t i = 0; i < threads; ++i) threads_.emplace_back([this] { serve(); });
   }
@@ -56,20 +56,6 @@ class PreadRing final : public Ring {
     done_.notify_one();
   }
 
-  Result<std::vector<std::string>> list() override { return files_.list(); }
-  Result<FileHandle> open(const std::string& name) override { return files_.open(name); }
-  Result<uint64_t> size(FileHandle file) override { return files_.size(file); }
-  Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first) override {
-    return files_.create(name, bytes, first);
-  }
-  Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) override {
-    return files_.readNow(file, offset, out);
-  }
-  Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) override {
-    return files_.writeNow(file, offset, data);
-  }
-  Status syncNow(FileHandle file) override { return files_.syncNow(file); }
-
  private:
   struct Work {
     RingRequest request;
@@ -108,7 +94,6 @@ class PreadRing final : public Ring {
     }
   }
 
-  DiskFiles files_;
   std::mutex mutex_;
   std::condition_variable work_;
   std::condition_variable done_;

@@ -27,9 +27,9 @@ struct Flight {
   int retries = 0;
 };
 
-class UringRing final : public Ring {
+class UringRing final : public DiskRing {
  public:
-  explicit UringRing(const std::filesystem::path& directory) : files_(directory) {}
+  explicit UringRing(const std::filesystem::path& directory) : DiskRing(directory) {}
   ~UringRing() override {
     if (!ready_) return;
     io_uring_queue_exit(&ring_);
@@ -44,7 +44,6 @@ class UringRing final : public Ring {
     wakeFd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     SPOLIA_CHECK(wakeFd_ >= 0);
     ready_ = true;
-    depth_ = queueDepth;
     flights_.resize(queueDepth);
     for (uint32_t i = 0; i < queueDepth; ++i) free_.push_back(i);
     armWake();
@@ -75,20 +74,6 @@ class UringRing final : public Ring {
     const uint64_t one = 1;
     [[maybe_unused]] auto written = ::write(wakeFd_, &one, sizeof one);
   }
-
-  Result<std::vector<std::string>> list() override { return files_.list(); }
-  Result<FileHandle> open(const std::string& name) override { return files_.open(name); }
-  Result<uint64_t> size(FileHandle file) override { return files_.size(file); }
-  Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first) override {
-    return files_.create(name, bytes, first);
-  }
-  Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) override {
-    return files_.readNow(file, offset, out);
-  }
-  Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) override {
-    return files_.writeNow(file, offset, data);
-  }
-  Status syncNow(FileHandle file) override { return files_.syncNow(file); }
 
  private:
   void armWake() {
@@ -167,12 +152,10 @@ class UringRing final : public Ring {
     free_.push_back(slot);
   }
 
-  DiskFiles files_;
   io_uring ring_{};
   bool ready_ = false;
   bool woken_ = false;
   int wakeFd_ = -1;
-  uint32_t depth_ = 0;
   std::vector<Flight> flights_;
   std::vector<uint32_t> free_;
   std::deque<RingRequest> waiting_;
