@@ -122,6 +122,7 @@ PlaneWrite planeWrite(const StreamHeader& header, const FramePlace& place, const
 
 Status decodePlanes(const StreamHeader& header, const FramePlace& place, ByteReader& in,
                     const KvRange& range, const KvTarget& target) {
+  if (in.remaining() == 0) return Status(ErrorCode::kCorrupt, "empty");
   const uint8_t coding = in.u8();
   const bool lossless = header.preset == Preset::kLossless;
   if (header.preset > Preset::kHigh || header.levels != 1 || !header.profile.isZero()) {

@@ -19,6 +19,11 @@ Status corrupt(std::string what) {
   return Status(ErrorCode::kCorrupt, "stream header: " + std::move(what));
 }
 
+// A field that reads as malformed because the header ends in it is cut off.
+Status whole(const ByteReader& in, std::string section, Status read) {
+  return in.ok() ? read : corrupt(std::move(section) + ": cut off");
+}
+
 // Seven bits a byte, least significant first, the top bit set on all but the last.
 void writeVarint(uint32_t value, ByteWriter& out) {
   for (; value >= 0x80; value >>= 7) out.u8(static_cast<uint8_t>(value | 0x80));
@@ -125,6 +130,7 @@ Status readCoding(ByteReader& in, StreamHeader& header) {
   const uint8_t hasProfile = in.u8();
   if (hasProfile > 1) return corrupt("profile flag: expected 0 or 1");
   if (hasProfile == 1) readDigest(in, header.profile);
+  if (hasProfile == 1 && header.profile.isZero()) return corrupt("profile: an id of zeros");
   if (!readVarint(in, header.tokenGroup) || header.tokenGroup == 0 ||
       header.tokenGroup > kMaxChunkTokens) {
     return corrupt("token group: expected 1 to " + std::to_string(kMaxChunkTokens));
@@ -324,12 +330,12 @@ Result<StreamHeader> parseHeader(ByteSpan data) {
   header.streamBytes = in.u64();
   if (in.u64() != headerChecksum(data)) return corrupt("checksum does not hold");
   readDigest(in, header.chunkId);
-  SPOLIA_RETURN_IF_ERROR(readIdentity(in, header.identity));
-  SPOLIA_RETURN_IF_ERROR(readCoding(in, header));
-  SPOLIA_RETURN_IF_ERROR(readShapes(in, header.layers));
-  SPOLIA_RETURN_IF_ERROR(readGroups(in, header));
-  SPOLIA_RETURN_IF_ERROR(readFrameTable(in, header));
-  SPOLIA_RETURN_IF_ERROR(readSideSections(in, header));
+  SPOLIA_RETURN_IF_ERROR(whole(in, "identity", readIdentity(in, header.identity)));
+  SPOLIA_RETURN_IF_ERROR(whole(in, "coding", readCoding(in, header)));
+  SPOLIA_RETURN_IF_ERROR(whole(in, "layer shapes", readShapes(in, header.layers)));
+  SPOLIA_RETURN_IF_ERROR(whole(in, "plane groups", readGroups(in, header)));
+  SPOLIA_RETURN_IF_ERROR(whole(in, "frame table", readFrameTable(in, header)));
+  SPOLIA_RETURN_IF_ERROR(whole(in, "side sections", readSideSections(in, header)));
   if (!in.finished()) return corrupt("length does not fit its fields");
   if (chunkIdOf(header.identity) != header.chunkId) {
     return corrupt("chunk id is not that of the identity");

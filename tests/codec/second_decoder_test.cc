@@ -1,0 +1,103 @@
+// Streams that the codec encodes now, read by the decoder that was written from FORMAT.md alone.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "tests/codec/golden_cases.h"
+#include "tests/codec/refused_cases.h"
+#include "tests/support/temporary_directory.h"
+
+namespace spolia::codec {
+namespace {
+
+// SPOLIA_SEED repeats a run.
+uint64_t freshSeed() {
+  if (const char* asked = std::getenv("SPOLIA_SEED")) return std::strtoull(asked, nullptr, 10);
+  return std::random_device()();
+}
+
+uint32_t upTo(std::mt19937_64& random, uint32_t limit) {
+  return static_cast<uint32_t>(1 + random() % limit);
+}
+
+GoldenCase randomCase(std::mt19937_64& random) {
+  GoldenCase c;
+  c.preset = random() % 2 == 0 ? Preset::kLossless : Preset::kHigh;
+  c.type = static_cast<ElementType>(random() % 3);
+  c.layers.clear();
+  for (uint32_t i = upTo(random, 4); i > 0; --i)
+    c.layers.push_back({upTo(random, 3), upTo(random, 12)});
+  c.tokens = upTo(random, 130);
+  c.tokenGroup = upTo(random, 140);
+  if (random() % 3 == 0) {
+    c.kForm = KForm::kRotated;
+    c.firstPosition = static_cast<uint32_t>(random());
+  }
+  const bool finite = c.preset != Preset::kLossless || random() % 2 == 0;
+  if (!finite) c.values = GoldenCase::Values::kBits;
+  if (random() % 8 == 0) c.values = GoldenCase::Values::kConstant;
+  if (random() % 3 == 0) c.identity = GoldenCase::Identity::kImage;
+  c.oneGroup = random() % 3 == 0;
+  if (random() % 3 == 0) c.sides = {{upTo(random, 1u << 31), Bytes(random() % 300)}};
+  return c;
+}
+
+void write(const std::filesystem::path& path, ByteSpan bytes) {
+  std::ofstream(path, std::ios::binary) << asText(bytes);
+}
+
+// A well-formed `high` stream of any finite scales: sums that leave the range of the type.
+RawStream anyScales(std::mt19937_64& random) {
+  RawStream s = smallRawStream(Preset::kHigh);
+  s["element type"] = raw({static_cast<int>(random() % 3)});
+  for (size_t i = 1; i < s.frames[0].size(); ++i) {
+    const bool scale = (i - 1) % 19 < 8;
+    const bool high = scale && (i - 1) % 19 % 2 == 1;
+    if (scale)
+      s.frames[0][i] =
+          static_cast<std::byte>(high ? random() % 2 * 128 + random() % 127 : random());
+    if ((i - 1) % 19 >= 13) s.frames[0][i] = static_cast<std::byte>(random());
+  }
+  s.seal();
+  return s;
+}
+
+TEST(SecondDecoder, ReadsWhatTheCodecWritesNow) {
+  const uint64_t seed = freshSeed();
+  SCOPED_TRACE("SPOLIA_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  test::TemporaryDirectory directory;
+  for (int i = 0; i < 40; ++i) {
+    const GoldenCase c = randomCase(random);
+    GoldenKv kv(c.layers, c.tokens, c.type);
+    if (c.values == GoldenCase::Values::kBits) kv.fillBits(random());
+    if (c.values == GoldenCase::Values::kLikeKv) kv.fill(random());
+    const Result<Bytes> stream = encodeGolden(c, kv);
+    ASSERT_TRUE(stream.ok()) << stream.status().toString();
+    const auto header = verifyStream(*stream);
+    ASSERT_TRUE(header.ok()) << header.status().toString();
+    GoldenKv out(c.layers, c.tokens, c.type);
+    ASSERT_TRUE(decodeStream(*stream, *header, {}, out.target()).ok());
+    if (c.preset == Preset::kLossless) {
+      ASSERT_TRUE(out.dense() == kv.dense()) << i;
+    }
+    write(directory.path() / (std::to_string(i) + ".stream"), *stream);
+    write(directory.path() / (std::to_string(i) + ".values"), out.dense());
+  }
+  for (int i = 0; i < 40; ++i) {
+    const Bytes stream = anyScales(random).bytes();
+    const auto header = verifyStream(stream);
+    ASSERT_TRUE(header.ok()) << header.status().toString();
+    GoldenKv out(header->layers, header->tokens(), header->elementType);
+    ASSERT_TRUE(decodeStream(stream, *header, {}, out.target()).ok());
+    write(directory.path() / ("scales" + std::to_string(i) + ".stream"), stream);
+    write(directory.path() / ("scales" + std::to_string(i) + ".values"), out.dense());
+  }
+  const std::string command = std::string(SPOLIA_PYTHON) + " " + SPOLIA_SOURCE_DIR +
+                              "/tests/golden/codec/decode.py --check " + directory.path().string();
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
+
+}  // namespace
+}  // namespace spolia::codec
