@@ -14,17 +14,16 @@ namespace {
 // for a whole segment.
 constexpr uint64_t kZeroStep = 8 << 20;
 
-// Generations and sequences of one opening: the epoch on top, a counter below.
+// Generations of one opening: the epoch on top, a counter below, as in sequences.
 constexpr int kGenerationBits = 24;
-constexpr int kSequenceBits = 40;
 
 }  // namespace
 
 uint32_t latestEpoch(const SegmentTable& table) {
   uint64_t latest = 0;
   for (const Segment& segment : table.all()) {
-    latest = std::max({latest, segment.generation.value >> kGenerationBits,
-                       segment.lastSequence >> kSequenceBits});
+    latest = std::max(
+        {latest, segment.generation.value >> kGenerationBits, openingOf(segment.lastSequence)});
   }
   return static_cast<uint32_t>(latest);
 }
@@ -131,9 +130,12 @@ Status AppendLog::append(AppendRequest request) {
   auto record = std::make_shared<Record>();
   record->address = {segment->id, segment->generation, segment->end, bytes};
   record->sequence = uint64_t{config_.epoch} << kSequenceBits | ++sequences_;
-  record->header =
-      encodeRecordHeader(request.meta, {segment->generation, segment->end, record->sequence},
-                         request.tombstone, request.payload.span());
+  const Queue& queue = queues_[segment->id];
+  const uint64_t acknowledgedTo =
+      queue.records.empty() ? segment->end : queue.records.front()->address.offset;
+  record->header = encodeRecordHeader(
+      request.meta, {segment->generation, segment->end, record->sequence, acknowledgedTo},
+      request.tombstone, request.payload.span());
   record->request = std::move(request);
   segment->end += bytes;
   // From here on the record may be found after a crash, acknowledged or not.

@@ -1,10 +1,11 @@
 #include "server/store/recovery.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
-
-#include "server/store/segments/segment_scan.h"
+#include <set>
 
 namespace spolia::store {
 namespace {
@@ -46,14 +47,24 @@ Status Recovery::openSegment(SegmentId id, const std::string& name) {
     return Status();
   }
   AlignedBuffer block(kDiskBlock);
-  SPOLIA_RETURN_IF_ERROR(ring_.readNow(segment.file, 0, block.span()));
-  const Result<SegmentHeader> header = parseSegmentHeader(block.span());
+  Status read = ring_.readNow(segment.file, 0, block.span());
+  if (!read.ok()) read = ring_.readNow(segment.file, 0, block.span());
+  const Result<SegmentHeader> header =
+      read.ok() ? parseSegmentHeader(block.span()) : Result<SegmentHeader>(read);
   if (!header.ok() && header.status().code() == ErrorCode::kUnsupported) {
     return header.status().withContext(name);
   }
   // A damaged header leaves generation 0; the index's mark may still know the right one. Without a
-  // mark nothing in the file can be told from leftovers, and it is free.
+  // mark nothing in the file can be told from leftovers, and it is free. Not so when the disk would
+  // not say what stands there.
+  if (!read.ok()) segment.bad = segment.doubtful = true;
   if (header.ok()) segment.generation = header->generation;
+  if (!header.ok()) spdlog::warn("{}: {}", name, header.status().message());
+  if (header.ok() && header->id != id) {
+    spdlog::warn("{}: is segment {} by another name; left as it is", name, header->id.value);
+    segment.bad = true;
+    segment.size = 0;
+  }
   table_.add(segment);
   return Status();
 }
@@ -68,20 +79,33 @@ Status Recovery::openSegments() {
   return Status();
 }
 
-void Recovery::note(const RecordHeader& header, const RecordAddress& address) {
+// A damaged record is still the latest word on its key: what it replaced stays replaced.
+void Recovery::note(const ScannedRecord& record) {
+  const RecordHeader& header = record.header;
   Latest& latest = latest_[header.meta.key];
   if (header.stamp.sequence <= latest.sequence) return;
-  latest = {header.stamp.sequence, header.tombstone,
-            IndexEntry{header.meta, address, header.stamp.sequence}};
+  latest = {header.stamp.sequence, header.tombstone || !record.intact,
+            IndexEntry{header.meta, record.address, header.stamp.sequence}};
+}
+
+void Recovery::replaySegment(Segment& segment, ScanMode mode) {
+  const bool doubtful = segment.doubtful;
+  scanSegment(ring_, segment, mode, [this](const ScannedRecord& record) { note(record); });
+  if (segment.doubtful && !doubtful) {
+    spdlog::warn("{}: records are damaged or cannot be read; the rest is kept",
+                 segmentFileName(segment.id));
+  }
 }
 
 Status Recovery::replay() {
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<SegmentMark> marks, index_.marks());
+  std::set<SegmentId> marked;
   for (const SegmentMark& mark : marks) {
     Segment* segment = table_.find(mark.segment);
-    if (segment == nullptr || segment->bad || mark.offset > segment->size) continue;
+    if (segment == nullptr || mark.offset > segment->size) continue;
     if (segment->generation.value == 0) segment->generation = mark.generation;
     if (segment->generation != mark.generation) continue;
+    marked.insert(segment->id);
     segment->end = mark.offset;
     segment->tombstones = mark.tombstones;
     segment->firstSequence = mark.firstSequence;
@@ -89,13 +113,12 @@ Status Recovery::replay() {
   }
   const std::vector<Segment> before = table_.all();
   for (Segment& segment : table_.all()) {
-    if (segment.bad) continue;
-    SPOLIA_RETURN_IF_ERROR(scanSegment(
-        ring_, segment,
-        [this](const RecordHeader& header, const RecordAddress& at) { note(header, at); }));
+    if (segment.bad || segment.generation.value == 0) continue;
+    replaySegment(segment, marked.contains(segment.id) ? ScanMode::kTail : ScanMode::kRebuild);
   }
   syncFound(before);
-  return rescanTombstones(before);
+  rescanTombstones(before);
+  return Status();
 }
 
 // A process that was killed may have left records that were written and never synced. From now on
@@ -113,23 +136,21 @@ void Recovery::syncFound(const std::vector<Segment>& before) {
 // A record whose write was reported as failed may be on the disk all the same. When its key was
 // removed afterwards and the index has seen the tombstone, only the tombstone itself still tells
 // that the record is dead: such records are older than something the index has.
-Status Recovery::rescanTombstones(const std::vector<Segment>& before) {
+void Recovery::rescanTombstones(const std::vector<Segment>& before) {
   uint64_t horizon = 0;
   for (const Segment& segment : before) horizon = std::max(horizon, segment.lastSequence);
   const bool needed = std::any_of(latest_.begin(), latest_.end(), [&](const auto& item) {
     return !item.second.tombstone && item.second.sequence < horizon;
   });
-  if (!needed) return Status();
+  if (!needed) return;
   for (Segment segment : before) {
     if (segment.bad || segment.tombstones == 0) continue;
     segment.end = kDiskBlock;
     segment.lastSequence = 0;
-    SPOLIA_RETURN_IF_ERROR(
-        scanSegment(ring_, segment, [this](const RecordHeader& header, const RecordAddress& at) {
-          if (header.tombstone) note(header, at);
-        }));
+    scanSegment(ring_, segment, ScanMode::kRebuild, [this](const ScannedRecord& record) {
+      if (record.header.tombstone) note(record);
+    });
   }
-  return Status();
 }
 
 Status Recovery::applyReplayed() {

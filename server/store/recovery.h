@@ -12,6 +12,7 @@
 #include "server/store/index/index.h"
 #include "server/store/io/ring.h"
 #include "server/store/segments/segment_format.h"
+#include "server/store/segments/segment_scan.h"
 #include "server/store/segments/segment_table.h"
 
 namespace spolia::store {
@@ -32,7 +33,7 @@ class Recovery {
   Result<SegmentTable> finish();
 
  private:
-  // The latest word on a key among the replayed records.
+  // The latest word on a key among the replayed records; a damaged one counts as a tombstone.
   struct Latest {
     uint64_t sequence = 0;
     bool tombstone = false;
@@ -40,9 +41,10 @@ class Recovery {
   };
 
   Status openSegment(SegmentId id, const std::string& name);
+  void replaySegment(Segment& segment, ScanMode mode);
   void syncFound(const std::vector<Segment>& before);
-  Status rescanTombstones(const std::vector<Segment>& before);
-  void note(const RecordHeader& header, const RecordAddress& address);
+  void rescanTombstones(const std::vector<Segment>& before);
+  void note(const ScannedRecord& record);
   Status applyReplayed();
   Status dropOrphans();
   void chooseActive();

@@ -68,7 +68,11 @@ void StoreEngine::startPut(StoreOp& op, const std::optional<IndexEntry>& known) 
 }
 
 void StoreEngine::startRemove(StoreOp& op, const std::optional<IndexEntry>& known) {
-  if (!known && !inDoubt_.contains(op.key)) {
+  // A newer record, or another reader's tombstone, has taken the damaged one's place.
+  if (op.damaged && (!known || known->sequence != op.damaged->sequence)) {
+    return finishMutation(op.key, failure(op.cookie, Status()));
+  }
+  if (!known && !inDoubt_.contains(op.key) && !table_.doubtful()) {
     return finishMutation(op.key, failure(op.cookie, absent(op.key)));
   }
   EntryMeta meta;
@@ -131,6 +135,9 @@ void StoreEngine::finishMutation(const StoreKey& key, StoreCompletion completion
   auto it = mutations_.find(key);
   const StoreKey copy = key;  // `key` may live in the operation that goes now
   StoreQueue& queue = *it->second.front().queue;
+  if (std::optional<DamagedRead> damaged = std::move(it->second.front().damaged)) {
+    completion = std::move(damaged->answer);
+  }
   it->second.pop_front();
   const bool more = !it->second.empty();
   if (!more) mutations_.erase(it);
@@ -163,24 +170,28 @@ void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResu
   StoreCompletion completion = failure(op.cookie, result.status);
   completion.bytesRead = result.bytesRead;
   completion.meta = entry.meta;
-  if (result.status.code() == ErrorCode::kCorrupt) quarantine(entry);
+  if (result.status.code() == ErrorCode::kCorrupt) {
+    return quarantine(op, entry.sequence, std::move(completion));
+  }
   completion.data = std::move(result.data);
   completion.dataOffset = result.dataOffset;
   completion.dataLength = result.status.ok() ? result.dataLength : 0;
   op.queue->push(std::move(completion));
 }
 
-// The entry becomes a miss, unless a newer record has taken its place since.
-void StoreEngine::quarantine(const IndexEntry& entry) {
+// The entry becomes a miss and stays one. A tombstone says so, before the reader is answered:
+// without it a removal could find nothing to remove, and the record come back with an index that a
+// crash sets back, or with bytes that read well again. Where none can be written the entry stays,
+// and every read of it is verified as this one was.
+void StoreEngine::quarantine(const StoreOp& op, uint64_t sequence, StoreCompletion answer) {
   ++figures_.corruptBlocks;
-  const Result<std::optional<IndexEntry>> known = index_.find(entry.meta.key);
-  if (!known.ok() || !*known || (*known)->sequence != entry.sequence) return;
-  IndexBatch batch;
-  batch.removes.push_back(entry.meta.key);
-  if (!index_.apply(batch).ok()) return;
-  table_.dead(entry.address);
-  --figures_.entries;
-  refreshFigures();
+  StoreOp tombstone;
+  tombstone.kind = StoreOp::Kind::kRemove;
+  tombstone.key = op.key;
+  tombstone.cookie = op.cookie;
+  tombstone.queue = op.queue;
+  tombstone.damaged = DamagedRead{sequence, std::move(answer)};
+  mutate(std::move(tombstone));
 }
 
 void StoreEngine::refreshFigures() {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -18,6 +19,12 @@
 #include "server/store/store.h"
 
 namespace spolia::store {
+
+// A read that found its record damaged: answered when the record is out of the way.
+struct DamagedRead {
+  uint64_t sequence = 0;
+  StoreCompletion answer;
+};
 
 struct StoreOp {
   enum class Kind : uint8_t { kPut, kGet, kRemove };
@@ -29,6 +36,7 @@ struct StoreOp {
   uint64_t length = 0;
   uint64_t cookie = 0;
   StoreQueue* queue = nullptr;
+  std::optional<DamagedRead> damaged;  // kRemove of what a read found damaged
 };
 
 struct EngineConfig {
@@ -71,7 +79,7 @@ class StoreEngine {
   void finishMutation(const StoreKey& key, StoreCompletion completion);
   void startGet(const StoreOp& op);
   void finishGet(const StoreOp& op, const IndexEntry& entry, ReadResult result);
-  void quarantine(const IndexEntry& entry);
+  void quarantine(const StoreOp& op, uint64_t sequence, StoreCompletion answer);
   void refreshFigures();
 
   const EngineConfig config_;

@@ -5,7 +5,9 @@
 #include <cstring>
 
 #include "codec/base/check.h"
+#include "codec/base/checksum.h"
 #include "server/store/io/disk_files.h"
+#include "server/store/io/transfer_progress.h"
 
 namespace spolia::test {
 namespace {
@@ -21,6 +23,27 @@ bool SimDisk::alive() {
   return true;
 }
 
+void SimDisk::note(uint64_t kind, uint64_t offset, uint64_t length, int error) {
+  const uint64_t event[] = {trace_, kind, offset, length, static_cast<uint64_t>(error)};
+  trace_ = xxh3(std::as_bytes(std::span(event)));
+}
+
+bool SimDisk::damage(const std::string& name, uint64_t offset) {
+  const auto it = files_.find(name);
+  if (it == files_.end() || offset + kSector > it->second->durable.size()) return false;
+  for (size_t i = 0; i < kSector; ++i) {
+    it->second->durable[offset + i] = static_cast<std::byte>(random_());
+  }
+  it->second->visible = it->second->durable;
+  return true;
+}
+
+std::map<std::string, Bytes> SimDisk::contents() const {
+  std::map<std::string, Bytes> out;
+  for (const auto& [name, file] : files_) out.emplace(name, file->durable);
+  return out;
+}
+
 int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
   if (!alive()) return EIO;
   if (offset + data.size() > file.visible.size()) return EIO;
@@ -29,14 +52,21 @@ int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
     const uint64_t blocks = (file.visible.size() - data.size()) / store::kDiskBlock;
     offset = random_() % (blocks + 1) * store::kDiskBlock;
   }
-  const Write made{offset, toBytes(data)};
   if (chance(faults_.writeError)) {
-    file.unsynced.push_back(made);
+    // Some sectors were written before it failed, and read as what they hold.
+    for (size_t at = 0; at < data.size(); at += kSector) {
+      if (random_() % 2 == 0) continue;
+      apply(file, offset + at, data.subspan(at, std::min(kSector, data.size() - at)));
+    }
     return EIO;
   }
-  std::memcpy(file.visible.data() + offset, data.data(), data.size());
-  file.unsynced.push_back(made);
+  apply(file, offset, data);
   return 0;
+}
+
+void SimDisk::apply(File& file, uint64_t offset, ByteSpan data) {
+  std::memcpy(file.visible.data() + offset, data.data(), data.size());
+  file.unsynced.push_back({offset, toBytes(data)});
 }
 
 int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
@@ -87,15 +117,26 @@ void SimDisk::crash() {
 
 int SimRing::perform(const store::RingRequest& r) {
   SimDisk::File& file = at(r.file);
-  switch (r.op) {
-    case store::RingOp::kRead:
-      return disk_.read(file, r.offset, {r.data, r.length});
-    case store::RingOp::kWrite:
-      return disk_.write(file, r.offset, {r.data, r.length});
-    case store::RingOp::kSync:
-      return disk_.sync(file);
+  const int error = r.op == store::RingOp::kSync ? disk_.sync(file) : transfer(r);
+  disk_.note(static_cast<uint64_t>(r.op), r.offset, r.length, error);
+  return error;
+}
+
+// Whole, or in parts as real rings do it.
+int SimRing::transfer(const store::RingRequest& r) {
+  using Next = store::TransferProgress::Next;
+  store::TransferProgress progress(r.length);
+  for (;;) {
+    const bool shortened = disk_.chance(disk_.faults_.shortTransfer);
+    const size_t count = shortened ? 1 + disk_.random_() % progress.left() : progress.left();
+    std::byte* const data = r.data + progress.done();
+    const uint64_t offset = r.offset + progress.done();
+    const int error = r.op == store::RingOp::kRead ? disk_.read(at(r.file), offset, {data, count})
+                                                   : disk_.write(at(r.file), offset, {data, count});
+    if (error != 0) return error;
+    const Next next = progress.moved(count);
+    if (next != Next::kAgain) return next == Next::kDone ? 0 : EIO;
   }
-  return EIO;
 }
 
 void SimRing::wait(Wait mode, std::vector<store::RingCompletion>& out) {

@@ -18,12 +18,13 @@ namespace spolia::test {
 
 // Chances in 0..1 per operation.
 struct SimFaults {
-  double readError = 0;    // EIO, this attempt only
-  double writeError = 0;   // EIO; the sectors hold old or new data
-  double syncError = 0;    // EIO; what was unsynced in the file stays in doubt for ever
-  double noSpace = 0;      // ENOSPC: a file is not created, a write changes nothing
-  double misdirected = 0;  // a write lands somewhere else in its file
-  double flippedBit = 0;   // a read's data has one bit wrong
+  double readError = 0;      // EIO, this attempt only
+  double writeError = 0;     // EIO; the sectors hold old or new data
+  double syncError = 0;      // EIO; what was unsynced in the file stays in doubt for ever
+  double noSpace = 0;        // ENOSPC: a file is not created, a write changes nothing
+  double misdirected = 0;    // a write lands somewhere else in its file
+  double flippedBit = 0;     // a read's data has one bit wrong
+  double shortTransfer = 0;  // a read or write moves only some of its bytes, to be continued
 };
 
 class SimDisk {
@@ -38,6 +39,13 @@ class SimDisk {
   uint64_t operations() const { return operations_; }
   // Power loss: decides what of the unsynced writes survives, and goes on from there.
   void crash();
+  // Damage on the medium: overwrites a sector of what is durable with noise. False when there is no
+  // file of that name or the offset lies behind its end.
+  bool damage(const std::string& file, uint64_t offset);
+  // The names and durable contents of all files.
+  std::map<std::string, Bytes> contents() const;
+  // Of all operations and their outcomes so far: equal for equal seeds.
+  uint64_t trace() const { return trace_; }
 
  private:
   friend class SimRing;
@@ -58,13 +66,16 @@ class SimDisk {
   int write(File& file, uint64_t offset, ByteSpan data);
   int read(File& file, uint64_t offset, MutableByteSpan out);
   int sync(File& file);
+  static void apply(File& file, uint64_t offset, ByteSpan data);
   void settle(File& file, const Write& write);
+  void note(uint64_t kind, uint64_t offset, uint64_t length, int error);
 
   std::mt19937_64 random_;
   SimFaults faults_;
   std::map<std::string, std::shared_ptr<File>> files_;
   std::optional<uint64_t> operationsLeft_;
   uint64_t operations_ = 0;
+  uint64_t trace_ = 0;
 };
 
 // A ring over a disk that outlives it. Completions come in an order the seed decides.
@@ -91,6 +102,7 @@ class SimRing final : public store::Ring {
  private:
   SimDisk::File& at(store::FileHandle file) { return *open_[static_cast<size_t>(file.value)]; }
   int perform(const store::RingRequest& request);
+  int transfer(const store::RingRequest& request);
 
   SimDisk& disk_;
   std::vector<std::shared_ptr<SimDisk::File>> open_;

@@ -9,6 +9,7 @@
 
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/check.h"
+#include "server/store/io/transfer_progress.h"
 
 namespace spolia::store {
 namespace {
@@ -17,15 +18,17 @@ constexpr mode_t kPrivate = 0600;
 
 template <typename Call>
 Status transfer(Call call, uint64_t length, const std::string& what) {
-  uint64_t done = 0;
-  while (done < length) {
-    const ssize_t got = call(done);
+  TransferProgress progress(length);
+  for (;;) {
+    const ssize_t got = call(progress.done());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return statusOfErrno(errno, what);
-    if (got == 0) return Status(ErrorCode::kIoError, what + ": unexpected end of file");
-    done += static_cast<uint64_t>(got);
+    const auto next = progress.moved(static_cast<size_t>(got));
+    if (next == TransferProgress::Next::kDone) return Status();
+    if (next == TransferProgress::Next::kFailed) {
+      return Status(ErrorCode::kIoError, what + ": unexpected end of file");
+    }
   }
-  return Status();
 }
 
 }  // namespace

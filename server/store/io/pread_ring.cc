@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "server/store/io/disk_files.h"
+#include "server/store/io/transfer_progress.h"
 
 namespace spolia::store {
 namespace {
@@ -65,18 +66,18 @@ class PreadRing final : public DiskRing {
   static int perform(const Work& work) {
     const RingRequest& r = work.request;
     if (r.op == RingOp::kSync) return ::fdatasync(work.fd) == 0 ? 0 : errno;
-    size_t done = 0;
-    while (done < r.length) {
-      const auto at = static_cast<off_t>(r.offset + done);
-      const ssize_t got = r.op == RingOp::kRead
-                              ? ::pread(work.fd, r.data + done, r.length - done, at)
-                              : ::pwrite(work.fd, r.data + done, r.length - done, at);
+    TransferProgress progress(r.length);
+    for (;;) {
+      std::byte* const data = r.data + progress.done();
+      const auto at = static_cast<off_t>(r.offset + progress.done());
+      const ssize_t got = r.op == RingOp::kRead ? ::pread(work.fd, data, progress.left(), at)
+                                                : ::pwrite(work.fd, data, progress.left(), at);
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return errno;
-      if (got == 0) return EIO;  // end of file
-      done += static_cast<size_t>(got);
+      const auto next = progress.moved(static_cast<size_t>(got));
+      if (next == TransferProgress::Next::kDone) return 0;
+      if (next == TransferProgress::Next::kFailed) return EIO;
     }
-    return 0;
   }
 
   void serve() {

@@ -12,6 +12,7 @@
 
 #include "codec/base/check.h"
 #include "server/store/io/disk_files.h"
+#include "server/store/io/transfer_progress.h"
 
 namespace spolia::store {
 namespace {
@@ -23,7 +24,7 @@ constexpr int kMaxRetries = 32;
 // A request on its way; its index is the tag the kernel sees.
 struct Flight {
   RingRequest request;
-  size_t done = 0;
+  TransferProgress progress;
   int retries = 0;
 };
 
@@ -88,7 +89,7 @@ class UringRing final : public DiskRing {
     while (!waiting_.empty() && !free_.empty() && io_uring_sq_space_left(&ring_) > 1) {
       const uint32_t slot = free_.back();
       free_.pop_back();
-      flights_[slot] = Flight{waiting_.front(), 0, 0};
+      flights_[slot] = Flight{waiting_.front(), TransferProgress(waiting_.front().length), 0};
       waiting_.pop_front();
       prepare(slot);
     }
@@ -104,13 +105,14 @@ class UringRing final : public DiskRing {
     const Flight& flight = flights_[slot];
     const RingRequest& r = flight.request;
     const int fd = files_.descriptor(r.file);
-    const auto length = static_cast<unsigned>(r.length - flight.done);
+    const size_t done = flight.progress.done();
+    const auto length = static_cast<unsigned>(flight.progress.left());
     switch (r.op) {
       case RingOp::kRead:
-        io_uring_prep_read(sqe, fd, r.data + flight.done, length, r.offset + flight.done);
+        io_uring_prep_read(sqe, fd, r.data + done, length, r.offset + done);
         break;
       case RingOp::kWrite:
-        io_uring_prep_write(sqe, fd, r.data + flight.done, length, r.offset + flight.done);
+        io_uring_prep_write(sqe, fd, r.data + done, length, r.offset + done);
         break;
       case RingOp::kSync:
         io_uring_prep_fsync(sqe, fd, IORING_FSYNC_DATASYNC);
@@ -144,9 +146,9 @@ class UringRing final : public DiskRing {
     if (again && ++flight.retries <= kMaxRetries) return prepare(slot);
     int error = result < 0 ? -result : 0;
     if (error == 0 && r.op != RingOp::kSync) {
-      flight.done += static_cast<size_t>(result);
-      if (flight.done < r.length && result > 0) return prepare(slot);
-      if (flight.done < r.length) error = EIO;  // end of file
+      const auto next = flight.progress.moved(static_cast<size_t>(result));
+      if (next == TransferProgress::Next::kAgain) return prepare(slot);
+      if (next == TransferProgress::Next::kFailed) error = EIO;
     }
     out.push_back({r.tag, error});
     free_.push_back(slot);

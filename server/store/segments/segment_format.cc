@@ -10,6 +10,7 @@ namespace spolia::store {
 namespace {
 
 constexpr uint8_t kTombstoneFlag = 1;
+constexpr uint8_t kAcknowledgedFlag = 2;  // acknowledgedTo stands behind the checksums
 constexpr size_t kRecordChecksumAt = 4 + 2 + 1 + 1 + 4 + 4;
 constexpr size_t kSegmentChecksumAt = 4 + 2 + 2;
 
@@ -98,11 +99,15 @@ AlignedBuffer encodeRecordHeader(const EntryMeta& meta, const RecordStamp& stamp
   SPOLIA_CHECK(meta.attributes.size() <= kMaxAttributeBytes);
   SPOLIA_CHECK(payload.size() <= kMaxRecordPayload);
   const uint32_t bytes = recordHeaderBytes(payload.size(), meta.attributes.size());
+  // It takes of the padding what it needs; a header without so much goes without it.
+  const size_t used = kRecordFixedBytes + meta.attributes.size() + 8 * blocksOf(payload.size());
+  const bool acknowledged = stamp.acknowledgedTo != 0 && bytes - used >= sizeof(uint64_t);
   ByteWriter w;
   w.u32(kRecordMagic);
   w.u16(kFormatVersion);
   w.u8(meta.kind);
-  w.u8(tombstone ? kTombstoneFlag : 0);
+  w.u8(static_cast<uint8_t>((tombstone ? kTombstoneFlag : 0) |
+                            (acknowledged ? kAcknowledgedFlag : 0)));
   w.u32(bytes);
   w.u32(static_cast<uint32_t>(meta.attributes.size()));
   w.u64(0);  // checksum
@@ -119,6 +124,7 @@ AlignedBuffer encodeRecordHeader(const EntryMeta& meta, const RecordStamp& stamp
     const ByteSpan block = payload.subspan(at, std::min(kChecksumBlock, payload.size() - at));
     w.u64(blockChecksum(block, meta.key, stamp.generation, at / kChecksumBlock));
   }
+  if (acknowledged) w.u64(stamp.acknowledgedTo);
   return sealed(w, bytes, kRecordChecksumAt, stamp.generation.value);
 }
 
@@ -137,7 +143,8 @@ Result<RecordHeader> parseRecordHeader(ByteSpan header, Generation generation, u
   if (r.u16() != kFormatVersion) return notARecord("version");
   RecordHeader out;
   out.meta.kind = r.u8();
-  out.tombstone = (r.u8() & kTombstoneFlag) != 0;
+  const uint8_t flags = r.u8();
+  out.tombstone = (flags & kTombstoneFlag) != 0;
   out.headerBytes = r.u32();
   const uint32_t attributeBytes = r.u32();
   const uint64_t checksum = r.u64();
@@ -163,6 +170,7 @@ Result<RecordHeader> parseRecordHeader(ByteSpan header, Generation generation, u
   }
   out.meta.attributes = toBytes(r.bytes(attributeBytes));
   for (uint32_t i = 0; i < blocks; ++i) out.blockChecksums.push_back(r.u64());
+  if ((flags & kAcknowledgedFlag) != 0) out.stamp.acknowledgedTo = r.u64();
   return r.ok() ? Result<RecordHeader>(std::move(out)) : notARecord("too short");
 }
 

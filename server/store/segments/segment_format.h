@@ -50,7 +50,16 @@ struct RecordStamp {
   Generation generation;
   uint64_t offset = 0;  // in the segment file
   uint64_t sequence = 0;
+  // All of the segment before this offset was acknowledged when the record was written: a place
+  // there at which no record stands is damage, not what a crash left. 0: not known.
+  uint64_t acknowledgedTo = 0;
 };
+
+// Sequence numbers have the number of the store's opening on top of a counter.
+inline constexpr int kSequenceBits = 40;
+constexpr uint64_t openingOf(uint64_t sequence) {
+  return sequence >> kSequenceBits;
+}
 
 struct RecordHeader {
   EntryMeta meta;

@@ -42,10 +42,11 @@ bool SegmentTable::oldest(const Segment& segment) const {
 }
 
 Segment* SegmentTable::reusable() {
+  const bool unseen = doubtful();  // nobody knows how old what is hidden there is
   for (Segment& segment : segments_) {
     const bool unused = segment.liveBytes == 0 && segment.pins == 0 && !segment.bad &&
                         (!active_ || segment.id != *active_);
-    if (unused && (segment.tombstones == 0 || oldest(segment))) return &segment;
+    if (unused && (segment.tombstones == 0 || (oldest(segment) && !unseen))) return &segment;
   }
   return nullptr;
 }
@@ -56,6 +57,11 @@ SegmentId SegmentTable::nextId() const {
     next.value = std::max(next.value, segment.id.value + 1);
   }
   return next;
+}
+
+bool SegmentTable::doubtful() const {
+  return std::any_of(segments_.begin(), segments_.end(),
+                     [](const Segment& segment) { return segment.doubtful; });
 }
 
 uint64_t SegmentTable::liveBytes() const {

@@ -23,7 +23,8 @@ struct Segment {
   uint64_t firstSequence = 0;  // of what was ever written to it; 0: nothing
   uint64_t lastSequence = 0;   // of what was acknowledged or recovered
   uint32_t pins = 0;           // reads and writes under way
-  bool bad = false;            // a write or sync failed: never written again
+  bool bad = false;            // an access failed: never written again
+  bool doubtful = false;       // may hold records that recovery could not see
 
   uint64_t room() const { return bad || end > size ? 0 : size - end; }
 };
@@ -51,6 +52,8 @@ class SegmentTable {
   Segment* reusable();
   SegmentId nextId() const;
   uint64_t liveBytes() const;
+  // Some segment may hold records of keys that the index does not know.
+  bool doubtful() const;
 
  private:
   bool oldest(const Segment& segment) const;

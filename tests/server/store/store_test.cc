@@ -67,6 +67,14 @@ class StoreTest : public ::testing::TestWithParam<IoBackend> {
     EXPECT_TRUE(std::equal(payload.begin(), payload.end(), got.range().begin()));
   }
 
+  // Puts 64 zeros, or `bytes`, into the first segment.
+  void overwrite(uint64_t block, uint64_t offset, ByteSpan bytes = Bytes(64)) {
+    std::fstream f(config().directory / "segments" / "000001.seg",
+                   std::ios::in | std::ios::out | std::ios::binary);
+    f.seekp(static_cast<std::streamoff>(block * kDiskBlock + offset));
+    f.write(asText(bytes).data(), static_cast<std::streamsize>(bytes.size()));
+  }
+
   test::TemporaryDirectory directory_;
   StoreQueue queue_;
   std::unique_ptr<Store> store_;
@@ -244,19 +252,77 @@ TEST_P(StoreTest, DamagedPayloadHidesNothingBehindItFromARebuild) {
   for (uint64_t i = 0; i < 4; ++i) ASSERT_TRUE(put(i, payloadOf(i, 9000)).status.ok());
   store_.reset();
   std::filesystem::remove_all(config().directory / "index");
-  {
-    std::fstream f(config().directory / "segments" / "000001.seg",
-                   std::ios::in | std::ios::out | std::ios::binary);
-    // The second record's payload: segment block, four blocks a record, its header.
-    f.seekp((1 + 4 + 1) * static_cast<std::streamoff>(kDiskBlock));
-    const char zeros[64] = {};
-    f.write(zeros, sizeof zeros);
-  }
+  overwrite(1 + 4 + 1, 0);  // the second record's payload: segment block, a record, its header
   open();
   EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
   for (uint64_t i : {0, 2, 3}) expectPayload(i, payloadOf(i, 9000));
   ASSERT_TRUE(put(9, payloadOf(9, 9000)).status.ok());
   for (uint64_t i : {0, 2, 3, 9}) expectPayload(i, payloadOf(i, 9000));
+}
+
+// The same for a record's header, though its length is lost with it.
+TEST_P(StoreTest, DamagedHeaderHidesNothingBehindItFromARebuild) {
+  open();
+  for (uint64_t i = 0; i < 5; ++i) ASSERT_TRUE(put(i, payloadOf(i, 9000)).status.ok());
+  ASSERT_TRUE(remove(3).status.ok());
+  store_.reset();
+  std::filesystem::remove_all(config().directory / "index");
+  overwrite(1 + 4, 0);  // segment block, four blocks a record
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  EXPECT_EQ(get(3).status.code(), ErrorCode::kNotFound);
+  for (uint64_t i : {0, 2, 4}) expectPayload(i, payloadOf(i, 9000));
+  ASSERT_TRUE(put(9, payloadOf(9, 9000)).status.ok());
+  open();
+  for (uint64_t i : {0, 2, 4, 9}) expectPayload(i, payloadOf(i, 9000));
+}
+
+// What replaced a value was acknowledged: the older value does not come back for it.
+TEST_P(StoreTest, DamagedReplacementDoesNotBringBackWhatItReplaced) {
+  open();
+  ASSERT_TRUE(put(1, payloadOf(1, 9000)).status.ok());
+  ASSERT_TRUE(put(1, payloadOf(2, 9000), PutPolicy::kReplace).status.ok());
+  ASSERT_TRUE(put(2, payloadOf(3, 9000)).status.ok());
+  store_.reset();
+  std::filesystem::remove_all(config().directory / "index");
+  overwrite(1 + 4 + 1, 0);
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  expectPayload(2, payloadOf(3, 9000));
+}
+
+// Bytes that read well again do not undo what was told.
+TEST_P(StoreTest, QuarantinedStaysAbsent) {
+  open();
+  const Bytes payload = payloadOf(1, 9000);
+  ASSERT_TRUE(put(1, payload).status.ok());
+  store_.reset();
+  overwrite(1 + 1, 0);
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kCorrupt);
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+  EXPECT_EQ(remove(1).status.code(), ErrorCode::kNotFound);
+  store_.reset();
+  overwrite(1 + 1, 0, payload);
+  std::filesystem::remove_all(config().directory / "index");
+  open();
+  EXPECT_EQ(get(1).status.code(), ErrorCode::kNotFound);
+}
+
+TEST_P(StoreTest, SegmentByAnotherNameIsLeftAsItIs) {
+  open();
+  for (uint64_t i = 0; i < 4; ++i) ASSERT_TRUE(put(i, payloadOf(i, 9000)).status.ok());
+  store_.reset();
+  const auto segments = config().directory / "segments";
+  std::filesystem::copy(segments / "000001.seg", segments / "000007.seg");
+  std::filesystem::remove_all(config().directory / "index");
+  open();
+  for (uint64_t i = 0; i < 4; ++i) expectPayload(i, payloadOf(i, 9000));
+  for (uint64_t i = 0; i < 4; ++i) ASSERT_TRUE(remove(i).status.ok());
+  for (uint64_t i = 10; i < 14; ++i) ASSERT_TRUE(put(i, payloadOf(i, 1500000)).status.ok());
+  open();
+  for (uint64_t i = 0; i < 4; ++i) EXPECT_EQ(get(i).status.code(), ErrorCode::kNotFound);
+  for (uint64_t i = 10; i < 14; ++i) expectPayload(i, payloadOf(i, 1500000));
 }
 
 TEST_P(StoreTest, LostSegmentIsMissesAndNothingElse) {

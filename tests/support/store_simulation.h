@@ -1,0 +1,290 @@
+// A store on a simulated disk beside a model of what it may answer. A seed decides the store's
+// shape, the workload, the order of completions, the faults and what a crash leaves.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <set>
+#include <string>
+
+#include "server/store/recovery.h"
+#include "server/store/store_engine.h"
+#include "tests/support/map_index.h"
+#include "tests/support/sim_ring.h"
+
+namespace spolia::test {
+
+inline StoreKey simulationKey(uint64_t n) {
+  StoreKey key;
+  key.bytes = sha256(std::as_bytes(std::span(&n, 1)));
+  return key;
+}
+
+// Value `version` of a key: begins with both numbers, so that any one is recognised.
+inline Bytes simulationValue(uint64_t key, uint64_t version, uint64_t maxBytes) {
+  uint64_t state = key * 0x9e3779b97f4a7c15u ^ (version + 1) * 0xbf58476d1ce4e5b9u;
+  const auto next = [&] {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+  };
+  Bytes out(16 + next() % maxBytes);
+  std::memcpy(out.data(), &key, 8);
+  std::memcpy(out.data() + 8, &version, 8);
+  for (size_t i = 16; i < out.size(); i += 8) {
+    const uint64_t word = next();
+    std::memcpy(out.data() + i, &word, std::min<size_t>(8, out.size() - i));
+  }
+  return out;
+}
+
+struct SimulationShape {
+  uint64_t segmentBytes = 1 << 20;
+  uint32_t maxSegments = 6;
+  uint64_t keys = 12;
+  uint64_t maxValue = 150000;
+
+  static SimulationShape of(uint64_t seed) {
+    std::mt19937_64 random(seed);
+    SimulationShape shape;
+    shape.segmentBytes = uint64_t{256} << 10 << random() % 3;
+    shape.maxSegments = 2 + static_cast<uint32_t>(random() % 5);
+    shape.keys = 3 + random() % 24;
+    constexpr uint64_t kValues[] = {300, 9000, 70000, 150000};
+    shape.maxValue = kValues[random() % std::size(kValues)];
+    return shape;
+  }
+};
+
+class StoreSimulation {
+ public:
+  explicit StoreSimulation(uint64_t seed) : StoreSimulation(seed, SimulationShape::of(seed)) {}
+  StoreSimulation(uint64_t seed, SimulationShape shape)
+      : shape_(shape), random_(seed), disk_(seed ^ 0x5eed) {
+    spdlog::set_level(spdlog::level::off);
+    for (uint64_t key = 0; key < shape_.keys; ++key) possible_[key] = {0};
+  }
+
+  SimDisk& disk() { return disk_; }
+  std::mt19937_64& random() { return random_; }
+  const SimulationShape& shape() const { return shape_; }
+  const store::StoreEngine& engine() const { return *engine_; }
+  uint64_t acknowledged() const { return acknowledged_; }
+
+  // `blind`: the disk fails to read while the store recovers, so records may be hidden from it for
+  // as long as it is open; nothing may be lost by that.
+  void open(bool blind = false) {
+    tell(blind ? "open, blind" : "open");
+    ring_ = std::make_unique<SimRing>(disk_);
+    store::Recovery recovery(*ring_, index_);
+    Status status = recovery.openSegments();
+    ASSERT_TRUE(status.ok()) << status.toString();
+    status = recovery.replay();
+    ASSERT_TRUE(status.ok()) << status.toString();
+    Result<store::SegmentTable> table = recovery.finish();
+    ASSERT_TRUE(table.ok()) << table.status().toString();
+    store::EngineConfig config;
+    config.log = {shape_.segmentBytes, shape_.maxSegments, ++epoch_, true};
+    config.clock = [] { return uint64_t{1}; };
+    engine_ =
+        std::make_unique<store::StoreEngine>(std::move(config), *ring_, index_, std::move(*table));
+  }
+
+  // One random operation; its answer is awaited some time.
+  void step() {
+    const uint64_t choice = random_() % 10;
+    submit(choice < 5   ? store::StoreOp::Kind::kPut
+           : choice < 7 ? store::StoreOp::Kind::kRemove
+                        : store::StoreOp::Kind::kGet,
+           random_() % shape_.keys);
+    if (random_() % 2 == 0) engine_->pump(store::Ring::Wait::kPoll);
+    answers();
+  }
+
+  void submit(store::StoreOp::Kind kind, uint64_t key) {
+    store::StoreOp op;
+    op.kind = kind;
+    op.queue = &queue_;
+    op.cookie = nextCookie_++;
+    op.key = simulationKey(key);
+    op.length = UINT64_MAX;
+    if (kind == store::StoreOp::Kind::kGet) {
+      gets_[op.cookie] = key;
+    } else {
+      const uint64_t version = kind == store::StoreOp::Kind::kPut ? ++versions_[key] : 0;
+      if (version != 0) {
+        op.put.meta.key = op.key;
+        op.put.payload = AlignedBuffer::copyOf(simulationValue(key, version, shape_.maxValue));
+        op.put.policy = store::PutPolicy::kReplace;
+      }
+      tell((version == 0 ? "remove " : "put ") + std::to_string(key) + " version " +
+           std::to_string(version));
+      mutations_[op.cookie] = {key, version};
+      possible_[key].insert(version);
+    }
+    engine_->accept(std::move(op));
+  }
+
+  void finish() {
+    while (!engine_->idle()) engine_->pump(store::Ring::Wait::kPoll);
+    answers();
+    ASSERT_TRUE(mutations_.empty() && gets_.empty()) << "an operation was never answered";
+  }
+
+  // The process is gone, the machine is not: what was written is there, synced or not.
+  void kill() {
+    tell("kill");
+    engine_.reset();
+    ring_.reset();
+    queue_.drain();
+    mutations_.clear();
+    // What a read in flight found damaged may be gone.
+    for (const auto& [cookie, key] : gets_) possible_[key].insert(0);
+    gets_.clear();
+  }
+
+  void powerLoss() {
+    kill();
+    tell("power loss");
+    disk_.crash();
+    // Anything between nothing and all of the index survives; at times all of it is lost.
+    loseIndex(random_() % 4 == 0 ? 0 : random_() % (index_.batches() + 1));
+  }
+
+  void loseIndex(size_t kept = 0) {
+    tell("index keeps " + std::to_string(kept) + " of " + std::to_string(index_.batches()));
+    index_.crash(kept);
+  }
+
+  // Every key reads as one of the values it may have; then it has that one for certain. Keys in
+  // `damaged` may have any.
+  void check(uint64_t damagedKeysAllowed = 0) {
+    disk_.setFaults({});
+    for (uint64_t key = 0; key < shape_.keys; ++key) {
+      const store::StoreCompletion got = get(key);
+      const std::optional<uint64_t> version = versionOf(key, got);
+      ASSERT_TRUE(version) << "key " << key << ": " << got.status.toString();
+      auto& possible = possible_[key];
+      if (!possible.contains(*version) && damagedKeysAllowed > 0) {
+        --damagedKeysAllowed;
+      } else {
+        ASSERT_TRUE(possible.contains(*version))
+            << "key " << key << " has version " << *version << " and may have " << listed(possible);
+      }
+      possible = {*version};
+    }
+  }
+
+ private:
+  struct Mutation {
+    uint64_t key;
+    uint64_t version;
+  };
+
+  // SPOLIA_SIM_TRACE=1 shows what happens.
+  static void tell(const std::string& what) {
+    static const bool wanted = std::getenv("SPOLIA_SIM_TRACE") != nullptr;
+    if (wanted) std::fprintf(stderr, "%s\n", what.c_str());
+  }
+
+  static std::string listed(const std::set<uint64_t>& versions) {
+    std::string out;
+    for (uint64_t v : versions) out += (out.empty() ? "" : ", ") + std::to_string(v);
+    return out;
+  }
+
+  store::StoreCompletion get(uint64_t key) {
+    store::StoreOp op;
+    op.queue = &queue_;
+    op.key = simulationKey(key);
+    op.length = UINT64_MAX;
+    engine_->accept(std::move(op));
+    while (!engine_->idle()) engine_->pump(store::Ring::Wait::kPoll);
+    auto done = queue_.drain();
+    return done.size() == 1 ? std::move(done[0]) : store::StoreCompletion{};
+  }
+
+  // 0 for absence; nothing when the bytes are of no version at all.
+  std::optional<uint64_t> versionOf(uint64_t key, const store::StoreCompletion& got) {
+    if (got.status.code() == ErrorCode::kNotFound) return 0;
+    const ByteSpan bytes = got.range();
+    if (!got.status.ok() || bytes.size() < 16) return std::nullopt;
+    uint64_t version = 0;
+    std::memcpy(&version, bytes.data() + 8, 8);
+    if (version == 0 || version > versions_[key]) return std::nullopt;
+    const Bytes expected = simulationValue(key, version, shape_.maxValue);
+    const bool same = std::equal(expected.begin(), expected.end(), bytes.begin(), bytes.end());
+    return same ? std::optional(version) : std::nullopt;
+  }
+
+  void answers() {
+    for (store::StoreCompletion& done : queue_.drain()) {
+      if (const auto get = gets_.extract(done.cookie); !get.empty()) {
+        answeredGet(get.mapped(), done);
+        continue;
+      }
+      const auto node = mutations_.extract(done.cookie);
+      ASSERT_FALSE(node.empty()) << "answered twice";
+      answeredMutation(node.mapped(), done);
+    }
+  }
+
+  // A failed read is a miss; data that is served is right.
+  void answeredGet(uint64_t key, const store::StoreCompletion& done) {
+    if (done.status.code() == ErrorCode::kCorrupt) {
+      tell("key " + std::to_string(key) + " is quarantined");
+      possible_[key].insert(0);  // quarantined, unless it was replaced meanwhile
+      return;
+    }
+    if (done.status.code() == ErrorCode::kIoError) return;
+    EXPECT_TRUE(versionOf(key, done)) << done.status.toString();
+  }
+
+  void answeredMutation(const Mutation& m, const store::StoreCompletion& done) {
+    tell("key " + std::to_string(m.key) + " version " + std::to_string(m.version) + ": " +
+         done.status.toString());
+    const ErrorCode code = done.status.code();
+    const bool removedNothing = m.version == 0 && code == ErrorCode::kNotFound;
+    if (code != ErrorCode::kOk && !removedNothing) {
+      EXPECT_TRUE(code == ErrorCode::kIoError || code == ErrorCode::kOutOfSpace)
+          << done.status.toString();
+      return;  // in doubt until the next check
+    }
+    ++acknowledged_;
+    // Mutations of a key happen in order: earlier values are gone, later ones may come.
+    auto& possible = possible_[m.key];
+    for (auto it = possible.begin(); it != possible.end();) {
+      const bool later = std::any_of(mutations_.begin(), mutations_.end(), [&](const auto& e) {
+        return e.second.key == m.key && e.second.version == *it && e.first > done.cookie;
+      });
+      it = later || *it == m.version ? std::next(it) : possible.erase(it);
+    }
+  }
+
+  const SimulationShape shape_;
+  std::mt19937_64 random_;
+  SimDisk disk_;
+  MapIndex index_;
+  std::unique_ptr<SimRing> ring_;
+  std::unique_ptr<store::StoreEngine> engine_;
+  store::StoreQueue queue_;
+  uint32_t epoch_ = 0;
+  uint64_t nextCookie_ = 1;
+  uint64_t acknowledged_ = 0;
+  std::map<uint64_t, uint64_t> versions_;            // by key: last value made
+  std::map<uint64_t, std::set<uint64_t>> possible_;  // by key: values it may read as
+  std::map<uint64_t, Mutation> mutations_;           // by cookie: unanswered
+  std::map<uint64_t, uint64_t> gets_;                // by cookie: key
+};
+
+}  // namespace spolia::test
