@@ -13,6 +13,7 @@
 #include "engine/ask_command.h"
 #include "engine/docs_command.h"
 #include "engine/engine_config.h"
+#include "engine/eval_command.h"
 #include "engine/exit_codes.h"
 #include "engine/ingest_command.h"
 
@@ -26,6 +27,7 @@ struct Arguments {
   std::vector<std::string> names;  // paths, patterns or documents
   std::string question;
   std::string methods;
+  EvalRequest eval;
   bool json = false;
   bool table = false;
 };
@@ -79,6 +81,23 @@ void addAskFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("question", arguments.question, "what to ask")->required();
 }
 
+void addEvalFlags(CLI::App& app, Arguments& arguments) {
+  EvalRequest& eval = arguments.eval;
+  eval.methods = {"full", "reuse", "first-k"};
+  eval.presets = {"high"};
+  app.add_option("worlds", eval.worlds, "file of worlds as JSON lines, \"-\" for stdin")
+      ->required();
+  app.add_option("--methods", eval.methods, "with commas between; first-k:N for another k")
+      ->delimiter(',');
+  app.add_option("--presets", eval.presets, "how chunks are encoded, with commas between")
+      ->delimiter(',');
+  addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
+  addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "most tokens of an answer");
+  addSetting(app, arguments, "--template", "ask.template", "prompt around {question}");
+  app.add_option("--plot", eval.plot, "PNG of accuracy over rows recomputed to write");
+  app.add_option("--answers", eval.answers, "every answer, as JSON lines");
+}
+
 Result<EngineConfig> configOf(const Arguments& arguments) {
   ConfigSources sources;
   sources.file = arguments.configFile;
@@ -112,6 +131,11 @@ int runCommand(const std::string& command, const Arguments& arguments) {
   if (command == "ingest") return runIngest(*config, {arguments.names, arguments.json});
   if (command == "docs") return runDocs(*config, arguments.names, arguments.json);
   if (command == "rm") return runRemove(*config, arguments.names, arguments.json);
+  if (command == "eval") {
+    EvalRequest request = arguments.eval;
+    request.json = arguments.json;
+    return runEval(*config, request);
+  }
   Result<std::vector<LinkMethod>> methods = methodsOf(arguments.methods);
   if (!methods.ok()) return usageError(methods.status());
   AskRequest request;
@@ -136,7 +160,11 @@ int runMain(int argc, char** argv) {
   CLI::App& ask = *app.add_subcommand("ask", "answers a question over stored documents");
   CLI::App& docs = *app.add_subcommand("docs", "lists stored documents");
   CLI::App& remove = *app.add_subcommand("rm", "removes stored documents");
-  for (CLI::App* command : {&ingest, &ask, &docs, &remove}) addCommonFlags(*command, arguments);
+  CLI::App& eval = *app.add_subcommand("eval", "scores linking methods on worlds with answers");
+  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval}) {
+    addCommonFlags(*command, arguments);
+  }
+  addEvalFlags(eval, arguments);
   addIngestFlags(ingest, arguments);
   addAskFlags(ask, arguments);
   docs.add_option("patterns", arguments.names, "shell patterns of names; all without");

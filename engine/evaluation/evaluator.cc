@@ -1,0 +1,218 @@
+#include "engine/evaluation/evaluator.h"
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <mutex>
+#include <thread>
+
+#include "engine/kernels/thread_pool.h"
+#include "engine/linker/chunk_compiler.h"
+#include "engine/linker/generation.h"
+#include "engine/linker/memory_kv_source.h"
+
+namespace spolia::engine {
+
+namespace {
+
+std::vector<MethodChoice> withFullFirst(std::vector<MethodChoice> methods) {
+  std::erase_if(methods, [](const MethodChoice& m) { return m.method == LinkMethod::kFull; });
+  methods.insert(methods.begin(), MethodChoice{LinkMethod::kFull, 0, "full"});
+  return methods;
+}
+
+std::string textAround(const std::string& question, std::string text) {
+  constexpr std::string_view kPlace = "{question}";
+  for (size_t at = text.find(kPlace); at != std::string::npos;
+       at = text.find(kPlace, at + question.size())) {
+    text.replace(at, kPlace.size(), question);
+  }
+  return text;
+}
+
+// One thread's engine.
+class Worker {
+ public:
+  Worker(const Model& model, const Evaluator::Config& config, const std::vector<Variant>& variants)
+      : model_(model), config_(config), variants_(variants), pool_(1), transformer_(model, pool_) {}
+
+  Result<WorldResult> run(const World& world) {
+    SPOLIA_ASSIGN_OR_RETURN(const Prompt prompt, promptOf(world));
+    WorldResult out;
+    out.family = world.family;
+    SPOLIA_ASSIGN_OR_RETURN(out.row, dependentRow(world));
+    const Variant& full = variants_.front();
+    SPOLIA_ASSIGN_OR_RETURN(Trial trial, attempt(prompt, nullptr, full, world.answer));
+    out.trials.push_back(std::move(trial));
+    for (const codec::Preset preset : config_.presets) {
+      SPOLIA_RETURN_IF_ERROR(runPreset(world, prompt, preset, out));
+    }
+    return out;
+  }
+
+ private:
+  Status runPreset(const World& world, const Prompt& prompt, codec::Preset preset,
+                   WorldResult& out) {
+    MemoryKvSource source;
+    SPOLIA_RETURN_IF_ERROR(store(prompt, preset, source));
+    for (const Variant& variant : variants_) {
+      if (variant.preset != codec::presetName(preset)) continue;
+      SPOLIA_ASSIGN_OR_RETURN(Trial trial, attempt(prompt, &source, variant, world.answer));
+      out.trials.push_back(std::move(trial));
+    }
+    return Status();
+  }
+
+  Result<Prompt> promptOf(const World& world) const {
+    Prompt prompt = promptWithBos(model_.config().bosToken);
+    for (const std::string& chunk : world.chunks) {
+      SPOLIA_RETURN_IF_ERROR(
+          appendText(prompt, model_.tokenizer(), {SegmentKind::kChunk, "chunk", {}}, chunk));
+    }
+    SPOLIA_RETURN_IF_ERROR(appendText(prompt, model_.tokenizer(),
+                                      {SegmentKind::kFresh, "question", {}},
+                                      textAround(world.question, config_.questionTemplate)));
+    return prompt;
+  }
+
+  Status store(const Prompt& prompt, codec::Preset preset, KvSource& source) const {
+    const ChunkCompiler compiler(model_, transformer_, {preset, config_.pageType});
+    codec::ChunkQueue queue;
+    for (const PromptSegment& segment : prompt.segments) {
+      if (segment.kind != SegmentKind::kChunk) continue;
+      SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler.compile(segment.tokens));
+      source.submitStore(std::move(stream), codec::PutMode::kIfAbsent, 0, queue);
+      SPOLIA_RETURN_IF_ERROR(queue.waitPop().status);
+    }
+    return Status();
+  }
+
+  Result<Trial> attempt(const Prompt& prompt, KvSource* source, const Variant& variant,
+                        const std::string& expected) {
+    Linker::Config linking;
+    linking.pageType = config_.pageType;
+    Linker linker(model_, transformer_, pool_, source, linking);
+    GenerationOptions options;
+    options.link.method = variant.method.method;
+    options.link.k = variant.method.k;
+    options.maxTokens = config_.maxTokens;
+    SPOLIA_ASSIGN_OR_RETURN(const Answer answer,
+                            answerPrompt(model_, transformer_, linker, prompt, options));
+    // A chunk that was computed after all would flatter its method.
+    for (const ChunkProvenance& chunk : answer.provenance.chunks) {
+      if (source && !chunk.reason.empty()) {
+        return Status(ErrorCode::kInternal, variant.method.name + ": a chunk was not loaded: " +
+                                                std::string(chunk.reason));
+      }
+    }
+    return Trial{answer.text, answer.text == expected, answer.provenance.rows,
+                 answer.provenance.rowsComputed};
+  }
+
+  // The row of the token in which the dependent sentence begins.
+  Result<std::optional<uint32_t>> dependentRow(const World& world) const {
+    if (!world.dependent) return std::optional<uint32_t>();
+    const std::string& text = world.chunks[world.dependent->chunk];
+    SPOLIA_ASSIGN_OR_RETURN(const auto tokens, model_.tokenizer().encode(text));
+    size_t end = 0;
+    uint32_t row = 0;
+    for (; row < tokens.size(); ++row) {
+      end += model_.tokenizer().tokenBytes(tokens[row]).size();
+      if (end > world.dependent->character) break;
+    }
+    return std::optional(row);
+  }
+
+  const Model& model_;
+  const Evaluator::Config& config_;
+  const std::vector<Variant>& variants_;
+  ThreadPool pool_;
+  Transformer transformer_;
+};
+
+// What the threads of a run share.
+class Run {
+ public:
+  Run(const std::vector<World>& worlds, const Evaluator::Progress& progress)
+      : worlds_(worlds), progress_(progress), results_(worlds.size()) {}
+
+  void work(Worker& worker) {
+    for (size_t i = next_++; i < worlds_.size() && !failed_; i = next_++) {
+      Result<WorldResult> result = worker.run(worlds_[i]);
+      const std::lock_guard lock(mutex_);
+      if (result.ok()) {
+        results_[i] = *std::move(result);
+        ++done_;
+        if (progress_) progress_(done_);
+      } else if (!failed_.exchange(true)) {
+        failure_ = result.status().withContext("world " + std::to_string(i + 1));
+      }
+    }
+  }
+
+  Result<std::vector<WorldResult>> results() && {
+    if (failed_) return failure_;
+    return std::move(results_);
+  }
+
+ private:
+  const std::vector<World>& worlds_;
+  const Evaluator::Progress& progress_;
+  std::atomic<size_t> next_{0};
+  std::atomic<bool> failed_{false};
+  std::mutex mutex_;
+  std::vector<WorldResult> results_;  // each slot is written once, under mutex_
+  size_t done_ = 0;                   // under mutex_
+  Status failure_;                    // under mutex_
+};
+
+}  // namespace
+
+Result<MethodChoice> methodChoiceFromName(std::string_view name, uint32_t k) {
+  const size_t colon = name.find(':');
+  MethodChoice out;
+  out.k = k;
+  out.name = name;
+  SPOLIA_ASSIGN_OR_RETURN(out.method, linkMethodFromName(name.substr(0, colon)));
+  if (colon == std::string_view::npos) return out;
+  const std::string_view number = name.substr(colon + 1);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), out.k);
+  constexpr uint32_t kMost = 1'000'000;
+  if (out.method != LinkMethod::kFirstK || error != std::errc() ||
+      end != number.data() + number.size() || out.k == 0 || out.k > kMost) {
+    return Status(ErrorCode::kInvalidArgument,
+                  "method \"" + std::string(name) +
+                      "\": expected a method, or first-k:N with N from 1 to 1000000");
+  }
+  return out;
+}
+
+Evaluator::Evaluator(const Model& model, Config config)
+    : model_(model), config_(std::move(config)) {
+  const std::vector<MethodChoice> methods = withFullFirst(config_.methods);
+  variants_.push_back({methods.front(), "-"});
+  for (const codec::Preset preset : config_.presets) {
+    for (size_t i = 1; i < methods.size(); ++i) {
+      variants_.push_back({methods[i], std::string(codec::presetName(preset))});
+    }
+  }
+}
+
+Result<Evaluation> Evaluator::run(const std::vector<World>& worlds,
+                                  const Progress& progress) const {
+  Run run(worlds, progress);
+  std::vector<std::thread> threads;
+  const auto body = [&] {
+    Worker worker(model_, config_, variants_);
+    run.work(worker);
+  };
+  for (unsigned i = 1; i < config_.threads; ++i) threads.emplace_back(body);
+  body();
+  for (std::thread& thread : threads) thread.join();
+  Evaluation out;
+  out.variants = variants_;
+  SPOLIA_ASSIGN_OR_RETURN(out.worlds, std::move(run).results());
+  return out;
+}
+
+}  // namespace spolia::engine
