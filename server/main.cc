@@ -11,6 +11,7 @@
 
 #include "server/server_config.h"
 #include "server/service/listener.h"
+#include "server/store/segment_dump.h"
 
 namespace spolia {
 namespace {
@@ -29,6 +30,8 @@ struct Options {
   std::string tokenFile;
   std::string logLevel;
   bool check = false;
+  std::vector<std::string> dump;
+  bool json = false;
 };
 
 int complain(const Status& status, ExitCode code) {
@@ -132,6 +135,21 @@ int serve(const ServerConfig& config) {
   return kOk;
 }
 
+// All files, though one cannot be read. kFailed when anything is wrong in one.
+int dumpSegments(const std::vector<std::string>& files, bool json) {
+  ExitCode code = kOk;
+  for (const std::string& file : files) {
+    const Result<store::SegmentDump> dump = store::dumpSegment(file);
+    if (!dump.ok()) {
+      code = static_cast<ExitCode>(complain(dump.status(), kFailed));
+      continue;
+    }
+    std::cout << (json ? store::segmentJson(*dump) : store::segmentText(*dump));
+    if (!dump->problems.empty()) code = kFailed;
+  }
+  return code;
+}
+
 void describe(CLI::App& app, Options& options) {
   app.set_version_flag("--version", std::string("spoliad ") + kVersion);
   app.set_help_flag("-h,--help", "Print this help and exit");
@@ -145,10 +163,14 @@ void describe(CLI::App& app, Options& options) {
   app.add_option("--token-file", options.tokenFile, "Lines of TENANT RIGHTS TOKEN");
   app.add_option("--log-level", options.logLevel, "debug, info, warn or error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
+  auto* dump = app.add_option("--dump-segment", options.dump,
+                              "Show what stands in segment files, whatever their state, and exit");
+  app.add_flag("--json", options.json, "A JSON object a line instead of text")->needs(dump);
   app.footer(
       "Where the store is, what it holds and where the server listens goes to stdout, ending in "
       "\"ready\"; messages go to stderr.\nExit codes: 0 stopped by a signal, 1 failed, 2 wrong use "
-      "or configuration.");
+      "or configuration. --dump-segment gives 1 when something is wrong "
+      "in a file, too.");
 }
 
 int run(int argc, char** argv) {
@@ -161,6 +183,7 @@ int run(int argc, char** argv) {
     const int code = app.exit(e);
     return code == 0 ? kOk : kUsage;
   }
+  if (!options.dump.empty()) return dumpSegments(options.dump, options.json);
   auto config = configure(app, options);
   if (!config.ok()) return complain(config.status(), kUsage);
   if (options.check) {

@@ -190,14 +190,29 @@ Status Recovery::dropOrphans() {
   return batch.empty() ? Status() : index_.apply(batch);
 }
 
+// A torn header may stand where writing goes on. The next record's write, torn as well, could make
+// it whole again: then what was absent at this opening would be there at the next.
+void Recovery::clearEnd(Segment& segment) {
+  AlignedBuffer block(kDiskBlock);
+  Status status = ring_.readNow(segment.file, segment.end, block.span());
+  if (status.ok() && recordHeaderLength(block.span())) {
+    const AlignedBuffer zeros = AlignedBuffer::zeroed(kDiskBlock);
+    status = ring_.writeNow(segment.file, segment.end, zeros.span());
+    if (status.ok()) status = ring_.syncNow(segment.file);
+  }
+  if (!status.ok()) segment.bad = true;
+}
+
 // Writing goes on where it ended last.
 void Recovery::chooseActive() {
-  const Segment* latest = nullptr;
-  for (const Segment& segment : table_.all()) {
-    if (segment.room() == 0 || segment.generation.value == 0) continue;
+  Segment* latest = nullptr;
+  for (Segment& segment : table_.all()) {
+    if (segment.room() < kDiskBlock || segment.generation.value == 0) continue;
     if (latest == nullptr || segment.lastSequence > latest->lastSequence) latest = &segment;
   }
-  if (latest != nullptr) table_.setActive(latest->id);
+  if (latest == nullptr) return;
+  clearEnd(*latest);
+  if (!latest->bad) table_.setActive(latest->id);
 }
 
 Result<SegmentTable> Recovery::finish() {

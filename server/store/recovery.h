@@ -47,6 +47,7 @@ class Recovery {
   void note(const ScannedRecord& record);
   Status applyReplayed();
   Status dropOrphans();
+  void clearEnd(Segment& segment);
   void chooseActive();
 
   Ring& ring_;

@@ -38,6 +38,13 @@ bool SimDisk::damage(const std::string& name, uint64_t offset) {
   return true;
 }
 
+void SimDisk::place(const std::string& name, ByteSpan bytes) {
+  auto file = std::make_shared<File>();
+  file->name = name;
+  file->durable = file->visible = toBytes(bytes);
+  files_[name] = file;
+}
+
 std::map<std::string, Bytes> SimDisk::contents() const {
   std::map<std::string, Bytes> out;
   for (const auto& [name, file] : files_) out.emplace(name, file->durable);

@@ -42,6 +42,8 @@ class SimDisk {
   // Damage on the medium: overwrites a sector of what is durable with noise. False when there is no
   // file of that name or the offset lies behind its end.
   bool damage(const std::string& file, uint64_t offset);
+  // A file that is there already.
+  void place(const std::string& name, ByteSpan bytes);
   // The names and durable contents of all files.
   std::map<std::string, Bytes> contents() const;
   // Of all operations and their outcomes so far: equal for equal seeds.

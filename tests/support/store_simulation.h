@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <optional>
@@ -85,6 +86,7 @@ class StoreSimulation {
   // as long as it is open; nothing may be lost by that.
   void open(bool blind = false) {
     tell(blind ? "open, blind" : "open");
+    save();
     ring_ = std::make_unique<SimRing>(disk_);
     store::Recovery recovery(*ring_, index_);
     Status status = recovery.openSegments();
@@ -161,6 +163,9 @@ class StoreSimulation {
     loseIndex(random_() % 4 == 0 ? 0 : random_() % (index_.batches() + 1));
   }
 
+  // Of one that is not open.
+  std::map<std::string, Bytes> segments() const { return disk_.contents(); }
+
   void loseIndex(size_t kept = 0) {
     tell("index keeps " + std::to_string(kept) + " of " + std::to_string(index_.batches()));
     index_.crash(kept);
@@ -195,6 +200,17 @@ class StoreSimulation {
   static void tell(const std::string& what) {
     static const bool wanted = std::getenv("SPOLIA_SIM_TRACE") != nullptr;
     if (wanted) std::fprintf(stderr, "%s\n", what.c_str());
+  }
+
+  // SPOLIA_SIM_DUMP=DIRECTORY keeps the segments as the last opening found them.
+  void save() {
+    const char* directory = std::getenv("SPOLIA_SIM_DUMP");
+    if (directory == nullptr) return;
+    for (const auto& [name, bytes] : disk_.contents()) {
+      std::ofstream(std::string(directory) + "/" + std::to_string(epoch_) + "." + name,
+                    std::ios::binary)
+          << asText(bytes);
+    }
   }
 
   static std::string listed(const std::set<uint64_t>& versions) {
