@@ -189,7 +189,8 @@ Client::Completion Client::open(const ChunkId& id) {
       callSlots_));
 }
 
-Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_ptr<FetchJob> job) {
+Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_ptr<FetchJob> job,
+                                              kj::TimePoint deadline) {
   std::vector<size_t> open = job->open();
   auto request = on.session().fetchRequest();
   auto specs = request.initSpecs(static_cast<uint32_t>(open.size()));
@@ -204,18 +205,25 @@ Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_
     const auto known = headers_.find(item.id);
     specs[i].setKnownHeader(known == nullptr ? 0 : protocol::headerTag(*known));
   }
+  // At least 1, for 0 is no deadline; the call's own timer ends what is late already.
+  const auto left =
+      std::clamp<int64_t>((deadline - timer_.now()) / kj::MILLISECONDS, 1, UINT32_MAX);
+  request.setDeadlineMs(static_cast<uint32_t>(left));
   request.setSink(makeSink(job, std::move(open), SinkOf::kFrames));
   return request.send().then([](auto) { return Result<Done>(Done{}); });
 }
 
 void Client::fetch(std::vector<FetchItem> items) {
+  const kj::TimePoint deadline = timer_.now() + config_.callTimeout.count() * kj::MILLISECONDS;
   // Longer lists go out as several calls, which the server answers side by side.
   for (size_t at = 0; at < items.size(); at += protocol::kMaxFetchSpecs) {
     const size_t end = std::min<size_t>(items.size(), at + protocol::kMaxFetchSpecs);
     std::vector<FetchItem> part(std::make_move_iterator(items.begin() + static_cast<long>(at)),
                                 std::make_move_iterator(items.begin() + static_cast<long>(end)));
     auto job = std::make_shared<FetchJob>(std::move(part), headers_);
-    run(call<Done>([this, job](ServerConnection& on) { return askFrames(on, job); }, callSlots_)
+    run(call<Done>(
+            [this, job, deadline](ServerConnection& on) { return askFrames(on, job, deadline); },
+            callSlots_)
             .then([job](Result<Done> result) {
               job->fail(result.ok() ? Status(ErrorCode::kInternal, "the server left out an answer")
                                     : result.status());

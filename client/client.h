@@ -85,7 +85,9 @@ class Client {
   void forget(ServerConnection& connection);
   // After a deadline: a connection on which nothing came in since is given up.
   void suspect(kj::TimePoint since);
-  Reply<Done> askFrames(ServerConnection& connection, std::shared_ptr<FetchJob> job);
+  // The server is told how much of the call's time is left.
+  Reply<Done> askFrames(ServerConnection& connection, std::shared_ptr<FetchJob> job,
+                        kj::TimePoint deadline);
   Completion upload(std::shared_ptr<AlignedBuffer> bytes,
                     std::function<protocol::Writer::Client(ServerConnection&)> begin);
   void run(kj::Promise<void> task);

@@ -11,52 +11,46 @@
 namespace spolia::client {
 namespace {
 
-Status cancelled() {
-  return {ErrorCode::kCancelled, "the client is closing"};
+template <typename T>
+T cancelled() {
+  const Status status(ErrorCode::kCancelled, "the client is closing");
+  if constexpr (std::is_same_v<T, codec::ChunkCompletion>) {
+    codec::ChunkCompletion completion;
+    completion.status = status;
+    return completion;
+  } else {
+    return status;
+  }
 }
 
-// The completion a request is owed: given with pay(), or kCancelled when nobody can give it any
-// more. Shared by whatever may still pay.
+// The answer a request is owed: given with pay(), or kCancelled when nobody can give it any more.
+// Shared by whatever may still pay.
+template <typename T>
 class Owed {
  public:
-  Owed(uint64_t cookie, codec::ChunkQueue& queue) : cookie_(cookie), queue_(&queue) {}
-  ~Owed() {
-    codec::ChunkCompletion completion;
-    completion.status = cancelled();
-    pay(std::move(completion));
-  }
+  explicit Owed(std::function<void(T)> done) : done_(std::move(done)) {}
+  ~Owed() { pay(cancelled<T>()); }
   Owed(const Owed&) = delete;
   Owed& operator=(const Owed&) = delete;
 
-  void pay(codec::ChunkCompletion completion) {
-    if (queue_ == nullptr) return;
-    completion.cookie = cookie_;
-    // The queue may be gone as soon as its owner has seen the completion.
-    std::exchange(queue_, nullptr)->push(std::move(completion));
+  void pay(T answer) {
+    if (done_ == nullptr) return;
+    // What `done` refers to may be gone as soon as its owner has seen the answer.
+    const auto done = std::exchange(done_, nullptr);
+    done(std::move(answer));
   }
 
  private:
-  const uint64_t cookie_;
-  codec::ChunkQueue* queue_;
+  std::function<void(T)> done_;
 };
 
-// As Owed, for a thread that waits.
-template <typename T>
-class Awaited {
- public:
-  ~Awaited() {
-    if (!given_) promise_.set_value(cancelled());
-  }
-  void give(Result<T> result) {
-    given_ = true;
-    promise_.set_value(std::move(result));
-  }
-  std::future<Result<T>> future() { return promise_.get_future(); }
-
- private:
-  bool given_ = false;
-  std::promise<Result<T>> promise_;
-};
+// Answers into a queue.
+QueuedClient::Done into(codec::ChunkQueue& queue, uint64_t cookie) {
+  return [&queue, cookie](codec::ChunkCompletion completion) {
+    completion.cookie = cookie;
+    queue.push(std::move(completion));
+  };
+}
 
 }  // namespace
 
@@ -123,9 +117,8 @@ void QueuedClient::run(const ClientConfig& config) {
   }
 }
 
-void QueuedClient::post(uint64_t cookie, codec::ChunkQueue& queue,
-                        std::function<Client::Completion(Client&)> ask) {
-  auto owed = std::make_shared<Owed>(cookie, queue);
+void QueuedClient::post(Done done, std::function<Client::Completion(Client&)> ask) {
+  auto owed = std::make_shared<Owed<codec::ChunkCompletion>>(std::move(done));
   mailbox_.push({std::nullopt, [owed, ask = std::move(ask)](Loop& loop) {
                    loop.add(ask(loop.client()).then([owed](codec::ChunkCompletion completion) {
                      owed->pay(std::move(completion));
@@ -134,40 +127,68 @@ void QueuedClient::post(uint64_t cookie, codec::ChunkQueue& queue,
 }
 
 template <typename T>
-Result<T> QueuedClient::wait(std::function<Client::Reply<T>(Client&)> ask) {
-  auto awaited = std::make_shared<Awaited<T>>();
-  auto future = awaited->future();
-  mailbox_.push({std::nullopt, [awaited, ask = std::move(ask)](Loop& loop) {
-                   loop.add(ask(loop.client()).then([awaited](Result<T> result) {
-                     awaited->give(std::move(result));
+void QueuedClient::postCall(std::function<void(Result<T>)> done,
+                            std::function<Client::Reply<T>(Client&)> ask) {
+  auto owed = std::make_shared<Owed<Result<T>>>(std::move(done));
+  mailbox_.push({std::nullopt, [owed, ask = std::move(ask)](Loop& loop) {
+                   loop.add(ask(loop.client()).then([owed](Result<T> result) {
+                     owed->pay(std::move(result));
                    }));
                  }});
-  // Held by the command alone from here on, so that dropping it ends the wait.
-  awaited.reset();
+}
+
+template <typename T>
+Result<T> QueuedClient::wait(std::function<Client::Reply<T>(Client&)> ask) {
+  auto promise = std::make_shared<std::promise<Result<T>>>();
+  auto future = promise->get_future();
+  postCall<T>([promise](Result<T> result) { promise->set_value(std::move(result)); },
+              std::move(ask));
   return future.get();
 }
 
-void QueuedClient::submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
-  post(cookie, queue, [id](Client& client) { return client.open(id); });
+void QueuedClient::submitOpen(const ChunkId& id, Done done) {
+  post(std::move(done), [id](Client& client) { return client.open(id); });
 }
 
-void QueuedClient::submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
-                               codec::ChunkQueue& queue) {
-  auto owed = std::make_shared<Owed>(cookie, queue);
+void QueuedClient::submitFetch(const ChunkId& id, const codec::KvRange& range, Done done) {
+  auto owed = std::make_shared<Owed<codec::ChunkCompletion>>(std::move(done));
   FetchItem item{id, range,
                  [owed](codec::ChunkCompletion completion) { owed->pay(std::move(completion)); }};
   mailbox_.push({std::move(item), nullptr});
 }
 
-void QueuedClient::submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
-                               codec::ChunkQueue& queue) {
+void QueuedClient::submitStore(AlignedBuffer stream, codec::PutMode mode, Done done) {
   auto bytes = std::make_shared<AlignedBuffer>(std::move(stream));
-  post(cookie, queue,
+  post(std::move(done),
        [bytes, mode](Client& client) { return client.store(std::move(*bytes), mode); });
 }
 
+void QueuedClient::submitRemove(const ChunkId& id, Done done) {
+  post(std::move(done), [id](Client& client) { return client.remove(id); });
+}
+
+void QueuedClient::submitLookup(std::span<const ChunkId> ids,
+                                std::function<void(Result<LookupPage>)> done) {
+  postCall<LookupPage>(std::move(done), [ids = std::vector<ChunkId>(ids.begin(), ids.end())](
+                                            Client& client) { return client.lookup(ids); });
+}
+
+void QueuedClient::submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
+  submitOpen(id, into(queue, cookie));
+}
+
+void QueuedClient::submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
+                               codec::ChunkQueue& queue) {
+  submitFetch(id, range, into(queue, cookie));
+}
+
+void QueuedClient::submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+                               codec::ChunkQueue& queue) {
+  submitStore(std::move(stream), mode, into(queue, cookie));
+}
+
 void QueuedClient::submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
-  post(cookie, queue, [id](Client& client) { return client.remove(id); });
+  submitRemove(id, into(queue, cookie));
 }
 
 void QueuedClient::submitPutManifest(const ChunkId& id, const std::string& label,
@@ -183,11 +204,11 @@ void QueuedClient::submitPutManifest(const ChunkId& id, const std::string& label
 
 void QueuedClient::submitPutValue(ValueToPut value, uint64_t cookie, codec::ChunkQueue& queue) {
   auto put = std::make_shared<ValueToPut>(std::move(value));
-  post(cookie, queue, [put](Client& client) { return client.putValue(std::move(*put)); });
+  post(into(queue, cookie), [put](Client& client) { return client.putValue(std::move(*put)); });
 }
 
 void QueuedClient::submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
-  post(cookie, queue, [id](Client& client) { return client.getValue(id); });
+  post(into(queue, cookie), [id](Client& client) { return client.getValue(id); });
 }
 
 Result<LookupPage> QueuedClient::lookup(std::span<const ChunkId> ids) {

@@ -1,7 +1,8 @@
 // QueuedClient: a Client on a thread of its own, for those without a KJ event loop. submit* return
 // at once and complete into the caller's queue exactly once each, in the forms told by
 // codec/chunk_exchange.h; with the same signatures as engine/linker/kv_source.h. Reads submitted
-// while the thread is busy travel together, so many small ones cost few round trips.
+// while the thread is busy travel together, so many small ones cost few round trips. The forms
+// with `Done` call it, once, on the client's thread: it neither waits nor throws.
 //
 // Threads: any. Queues outlive their requests. The destructor cancels what is not answered: it
 // completes with kCancelled. A server that cannot be reached is kUnavailable, one that does not
@@ -28,6 +29,13 @@ class QueuedClient {
   ~QueuedClient();
   QueuedClient(const QueuedClient&) = delete;
   QueuedClient& operator=(const QueuedClient&) = delete;
+
+  using Done = std::function<void(codec::ChunkCompletion)>;
+  void submitOpen(const ChunkId& id, Done done);
+  void submitFetch(const ChunkId& id, const codec::KvRange& range, Done done);
+  void submitStore(AlignedBuffer stream, codec::PutMode mode, Done done);
+  void submitRemove(const ChunkId& id, Done done);
+  void submitLookup(std::span<const ChunkId> ids, std::function<void(Result<LookupPage>)> done);
 
   void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
   void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
@@ -56,8 +64,9 @@ class QueuedClient {
   };
   explicit QueuedClient(const ClientConfig& config);
   void run(const ClientConfig& config);
-  void post(uint64_t cookie, codec::ChunkQueue& queue,
-            std::function<Client::Completion(Client&)> ask);
+  void post(Done done, std::function<Client::Completion(Client&)> ask);
+  template <typename T>
+  void postCall(std::function<void(Result<T>)> done, std::function<Client::Reply<T>(Client&)> ask);
   template <typename T>
   Result<T> wait(std::function<Client::Reply<T>(Client&)> ask);
 

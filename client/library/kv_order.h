@@ -1,0 +1,53 @@
+// StoreOrder and FetchOrder: requests of the C interface as values of ours, and the part of them
+// that is computation: encoding the caller's memory, and decoding into it. Each is used by one
+// thread at a time; the caller's KV memory outlives encode() and decode().
+#pragma once
+
+#include <vector>
+
+#include "client/library/c_arguments.h"
+#include "codec/codec.h"
+
+namespace spolia::client {
+
+// A result with the status's code and message.
+spolia_result resultOf(const Status& status);
+
+struct StoreOrder {
+  codec::ChunkIdentity identity;
+  std::vector<codec::LayerShape> layers;
+  codec::KvView kv;
+  codec::EncodeOptions options;
+  codec::PutMode mode = codec::PutMode::kIfAbsent;
+
+  // kInvalidArgument naming the field.
+  static Result<StoreOrder> read(const spolia_store_request* request,
+                                 const ModelFingerprint& fingerprint);
+  Result<AlignedBuffer> encode() const;
+  // Of the server's answer.
+  spolia_result result(const codec::ChunkCompletion& done) const;
+};
+
+struct FetchOrder {
+  ChunkId id;
+  codec::ChunkIdentity expected;  // no rows: any
+  std::vector<codec::LayerShape> layers;
+  uint32_t kForm = 0;
+  uint32_t firstPosition = 0;
+  codec::KvRange range;
+  codec::KvTarget target;
+  uint64_t targetBytes = 0;
+
+  static Result<FetchOrder> read(const spolia_fetch_request* request,
+                                 const ModelFingerprint& fingerprint);
+  // Decodes a server's answer into the target; failures are in the result's code.
+  spolia_result decode(const codec::ChunkCompletion& done) const;
+
+ private:
+  // Whether the chunk is what was asked for and the range lies in it and its values in the target.
+  Status accepts(const codec::StreamHeader& header) const;
+  // The range in numbers of this chunk.
+  codec::KvRange within(const codec::StreamHeader& header) const;
+};
+
+}  // namespace spolia::client

@@ -1,0 +1,12 @@
+# The C interface, compiled as C; what libspolia.so exports; its Python module.
+add_executable(spolia_c_test ${CMAKE_CURRENT_LIST_DIR}/spolia_c_test.c)
+set_target_properties(spolia_c_test PROPERTIES C_STANDARD 99 C_EXTENSIONS OFF)
+target_compile_options(spolia_c_test PRIVATE -Wall -Wextra -pedantic -Werror)
+target_include_directories(spolia_c_test PRIVATE ${PROJECT_SOURCE_DIR})
+target_link_libraries(spolia_c_test PRIVATE spolia_shared Threads::Threads)
+if(SPOLIA_SANITIZE)
+  target_compile_options(spolia_c_test PRIVATE -fsanitize=${SPOLIA_SANITIZE})
+  target_link_options(spolia_c_test PRIVATE -fsanitize=${SPOLIA_SANITIZE})
+endif()
+add_test(NAME e2e.spolia_c COMMAND spolia_c_test $<TARGET_FILE:spoliad>)
+set_tests_properties(e2e.spolia_c PROPERTIES LABELS e2e TIMEOUT 120)
