@@ -16,6 +16,13 @@ constexpr size_t kSector = 512;
 
 }  // namespace
 
+bool SimDisk::planned(Failing what) {
+  if (!planned_ || planned_->what != what) return false;
+  if (planned_->left-- > 0) return false;
+  planned_.reset();
+  return true;
+}
+
 bool SimDisk::alive() {
   if (dead()) return false;
   ++operations_;
@@ -54,12 +61,12 @@ std::map<std::string, Bytes> SimDisk::contents() const {
 int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
   if (!alive()) return EIO;
   if (offset + data.size() > file.visible.size()) return EIO;
-  if (chance(faults_.noSpace)) return ENOSPC;
+  if (planned(Failing::kSpace) || chance(faults_.noSpace)) return ENOSPC;
   if (chance(faults_.misdirected)) {
     const uint64_t blocks = (file.visible.size() - data.size()) / store::kDiskBlock;
     offset = random_() % (blocks + 1) * store::kDiskBlock;
   }
-  if (chance(faults_.writeError)) {
+  if (planned(Failing::kWrite) || chance(faults_.writeError)) {
     // Some sectors were written before it failed, and read as what they hold.
     for (size_t at = 0; at < data.size(); at += kSector) {
       if (random_() % 2 == 0) continue;
@@ -88,7 +95,9 @@ int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
 
 int SimDisk::sync(File& file) {
   if (!alive()) return EIO;
-  if (chance(faults_.syncError)) {
+  if (file.syncFailed) ++syncsAfterFailure_;
+  if (planned(Failing::kSync) || chance(faults_.syncError)) {
+    file.syncFailed = true;
     // The kernel forgets that the pages were dirty: they stay readable, and may or may not be on
     // the disk.
     for (const Write& w : file.unsynced) settle(file, w);
@@ -118,6 +127,7 @@ void SimDisk::crash() {
   for (auto& [name, file] : files_) {
     for (const Write& w : file->unsynced) settle(*file, w);
     file->unsynced.clear();
+    file->syncFailed = false;
     file->visible = file->durable;
   }
 }
@@ -178,7 +188,9 @@ Result<uint64_t> SimRing::size(store::FileHandle file) {
 
 Result<store::FileHandle> SimRing::create(const std::string& name, uint64_t bytes, ByteSpan first) {
   if (!disk_.alive()) return store::statusOfErrno(EIO, name);
-  if (disk_.chance(disk_.faults_.noSpace)) return store::statusOfErrno(ENOSPC, name);
+  if (disk_.planned(SimDisk::Failing::kSpace) || disk_.chance(disk_.faults_.noSpace)) {
+    return store::statusOfErrno(ENOSPC, name);
+  }
   auto file = std::make_shared<SimDisk::File>();
   file->name = name;
   file->durable.resize(bytes);

@@ -36,6 +36,11 @@ class SimDisk {
   // syncs and creations.
   void failAfter(uint64_t operations) { operationsLeft_ = operations; }
   bool dead() const { return operationsLeft_ && *operationsLeft_ == 0; }
+  enum class Failing { kWrite, kSpace, kSync };
+  // The n-th write or sync from now on (0: the next) fails, once: a write with EIO or ENOSPC.
+  void failNth(Failing what, uint64_t n) { planned_ = {what, n}; }
+  // Syncs of a file after one of it had failed and before the next crash. There should be none.
+  uint64_t syncsAfterFailure() const { return syncsAfterFailure_; }
   uint64_t operations() const { return operations_; }
   // Power loss: decides what of the unsynced writes survives, and goes on from there.
   void crash();
@@ -60,9 +65,16 @@ class SimDisk {
     Bytes durable;
     Bytes visible;
     std::vector<Write> unsynced;
+    bool syncFailed = false;
+  };
+  struct Planned {
+    Failing what;
+    uint64_t left;
   };
 
   bool chance(double p) { return p > 0 && std::uniform_real_distribution<>(0, 1)(random_) < p; }
+  // Whether a failure of this kind is planned for now.
+  bool planned(Failing what);
   // False when the power is gone.
   bool alive();
   int write(File& file, uint64_t offset, ByteSpan data);
@@ -76,6 +88,8 @@ class SimDisk {
   SimFaults faults_;
   std::map<std::string, std::shared_ptr<File>> files_;
   std::optional<uint64_t> operationsLeft_;
+  std::optional<Planned> planned_;
+  uint64_t syncsAfterFailure_ = 0;
   uint64_t operations_ = 0;
   uint64_t trace_ = 0;
 };
