@@ -10,3 +10,28 @@ if(SPOLIA_SANITIZE)
 endif()
 add_test(NAME e2e.spolia_c COMMAND spolia_c_test $<TARGET_FILE:spoliad>)
 set_tests_properties(e2e.spolia_c PROPERTIES LABELS e2e TIMEOUT 120)
+
+# The Python module needs an interpreter with NumPy; sanitizers would have to be loaded before it.
+if(NOT SPOLIA_SANITIZE)
+  foreach(candidate /usr/bin/python3 ${Python3_EXECUTABLE})
+    execute_process(COMMAND ${candidate} -c "import numpy" RESULT_VARIABLE lacks_numpy
+                    OUTPUT_QUIET ERROR_QUIET)
+    if(lacks_numpy EQUAL 0)
+      set(numpy_python ${candidate})
+      break()
+    endif()
+  endforeach()
+  if(numpy_python)
+    add_test(NAME e2e.spolia_python
+             COMMAND ${numpy_python} -B ${CMAKE_CURRENT_LIST_DIR}/spolia_module_test.py
+                     $<TARGET_FILE:spoliad>)
+    add_test(NAME e2e.install
+             COMMAND ${numpy_python} -B ${CMAKE_CURRENT_LIST_DIR}/install_test.py ${CMAKE_COMMAND}
+                     ${PROJECT_BINARY_DIR} ${CMAKE_CURRENT_LIST_DIR}/consumer)
+    set_tests_properties(e2e.spolia_python PROPERTIES
+      ENVIRONMENT SPOLIA_LIBRARY=$<TARGET_FILE:spolia_shared>)
+    set_tests_properties(e2e.spolia_python e2e.install PROPERTIES LABELS e2e TIMEOUT 180)
+  else()
+    message(WARNING "No python3 with NumPy: the tests of the Python module are left out")
+  endif()
+endif()
