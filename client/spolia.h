@@ -220,7 +220,7 @@ SPOLIA_API int32_t spolia_open(const spolia_options*, spolia_client** out, spoli
 /* Cancels what was submitted: completions with SPOLIA_ERROR_CANCELLED wait in their queues when it
  * returns, and no KV memory is touched any more. NULL is allowed. */
 SPOLIA_API void spolia_close(spolia_client*);
-/* Connects when needed; so it also tells whether token and model are accepted. */
+/* Connects when needed, so it also tells whether token and model are accepted. out may be NULL. */
 SPOLIA_API int32_t spolia_ping(spolia_client*, spolia_server_info* out, spolia_error*);
 /* Makes the name known to the server (spolia_open's model is, at the first call), which needs the
  * right "write". The same descriptor again is SPOLIA_OK; another one under the same name is

@@ -27,7 +27,8 @@ Status present(const T* pointer, const char* name) {
 }
 
 // Every function's body runs in here.
-int32_t run(spolia_error* error, const std::function<Status()>& body) noexcept {
+template <typename Body>
+int32_t run(spolia_error* error, const Body& body) noexcept {
   return giveError(guarded(body), error);
 }
 

@@ -37,7 +37,8 @@ codec::ChunkCompletion answerOf(const Submit& submit) {
 }
 
 // Computes on the memory of a request and completes it.
-void compute(PendingRequest& request, const std::function<spolia_result()>& work) {
+template <typename Work>
+void compute(PendingRequest& request, const Work& work) {
   if (!request.begin()) return;
   spolia_result result{};
   const Status status = guarded([&] {
@@ -49,9 +50,9 @@ void compute(PendingRequest& request, const std::function<spolia_result()>& work
 
 }  // namespace
 
-Status guarded(const std::function<Status()>& body) noexcept {
+Status caught() noexcept {
   try {
-    return body();
+    throw;
   } catch (const std::bad_alloc&) {
     return {ErrorCode::kResourceExhausted, "no memory"};
   } catch (const std::system_error& e) {

@@ -58,7 +58,17 @@ class LibraryClient {
   std::unique_ptr<WorkerPool> workers_;
 };
 
-// `body`'s failure, or what it threw as a Status.
-Status guarded(const std::function<Status()>& body) noexcept;
+// What is being caught, as a Status; only inside a handler.
+Status caught() noexcept;
+
+// `body`'s failure, or what it threw. A template: wrapping a body might itself want memory.
+template <typename Body>
+Status guarded(const Body& body) noexcept {
+  try {
+    return body();
+  } catch (...) {
+    return caught();
+  }
+}
 
 }  // namespace spolia::client
