@@ -328,6 +328,23 @@ void flip(Files& files, uint64_t offset) {
   files["000001.seg"][offset] ^= std::byte{4};
 }
 
+// As the first writers made them: no record says what had been acknowledged.
+void withoutOffsets(Files& files) {
+  constexpr Generation kGeneration{uint64_t{1} << 24 | 1};
+  Bytes& file = files["000001.seg"];
+  file = toBytes(encodeSegmentHeader({{1}, kGeneration, 20480}).span());
+  for (uint64_t i = 0; i < 2; ++i) {
+    const Bytes payload(3000 + i, std::byte{0x61});
+    EntryMeta meta;
+    meta.key = keyOf(i);
+    const AlignedBuffer header = encodeRecordHeader(
+        meta, {kGeneration, file.size(), uint64_t{1} << kSequenceBits | (i + 1)}, false, payload);
+    file.insert(file.end(), header.span().begin(), header.span().end());
+    file.insert(file.end(), payload.begin(), payload.end());
+    file.resize(roundUpToBlock(file.size()));
+  }
+}
+
 std::vector<SegmentCase> segmentCases() {
   std::vector<SegmentCase> cases;
   cases.push_back({"plain", 160 << 10, [](HandStore& store) {
@@ -366,6 +383,7 @@ std::vector<SegmentCase> segmentCases() {
                      f["000004.seg"] = f["000001.seg"];
                      f.erase("000001.seg");
                    }});
+  cases.push_back({"no_acknowledged_offset", 4 << 10, [](HandStore&) {}, withoutOffsets});
   cases.push_back({"other_file", 4 << 10, [](HandStore&) {},
                    [](Files& f) { f["000001.seg"] = Bytes(4096, std::byte{'x'}); }});
   cases.push_back({"newer_version", 4 << 10, [](HandStore&) {},
