@@ -100,6 +100,7 @@ const std::vector<Key>& keys() {
       {"ingest.chunk_tokens", ValueKind::kInteger,
        integer(&C::chunkTokens, kMinChunkTokens, codec::kMaxChunkTokens)},
       {"ingest.preset", ValueKind::kText, named(&C::preset, codec::presetFromName)},
+      {"ingest.compile_mode", ValueKind::kText, named(&C::compileMode, compileModeFromName)},
       {"link.method", ValueKind::kText, named(&C::method, linkMethodFromName)},
       {"link.k", ValueKind::kInteger, integer(&C::k, 0, codec::kMaxChunkTokens)},
       {"link.patience_ms", ValueKind::kInteger, integer(&C::patienceMs, 0, 3'600'000)},

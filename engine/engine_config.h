@@ -30,6 +30,7 @@ struct EngineConfig {
 
   uint32_t chunkTokens = 256;
   codec::Preset preset = codec::Preset::kHigh;
+  codec::CompileMode compileMode = codec::CompileMode::kBos;
 
   LinkMethod method = LinkMethod::kFirstK;
   uint32_t k = kDefaultFirstK;

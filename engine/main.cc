@@ -62,6 +62,8 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
 void addIngestFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens", "most tokens of a chunk");
   addSetting(app, arguments, "--preset", "ingest.preset", "high or lossless");
+  addSetting(app, arguments, "--compile-mode", "ingest.compile_mode",
+             "bos (all methods but lego0) or lego0 (that method); a document may have both");
   app.add_option("paths", arguments.names, "files (.txt, .md) and directories")->required();
 }
 
@@ -70,7 +72,7 @@ void addAskFlags(CLI::App& app, Arguments& arguments) {
                  "documents whose names match a shell pattern ('*' also matches '/'); all without")
       ->type_name("PATTERN");
   app.add_option("--method", arguments.methods,
-                 "full, reuse or first-k; several, with commas between, are asked in turn "
+                 "full, reuse, first-k or lego0; several, with commas between, are asked in turn "
                  "(link.method)");
   addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
   addSetting(app, arguments, "--patience-ms", "link.patience_ms",

@@ -1,5 +1,6 @@
-// Computes the KV of a chunk in isolation and encodes it: [BOS] + tokens at positions 0.., the BOS
-// row dropped, K before RoPE rounded to the page type (compile mode `bos`).
+// Computes the KV of a chunk in isolation and encodes it: BOS rows (one, or four in compile mode
+// `lego0`) and the tokens at positions 0.., the BOS rows dropped, K before RoPE rounded to the page
+// type.
 //
 // Borrows model and transformer. One thread at a time (it keeps the transformer's pool busy).
 #pragma once
@@ -17,13 +18,15 @@ namespace spolia::engine {
 
 // Identity of an isolated text chunk under a model.
 codec::ChunkIdentity textChunkIdentity(const ModelFingerprint& fingerprint,
-                                       std::span<const codec::TokenId> tokens);
+                                       std::span<const codec::TokenId> tokens,
+                                       codec::CompileMode mode = codec::CompileMode::kBos);
 
 class ChunkCompiler {
  public:
   struct Config {
     codec::Preset preset = codec::Preset::kHigh;
     codec::ElementType pageType = codec::ElementType::kBf16;
+    codec::CompileMode mode = codec::CompileMode::kBos;  // or kLego0
   };
 
   ChunkCompiler(const Model& model, const Transformer& transformer, Config config)

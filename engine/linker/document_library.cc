@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -82,12 +83,6 @@ bool atLeastAsFine(codec::Preset have, codec::Preset want) {
   return have <= want;
 }
 
-std::vector<ChunkId> idsOf(const Manifest& manifest) {
-  std::vector<ChunkId> out;
-  for (const ManifestChunk& chunk : manifest.chunks) out.push_back(chunk.id);
-  return out;
-}
-
 }  // namespace
 
 DocumentLibrary::DocumentLibrary(const Model& model, const Transformer& transformer,
@@ -95,7 +90,7 @@ DocumentLibrary::DocumentLibrary(const Model& model, const Transformer& transfor
     : model_(model),
       source_(source),
       config_(config),
-      compiler_(model, transformer, {config.preset, config.pageType}) {}
+      compiler_(model, transformer, {config.preset, config.pageType, config.mode}) {}
 
 Result<Manifest> DocumentLibrary::cut(const std::string& name, std::string_view text,
                                       std::vector<std::vector<codec::TokenId>>& tokens) const {
@@ -131,9 +126,29 @@ Result<bool> DocumentLibrary::isStored(const ChunkId& id) {
   return opened.status();
 }
 
+Result<ChunkId> DocumentLibrary::idOf(std::string_view text, codec::CompileMode mode) const {
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<codec::TokenId> tokens,
+                          model_.tokenizer().encode(text));
+  return codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), tokens, mode));
+}
+
+Result<std::vector<DocumentLibrary::Removable>> DocumentLibrary::chunksOf(
+    const Manifest& manifest) const {
+  std::vector<Removable> out;
+  for (const ManifestChunk& chunk : manifest.chunks) {
+    SPOLIA_ASSIGN_OR_RETURN(const ChunkId lego0, idOf(chunk.text, codec::CompileMode::kLego0));
+    out.push_back({chunk.id, {chunk.id, lego0}});
+  }
+  return out;
+}
+
 Result<bool> DocumentLibrary::complete(const Manifest& manifest) {
   for (const ManifestChunk& chunk : manifest.chunks) {
-    SPOLIA_ASSIGN_OR_RETURN(const bool stored, isStored(chunk.id));
+    ChunkId id = chunk.id;
+    if (config_.mode != codec::CompileMode::kBos) {
+      SPOLIA_ASSIGN_OR_RETURN(id, idOf(chunk.text, config_.mode));
+    }
+    SPOLIA_ASSIGN_OR_RETURN(const bool stored, isStored(id));
     if (!stored) return false;
   }
   return true;
@@ -146,14 +161,15 @@ Status DocumentLibrary::storeMissing(const Manifest& manifest,
   std::set<ChunkId> seen;
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (progress) progress(i, tokens.size());
-    const ChunkId& id = manifest.chunks[i].id;
+    const ChunkId id =
+        codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), tokens[i], config_.mode));
     if (!seen.insert(id).second) continue;
     SPOLIA_ASSIGN_OR_RETURN(const bool present, isStored(id));
     if (present) continue;
     SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler_.compile(tokens[i]));
     ++stored.computed;
     stored.bytes += stream.size();
-    stored.ids.push_back(id);
+    stored.chunks.push_back({manifest.chunks[i].id, {id}});
     SPOLIA_RETURN_IF_ERROR(window.add(std::move(stream)));
   }
   if (progress) progress(tokens.size(), tokens.size());
@@ -184,7 +200,7 @@ Result<PutDocument> DocumentLibrary::put(const std::string& name, std::string_vi
     status = putManifest(source_, codec::manifestIdOf(model_.fingerprint(), name), after);
   }
   if (!status.ok()) {
-    removeUnnamed(stored.ids).status().ignore();  // the first failure is the one to report
+    removeUnnamed(stored.chunks).status().ignore();  // the first failure is the one to report
     return status;
   }
   out.replaced = readable && before->version != after.version;
@@ -194,7 +210,8 @@ Result<PutDocument> DocumentLibrary::put(const std::string& name, std::string_vi
   out.storedBytes = stored.bytes;
   if (readable) {
     // The document is stored whatever comes of this; chunks that stay only take room.
-    const Result<uint32_t> removed = removeUnnamed(idsOf(*before));
+    const Result<std::vector<Removable>> old = chunksOf(*before);
+    const Result<uint32_t> removed = old.ok() ? removeUnnamed(*old) : old.status();
     if (removed.ok()) out.removed = *removed;
   }
   return out;
@@ -237,9 +254,10 @@ Result<Manifest> DocumentLibrary::manifest(const std::string& name) {
   return out;
 }
 
-// Removes those candidates that no manifest of this model names.
-Result<uint32_t> DocumentLibrary::removeUnnamed(std::vector<ChunkId> candidates) {
-  std::set<ChunkId> unnamed(candidates.begin(), candidates.end());
+// Removes those candidates that no manifest of this model names; how many cuts that were.
+Result<uint32_t> DocumentLibrary::removeUnnamed(const std::vector<Removable>& candidates) {
+  std::map<ChunkId, std::vector<ChunkId>> unnamed;
+  for (const Removable& chunk : candidates) unnamed.emplace(chunk.named, chunk.ids);
   if (unnamed.empty()) return 0u;
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<std::string> documents, names());
   for (const std::string& name : documents) {
@@ -251,7 +269,9 @@ Result<uint32_t> DocumentLibrary::removeUnnamed(std::vector<ChunkId> candidates)
     for (const ManifestChunk& chunk : other->chunks) unnamed.erase(chunk.id);
     if (unnamed.empty()) return 0u;
   }
-  for (const ChunkId& id : unnamed) SPOLIA_RETURN_IF_ERROR(removeEntry(source_, id));
+  for (const auto& [named, ids] : unnamed) {
+    for (const ChunkId& id : ids) SPOLIA_RETURN_IF_ERROR(removeEntry(source_, id));
+  }
   return static_cast<uint32_t>(unnamed.size());
 }
 
@@ -260,7 +280,8 @@ Result<uint32_t> DocumentLibrary::remove(const std::string& name) {
   if (!before.ok() && before.status().code() != ErrorCode::kCorrupt) return before.status();
   SPOLIA_RETURN_IF_ERROR(removeEntry(source_, codec::manifestIdOf(model_.fingerprint(), name)));
   if (!before.ok()) return 0u;
-  return removeUnnamed(idsOf(*before));
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<Removable> chunks, chunksOf(*before));
+  return removeUnnamed(chunks);
 }
 
 std::vector<std::string> matchingNames(const std::vector<std::string>& names,

@@ -1,7 +1,9 @@
 // DocumentLibrary: documents of one model in a KvSource, as chunks and manifests. Putting a
 // document computes what is not stored yet; a new version replaces the old one, and chunks no
 // manifest names any more are removed. Documents are ordered by name, bytewise: that is manifest
-// order.
+// order. A manifest names the cut, by the ids its chunks have in compile mode `bos`,
+// whatever modes they are stored in: ids of another mode follow from the texts, and removing a
+// chunk removes it in all modes.
 //
 // Borrows model, compiler and source. One thread. Other processes may use the same source: what one
 // of them removes too early is a miss, computed again.
@@ -37,6 +39,8 @@ class DocumentLibrary {
     uint32_t chunkTokens = 256;
     codec::Preset preset = codec::Preset::kHigh;
     codec::ElementType pageType = codec::ElementType::kBf16;
+    // Of the chunks that put() stores, beside those of the other mode.
+    codec::CompileMode mode = codec::CompileMode::kBos;
   };
   // Chunks done and chunks in all, of the document being put.
   using Progress = std::function<void(size_t done, size_t total)>;
@@ -59,21 +63,28 @@ class DocumentLibrary {
   Result<uint32_t> remove(const std::string& name);
 
  private:
+  // What goes when no manifest names a cut any more.
+  struct Removable {
+    ChunkId named;             // as in manifests
+    std::vector<ChunkId> ids;  // as stored
+  };
   struct Stored {
     uint32_t computed = 0;
     uint64_t bytes = 0;
-    std::vector<ChunkId> ids;  // stored by us, absent before
+    std::vector<Removable> chunks;  // stored by us, absent before
   };
 
   Result<Manifest> cut(const std::string& name, std::string_view text,
                        std::vector<std::vector<codec::TokenId>>& tokens) const;
+  Result<ChunkId> idOf(std::string_view text, codec::CompileMode mode) const;
+  Result<std::vector<Removable>> chunksOf(const Manifest& manifest) const;
   Result<bool> complete(const Manifest& manifest);
   // Whether the chunk is stored at least as fine as asked.
   Result<bool> isStored(const ChunkId& id);
   Status storeMissing(const Manifest& manifest,
                       const std::vector<std::vector<codec::TokenId>>& tokens,
                       const Progress& progress, Stored& stored);
-  Result<uint32_t> removeUnnamed(std::vector<ChunkId> candidates);
+  Result<uint32_t> removeUnnamed(const std::vector<Removable>& candidates);
 
   const Model& model_;
   KvSource& source_;

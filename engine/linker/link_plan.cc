@@ -7,7 +7,7 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr std::string_view kMethodNames[] = {"full", "reuse", "first-k"};
+constexpr std::string_view kMethodNames[] = {"full", "reuse", "first-k", "lego0"};
 
 // Rows at the front of a stored segment that the method computes.
 uint32_t computedFront(const PlanSegment& segment, uint32_t position, LinkMethod method,
@@ -16,6 +16,7 @@ uint32_t computedFront(const PlanSegment& segment, uint32_t position, LinkMethod
     case LinkMethod::kFull:
       return segment.rows;
     case LinkMethod::kReuse:
+    case LinkMethod::kLego0:
       return 0;
     case LinkMethod::kFirstK:
       return position == kBosRows ? 0 : std::min(k, segment.rows);
@@ -38,7 +39,27 @@ Result<LinkMethod> linkMethodFromName(std::string_view name) {
     if (kMethodNames[i] == name) return static_cast<LinkMethod>(i);
   }
   return Status(ErrorCode::kInvalidArgument,
-                "method '" + std::string(name) + "': expected full, reuse or first-k");
+                "method '" + std::string(name) + "': expected full, reuse, first-k or lego0");
+}
+
+std::string_view compileModeName(codec::CompileMode mode) {
+  switch (mode) {
+    case codec::CompileMode::kBos:
+      return "bos";
+    case codec::CompileMode::kLego0:
+      return "lego0";
+    case codec::CompileMode::kPrefix:
+      return "prefix";
+  }
+  return "unknown";
+}
+
+Result<codec::CompileMode> compileModeFromName(std::string_view name) {
+  for (const auto mode : {codec::CompileMode::kBos, codec::CompileMode::kLego0}) {
+    if (compileModeName(mode) == name) return mode;
+  }
+  return Status(ErrorCode::kInvalidArgument,
+                "compile mode '" + std::string(name) + "': expected bos or lego0");
 }
 
 LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k) {

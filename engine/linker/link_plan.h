@@ -4,10 +4,12 @@
 // | full    | all                                                              |
 // | reuse   | fresh text                                                       |
 // | first-k | fresh text and the first k rows of every chunk that is not exact |
+// | lego0   | fresh text; its chunks were compiled behind four BOS rows        |
 //
 // Fresh text is whatever has no chunk behind it: BOS, question, chunks that could not be had. A
 // chunk right behind BOS is exact: it stands where it was compiled. The last row of a prompt is
-// always computed, for its logits. Value types; any thread.
+// always computed, for its logits. A method reads the chunks of one compile mode only. Value types;
+// any thread.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +18,31 @@
 #include <vector>
 
 #include "codec/base/result.h"
+#include "codec/chunk_identity.h"
 
 namespace spolia::engine {
 
-enum class LinkMethod : uint8_t { kFull, kReuse, kFirstK };
+enum class LinkMethod : uint8_t { kFull, kReuse, kFirstK, kLego0 };
 
 inline constexpr uint32_t kDefaultFirstK = 16;
-// BOS rows in front of every prompt and of every isolated chunk.
+// BOS rows in front of every prompt and of every chunk compiled the default way.
 inline constexpr uint32_t kBosRows = 1;
+// Of a chunk compiled for `lego0`.
+inline constexpr uint32_t kLego0BosRows = 4;
 
-// "full", "reuse", "first-k".
+// BOS rows in front of an isolated chunk; they stand at positions 0 .. and are not stored.
+constexpr uint32_t bosRowsOf(codec::CompileMode mode) {
+  return mode == codec::CompileMode::kLego0 ? kLego0BosRows : kBosRows;
+}
+// How the chunks that a method loads were compiled.
+constexpr codec::CompileMode compileModeOf(LinkMethod method) {
+  return method == LinkMethod::kLego0 ? codec::CompileMode::kLego0 : codec::CompileMode::kBos;
+}
+// "bos" or "lego0".
+std::string_view compileModeName(codec::CompileMode mode);
+Result<codec::CompileMode> compileModeFromName(std::string_view name);
+
+// "full", "reuse", "first-k", "lego0".
 std::string_view linkMethodName(LinkMethod method);
 Result<LinkMethod> linkMethodFromName(std::string_view name);
 

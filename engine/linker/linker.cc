@@ -95,7 +95,8 @@ void Linker::openChunks(Request& request) {
     if (segment.kind != SegmentKind::kChunk) continue;
     Request::Chunk chunk;
     chunk.segment = i;
-    chunk.id = codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), segment.tokens));
+    chunk.id = codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), segment.tokens,
+                                                  compileModeOf(request.options.method)));
     chunk.provenance.name = segment.name;
     chunk.provenance.id = chunk.id;
     chunk.provenance.rows = static_cast<uint32_t>(segment.tokens.size());

@@ -119,6 +119,24 @@ TEST_F(DocumentLibraryTest, UnchangedDocumentIsNotComputedAgain) {
   EXPECT_EQ(source_.stores, before);
 }
 
+// The manifest names the cut; its chunks are there in either mode, and go in both.
+TEST_F(DocumentLibraryTest, BothCompileModesStandSideBySide) {
+  const std::string text = sentences("house", 12);
+  const PutDocument first = put("a.txt", text);
+  DocumentLibrary lego0(
+      *model_, transformer_, source_,
+      {64, codec::Preset::kHigh, codec::ElementType::kF32, codec::CompileMode::kLego0});
+  Result<PutDocument> second = lego0.put("a.txt", text);
+  ASSERT_TRUE(second.ok()) << second.status().message();
+  EXPECT_EQ(second->computed, first.chunks);
+  EXPECT_FALSE(second->replaced);
+  EXPECT_EQ(source_.stored().entries(), 2 * first.chunks + 1);
+  EXPECT_TRUE(lego0.put("a.txt", text)->unchanged);
+  EXPECT_TRUE(put("a.txt", text).unchanged);
+  EXPECT_EQ(*library().remove("a.txt"), first.chunks);
+  EXPECT_EQ(source_.stored().entries(), 0u);
+}
+
 TEST_F(DocumentLibraryTest, LostChunkIsComputedAgain) {
   const PutDocument first = put("a.txt", sentences("house", 12));
   const Result<Manifest> manifest = library().manifest("a.txt");

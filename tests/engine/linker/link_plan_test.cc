@@ -33,6 +33,13 @@ TEST(LinkPlan, ReuseComputesFreshTextOnly) {
   EXPECT_EQ(plan.loaded, (std::vector<LoadedRows>{{1, 1, 0, 10}, {2, 11, 0, 4}, {3, 15, 0, 10}}));
 }
 
+TEST(LinkPlan, Lego0ComputesFreshTextOnlyOfChunksOfItsOwn) {
+  EXPECT_EQ(makeLinkPlan(kPrompt, LinkMethod::kLego0, 6).computed, positions({{0, 1}, {25, 30}}));
+  EXPECT_EQ(compileModeOf(LinkMethod::kLego0), codec::CompileMode::kLego0);
+  EXPECT_EQ(compileModeOf(LinkMethod::kFirstK), codec::CompileMode::kBos);
+  EXPECT_EQ(*linkMethodFromName("lego0"), LinkMethod::kLego0);
+}
+
 TEST(LinkPlan, FirstKSparesTheExactChunk) {
   const LinkPlan plan = makeLinkPlan(kPrompt, LinkMethod::kFirstK, 6);
   // The first chunk stands where it was compiled; the second is shorter than k.
@@ -68,7 +75,7 @@ TEST(LinkPlan, EveryRowIsComputedOrLoadedOnce) {
     std::vector<PlanSegment> segments = {{1, false}};
     for (size_t i = rng() % 6; i > 0; --i)
       segments.push_back({static_cast<uint32_t>(1 + rng() % 40), rng() % 2 == 0});
-    const auto method = static_cast<LinkMethod>(rng() % 3);
+    const auto method = static_cast<LinkMethod>(rng() % 4);
     const LinkPlan plan = makeLinkPlan(segments, method, rng() % 20);
     std::vector<uint32_t> seen(plan.rows);
     for (uint32_t position : plan.computed) ++seen[position];

@@ -128,6 +128,30 @@ TEST_F(LinkerTest, ReuseOfAnExactChunkIsFull) {
   EXPECT_LE(largestDifference(full.logits, linked.logits), kRounding);
 }
 
+// Chunks behind one BOS row are not lego0's: it computes, and says why.
+TEST_F(LinkerTest, Lego0LoadsOnlyChunksCompiledForIt) {
+  FakeKvSource source(1);
+  storeAll(source);
+  const LinkedPrompt missed = link(&source, prompt_, method(LinkMethod::kLego0));
+  EXPECT_EQ(outcomes(missed), std::vector<ChunkOutcome>(4, ChunkOutcome::kMissing));
+  EXPECT_EQ(missed.provenance.rowsComputed, prompt_.rows());
+
+  const ChunkCompiler compiler(*model_, transformer_,
+                               {codec::Preset::kLossless, kPageType, codec::CompileMode::kLego0});
+  codec::ChunkQueue queue;
+  for (size_t i = 1; i <= 4; ++i) {
+    source.submitStore(*compiler.compile(prompt_.segments[i].tokens), codec::PutMode::kIfAbsent, 0,
+                       queue);
+    ASSERT_TRUE(queue.waitPop().status.ok());
+  }
+  const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kLego0));
+  EXPECT_EQ(linked.provenance.hits(), 4u);
+  EXPECT_EQ(linked.provenance.rowsComputed, 10u);
+  const LinkedPrompt reuse = link(&source, prompt_, method(LinkMethod::kReuse));
+  EXPECT_EQ(reuse.provenance.hits(), 4u);
+  EXPECT_GT(largestDifference(reuse.logits, linked.logits), 0.f) << "four BOS rows, not one";
+}
+
 TEST_F(LinkerTest, ReuseOfMovedChunksIsNotFull) {
   FakeKvSource source(1);
   storeAll(source);
