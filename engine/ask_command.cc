@@ -10,6 +10,7 @@
 #include "engine/exit_codes.h"
 #include "engine/linker/document_library.h"
 #include "engine/linker/generation.h"
+#include "engine/linker/provenance_json.h"
 
 namespace spolia::engine {
 
@@ -23,16 +24,6 @@ struct Asked {
   double ttftMs = 0;
   double totalMs = 0;
 };
-
-std::string questionText(const EngineConfig& config, const std::string& question) {
-  constexpr std::string_view kPlace = "{question}";
-  std::string out = config.questionTemplate;
-  for (size_t at = out.find(kPlace); at != std::string::npos;
-       at = out.find(kPlace, at + question.size())) {
-    out.replace(at, kPlace.size(), question);
-  }
-  return out;
-}
 
 // BOS, the documents' chunks in manifest order, the question.
 Result<Prompt> buildPrompt(EngineParts& parts, const AskRequest& request,
@@ -52,15 +43,11 @@ Result<Prompt> buildPrompt(EngineParts& parts, const AskRequest& request,
   Prompt prompt = promptWithBos(parts.model->config().bosToken);
   for (const std::string& name : documents) {
     SPOLIA_ASSIGN_OR_RETURN(const Manifest manifest, library.manifest(name));
-    for (size_t i = 0; i < manifest.chunks.size(); ++i) {
-      PromptSegment segment{SegmentKind::kChunk, fmt::format("{}#{}", name, i), {}};
-      SPOLIA_RETURN_IF_ERROR(
-          appendText(prompt, tokenizer, std::move(segment), manifest.chunks[i].text));
-    }
+    SPOLIA_RETURN_IF_ERROR(appendDocument(prompt, tokenizer, manifest));
   }
   const uint32_t documentTokens = prompt.rows() - kBosRows;
   SPOLIA_RETURN_IF_ERROR(appendText(prompt, tokenizer, {SegmentKind::kFresh, "question", {}},
-                                    questionText(config, request.question)));
+                                    questionText(config.questionTemplate, request.question)));
   const uint64_t needed = uint64_t{prompt.rows()} + config.maxTokens;
   if (needed > parts.model->config().maxPositions) {
     return Status(
@@ -141,44 +128,13 @@ void printTable(const std::vector<Asked>& all) {
   }
 }
 
-nlohmann::ordered_json chunkJson(const ChunkProvenance& chunk) {
-  nlohmann::ordered_json out = {{"name", chunk.name},
-                                {"id", chunk.id.hex()},
-                                {"outcome", chunkOutcomeName(chunk.outcome)},
-                                {"rows", chunk.rows},
-                                {"rows_computed", chunk.rowsComputed},
-                                {"bytes_read", chunk.bytesRead}};
-  if (chunk.outcome == ChunkOutcome::kLoaded) {
-    out["tier"] = tierName(chunk.tier);
-    out["preset"] = codec::presetName(chunk.preset);
-    out["level"] = chunk.level;
-  } else if (!chunk.reason.empty()) {
-    out["reason"] = chunk.reason;
-  }
-  return out;
-}
-
 nlohmann::ordered_json resultJson(const Asked& asked) {
-  const Provenance& provenance = asked.answer.provenance;
-  nlohmann::ordered_json out = {{"method", linkMethodName(provenance.method)},
-                                {"answer", asked.answer.text},
-                                {"answer_tokens", asked.answer.tokens.size()},
-                                {"ttft_ms", asked.ttftMs},
-                                {"total_ms", asked.totalMs},
-                                {"rows", provenance.rows},
-                                {"rows_computed", provenance.rowsComputed},
-                                {"chunks", provenance.chunks.size()},
-                                {"chunks_hit", provenance.hits()},
-                                {"bytes_read", provenance.bytesRead},
-                                {"passes", provenance.passes},
-                                {"open_ms", provenance.openMs},
-                                {"pass_ms", provenance.passMs},
-                                {"waited_ms", provenance.waitedMs}};
-  if (provenance.method == LinkMethod::kFirstK) out["k"] = provenance.k;
-  out["provenance"] = nlohmann::json::array();
-  for (const ChunkProvenance& chunk : provenance.chunks) {
-    out["provenance"].push_back(chunkJson(chunk));
-  }
+  nlohmann::ordered_json out = provenanceJson(asked.answer.provenance);
+  out["answer"] = asked.answer.text;
+  out["answer_tokens"] = asked.answer.tokens.size();
+  out["ttft_ms"] = asked.ttftMs;
+  out["total_ms"] = asked.totalMs;
+  out["provenance"] = chunksJson(asked.answer.provenance);
   return out;
 }
 

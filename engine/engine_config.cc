@@ -66,9 +66,11 @@ Setter named(T EngineConfig::*member, Result<T> (*parse)(std::string_view)) {
   };
 }
 
-Status setCapacity(EngineConfig& config, const std::string& value) {
-  SPOLIA_ASSIGN_OR_RETURN(config.storeCapacity, parseBytes(value));
-  return Status();
+Setter bytes(uint64_t EngineConfig::*member) {
+  return [=](EngineConfig& config, const std::string& value) {
+    SPOLIA_ASSIGN_OR_RETURN(config.*member, parseBytes(value));
+    return Status();
+  };
 }
 
 Status setCache(EngineConfig& config, const std::string& value) {
@@ -96,7 +98,7 @@ const std::vector<Key>& keys() {
       {kCacheKey, ValueKind::kText, setCache},
       {"store.token_file", ValueKind::kText, text(&C::tokenFile)},
       {kStoreKey, ValueKind::kText, text(&C::store)},
-      {"store.capacity", ValueKind::kText, setCapacity},
+      {"store.capacity", ValueKind::kText, bytes(&C::storeCapacity)},
       {"ingest.chunk_tokens", ValueKind::kInteger,
        integer(&C::chunkTokens, kMinChunkTokens, codec::kMaxChunkTokens)},
       {"ingest.preset", ValueKind::kText, named(&C::preset, codec::presetFromName)},
@@ -107,6 +109,10 @@ const std::vector<Key>& keys() {
       {"link.lookahead_layers", ValueKind::kInteger, integer(&C::lookaheadLayers, 0, 1024)},
       {"ask.max_tokens", ValueKind::kInteger, integer(&C::maxTokens, 1, 1 << 20)},
       {"ask.template", ValueKind::kText, setTemplate},
+      {"serve.listen", ValueKind::kText, text(&C::serveListen)},
+      {"serve.queue", ValueKind::kInteger, integer(&C::serveQueue, 1, 1 << 16)},
+      {"serve.connections", ValueKind::kInteger, integer(&C::serveConnections, 1, 1 << 16)},
+      {"serve.body_limit", ValueKind::kText, bytes(&C::serveBodyLimit)},
   };
   return table;
 }

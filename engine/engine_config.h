@@ -39,6 +39,11 @@ struct EngineConfig {
 
   uint32_t maxTokens = 64;
   std::string questionTemplate = "Question: {question}\nAnswer:";
+
+  std::string serveListen = "127.0.0.1:8080";  // ADDRESS:PORT; port 0: any free one
+  uint32_t serveQueue = 64;                    // requests that may wait
+  uint32_t serveConnections = 256;
+  uint64_t serveBodyLimit = 8ull << 20;  // bytes
 };
 
 // One setting given outside of the file. `origin` is what errors name: a flag or a variable.

@@ -16,6 +16,7 @@
 #include "engine/eval_command.h"
 #include "engine/exit_codes.h"
 #include "engine/ingest_command.h"
+#include "engine/serve_command.h"
 
 namespace spolia::engine {
 namespace {
@@ -83,6 +84,18 @@ void addAskFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("question", arguments.question, "what to ask")->required();
 }
 
+void addServeFlags(CLI::App& app, Arguments& arguments) {
+  addSetting(app, arguments, "--listen", "serve.listen", "ADDRESS:PORT, port 0 for any");
+  addSetting(app, arguments, "--queue", "serve.queue", "requests that may wait");
+  addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens",
+             "most tokens of a chunk of documents given as text");
+  addSetting(app, arguments, "--preset", "ingest.preset", "how those are encoded");
+  addSetting(app, arguments, "--method", "link.method", "where a request does not tell");
+  addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
+  addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "where a request does not tell");
+  addSetting(app, arguments, "--template", "ask.template", "prompt around {question}");
+}
+
 void addEvalFlags(CLI::App& app, Arguments& arguments) {
   EvalRequest& eval = arguments.eval;
   eval.methods = {"full", "reuse", "first-k"};
@@ -133,6 +146,7 @@ int runCommand(const std::string& command, const Arguments& arguments) {
   if (command == "ingest") return runIngest(*config, {arguments.names, arguments.json});
   if (command == "docs") return runDocs(*config, arguments.names, arguments.json);
   if (command == "rm") return runRemove(*config, arguments.names, arguments.json);
+  if (command == "serve") return runServe(*config);
   if (command == "eval") {
     EvalRequest request = arguments.eval;
     request.json = arguments.json;
@@ -162,11 +176,13 @@ int runMain(int argc, char** argv) {
   CLI::App& ask = *app.add_subcommand("ask", "answers a question over stored documents");
   CLI::App& docs = *app.add_subcommand("docs", "lists stored documents");
   CLI::App& remove = *app.add_subcommand("rm", "removes stored documents");
+  CLI::App& serve = *app.add_subcommand("serve", "answers OpenAI's API over stored documents");
   CLI::App& eval = *app.add_subcommand("eval", "scores linking methods on worlds with answers");
-  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval}) {
+  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval, &serve}) {
     addCommonFlags(*command, arguments);
   }
   addEvalFlags(eval, arguments);
+  addServeFlags(serve, arguments);
   addIngestFlags(ingest, arguments);
   addAskFlags(ask, arguments);
   docs.add_option("patterns", arguments.names, "shell patterns of names; all without");

@@ -21,15 +21,6 @@ std::vector<MethodChoice> withFullFirst(std::vector<MethodChoice> methods) {
   return methods;
 }
 
-std::string textAround(const std::string& question, std::string text) {
-  constexpr std::string_view kPlace = "{question}";
-  for (size_t at = text.find(kPlace); at != std::string::npos;
-       at = text.find(kPlace, at + question.size())) {
-    text.replace(at, kPlace.size(), question);
-  }
-  return text;
-}
-
 // One thread's engine.
 class Worker {
  public:
@@ -71,7 +62,7 @@ class Worker {
     }
     SPOLIA_RETURN_IF_ERROR(appendText(prompt, model_.tokenizer(),
                                       {SegmentKind::kFresh, "question", {}},
-                                      textAround(world.question, config_.questionTemplate)));
+                                      questionText(config_.questionTemplate, world.question)));
     return prompt;
   }
 

@@ -61,6 +61,10 @@ Result<Answer> answerPrompt(const Model& model, const Transformer& transformer, 
       break;
     }
     out.tokens.push_back(token);
+    if (options.onToken && !options.onToken(token, elapsed())) {
+      out.stopped = StopReason::kAsked;
+      break;
+    }
     if (out.tokens.size() == options.maxTokens) break;
     SPOLIA_ASSIGN_OR_RETURN(std::vector<float> logits,
                             step(model, transformer, *linked.pages, token, position));

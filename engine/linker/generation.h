@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,12 @@ struct GenerationOptions {
   LinkOptions link;  // spareRows is taken from maxTokens
   uint32_t maxTokens = 64;
   bool stopAtNewline = true;
+  // Told each token of the answer as it is chosen, and the milliseconds since the call; false ends
+  // the answer behind it.
+  std::function<bool(codec::TokenId token, double ms)> onToken;
 };
 
-enum class StopReason : uint8_t { kEndOfText, kNewline, kMaxTokens };
+enum class StopReason : uint8_t { kEndOfText, kNewline, kMaxTokens, kAsked };
 
 struct Answer {
   std::string text;  // without surrounding white space

@@ -11,4 +11,23 @@ Status appendText(Prompt& prompt, const Tokenizer& tokenizer, PromptSegment segm
   return Status();
 }
 
+Status appendDocument(Prompt& prompt, const Tokenizer& tokenizer, const Manifest& document) {
+  for (size_t i = 0; i < document.chunks.size(); ++i) {
+    PromptSegment segment{SegmentKind::kChunk, document.name + "#" + std::to_string(i), {}};
+    SPOLIA_RETURN_IF_ERROR(
+        appendText(prompt, tokenizer, std::move(segment), document.chunks[i].text));
+  }
+  return Status();
+}
+
+std::string questionText(std::string_view pattern, std::string_view question) {
+  constexpr std::string_view kPlace = "{question}";
+  std::string out(pattern);
+  for (size_t at = out.find(kPlace); at != std::string::npos;
+       at = out.find(kPlace, at + question.size())) {
+    out.replace(at, kPlace.size(), question);
+  }
+  return out;
+}
+
 }  // namespace spolia::engine

@@ -9,6 +9,7 @@
 
 #include "codec/base/result.h"
 #include "codec/chunk_identity.h"
+#include "engine/linker/manifest.h"
 #include "engine/model/tokenizer.h"
 
 namespace spolia::engine {
@@ -53,5 +54,11 @@ inline Prompt promptWithBos(codec::TokenId bos) {
 // the tokenizer's.
 Status appendText(Prompt& prompt, const Tokenizer& tokenizer, PromptSegment segment,
                   std::string_view text);
+
+// The chunks of a document, in order.
+Status appendDocument(Prompt& prompt, const Tokenizer& tokenizer, const Manifest& document);
+
+// `pattern` with every "{question}" in it replaced.
+std::string questionText(std::string_view pattern, std::string_view question);
 
 }  // namespace spolia::engine

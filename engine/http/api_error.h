@@ -1,0 +1,31 @@
+// Errors as OpenAI's API tells them. Value types.
+#pragma once
+
+#include <string>
+
+#include "codec/base/result.h"
+#include "engine/http/http_types.h"
+
+namespace spolia::engine {
+
+struct ApiError {
+  unsigned status = 400;
+  std::string type = "invalid_request_error";
+  std::string message;
+  std::string param;  // the field that is wrong; empty: null
+  std::string code;   // for programs; empty: null
+};
+
+ApiError badField(std::string param, std::string message);
+// A failure of the engine while it answered: 404 not found, 400 invalid argument, 413 prompt too
+// long and so on; `param` is the field that asked for it.
+ApiError apiErrorOf(const Status& failure, std::string param = {});
+
+// {"error": {"message", "type", "param", "code"}}
+HttpResponse errorResponse(const ApiError& error);
+// For errors of the transport.
+HttpResponse errorResponse(unsigned status, const std::string& message);
+// The same object as an SSE event, for an answer that had begun.
+std::string errorEvent(const ApiError& error);
+
+}  // namespace spolia::engine

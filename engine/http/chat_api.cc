@@ -1,0 +1,84 @@
+#include "engine/http/chat_api.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace spolia::engine {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kModels = "/v1/models";
+constexpr std::string_view kModelPrefix = "/v1/models/";
+constexpr const char* kHealth = "/health";
+constexpr const char* kMetrics = "/metrics";
+
+// The route a path belongs to, for metrics too: paths of clients' making would fill them. Empty
+// where there is none.
+std::string routeOf(const std::string& path) {
+  for (const char* route : {kChat, kModels, kHealth, kMetrics}) {
+    if (path == route) return route;
+  }
+  return path.starts_with(kModelPrefix) ? "/v1/models/{model}" : "";
+}
+
+Json modelJson(const std::string& name, int64_t created) {
+  return {{"id", name}, {"object", "model"}, {"created", created}, {"owned_by", "spolia"}};
+}
+
+}  // namespace
+
+void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel) {
+  const std::string route = routeOf(request.path);
+  const char* allowed = route == kChat ? "POST" : "GET";
+  HttpResponse response;
+  if (route.empty()) {
+    response = errorResponse(ApiError{
+        404, "invalid_request_error", "there is no route " + request.path, {}, "unknown_url"});
+  } else if (request.method != allowed) {
+    response = errorResponse(405, request.method + " is not allowed here, expected " + allowed);
+    response.allow = allowed;
+  } else if (route == kChat) {
+    return chat(request.body, std::move(channel));
+  } else {
+    response = answerNow(request.path);
+  }
+  metrics_.countRequest(route.empty() ? "other" : route, response.status);
+  channel->send(std::move(response));
+}
+
+HttpResponse ChatApi::answerNow(const std::string& path) const {
+  HttpResponse response;
+  if (path == kHealth) {
+    response.body = Json({{"status", "ok"}, {"queued", service_.queued()}}).dump();
+  } else if (path == kMetrics) {
+    response.contentType = "text/plain; version=0.0.4; charset=utf-8";
+    response.body =
+        metrics_.text({service_.queued(), config_.connections ? config_.connections() : size_t{0}});
+  } else if (path == kModels) {
+    const Json list = Json::array({modelJson(config_.modelName, config_.modelCreated)});
+    response.body = Json({{"object", "list"}, {"data", list}}).dump();
+  } else if (path.substr(kModelPrefix.size()) == config_.modelName) {
+    response.body = modelJson(config_.modelName, config_.modelCreated).dump();
+  } else {
+    response = errorResponse(ApiError{404, "invalid_request_error",
+                                      "there is no model \"" + path.substr(kModelPrefix.size()) +
+                                          "\"; this server has \"" + config_.modelName + "\"",
+                                      "model", "model_not_found"});
+  }
+  return response;
+}
+
+void ChatApi::chat(const std::string& body, std::shared_ptr<ReplyChannel> channel) {
+  std::variant<ChatRequest, ApiError> request = parseChatRequest(body);
+  if (const auto* error = std::get_if<ApiError>(&request)) {
+    metrics_.countRequest(kChat, error->status);
+    return channel->send(errorResponse(*error));
+  }
+  service_.submit(std::get<ChatRequest>(std::move(request)), std::move(channel));
+}
+
+}  // namespace spolia::engine

@@ -1,0 +1,38 @@
+// ChatApi: which request gets which answer. OpenAI's routes and those for operators.
+//
+// Borrows service and metrics. handle() runs on the HTTP server's thread and does not block.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/http/api_metrics.h"
+#include "engine/http/chat_service.h"
+#include "engine/http/http_types.h"
+
+namespace spolia::engine {
+
+class ChatApi {
+ public:
+  struct Config {
+    std::string modelName;
+    int64_t modelCreated = 0;  // Unix time of the weights
+    std::function<size_t()> connections;
+  };
+
+  ChatApi(ChatService& service, ApiMetrics& metrics, Config config)
+      : service_(service), metrics_(metrics), config_(std::move(config)) {}
+
+  void handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel);
+
+ private:
+  HttpResponse answerNow(const std::string& path) const;
+  void chat(const std::string& body, std::shared_ptr<ReplyChannel> channel);
+
+  ChatService& service_;
+  ApiMetrics& metrics_;
+  const Config config_;
+};
+
+}  // namespace spolia::engine

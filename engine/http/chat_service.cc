@@ -1,0 +1,150 @@
+#include "engine/http/chat_service.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "engine/http/answer_text.h"
+#include "engine/linker/generation.h"
+
+namespace spolia::engine {
+
+namespace {
+
+constexpr const char* kRoute = "/v1/chat/completions";
+constexpr unsigned kRetrySeconds = 1;
+
+}  // namespace
+
+struct ChatService::Job {
+  ChatRequest request;
+  std::shared_ptr<ReplyChannel> channel;
+  ReplyHead head;
+  Clock::time_point accepted;
+  bool streaming = false;
+
+  double msSinceAccepted() const {
+    return std::chrono::duration<double, std::milli>(Clock::now() - accepted).count();
+  }
+};
+
+ChatService::ChatService(const Model& model, const Transformer& transformer, ThreadPool& pool,
+                         KvSource& source, ApiMetrics& metrics, Config config)
+    : model_(model),
+      transformer_(transformer),
+      metrics_(metrics),
+      config_(std::move(config)),
+      library_(model, transformer, source, config_.library),
+      prompts_(model, library_, config_.prompts),
+      linker_(model, transformer, pool, &source, config_.linker),
+      instance_(std::random_device()()),
+      queue_(config_.queue) {}
+
+void ChatService::stop() {
+  stopping_ = true;
+  queue_.stop();
+}
+
+void ChatService::submit(ChatRequest request, std::shared_ptr<ReplyChannel> channel) {
+  auto job = std::make_shared<Job>();
+  job->accepted = Clock::now();
+  job->channel = std::move(channel);
+  if (request.model != config_.modelName) {
+    return refuse(*job, {404, "invalid_request_error",
+                         "there is no model \"" + request.model + "\"; this server has \"" +
+                             config_.modelName + "\"",
+                         "model", "model_not_found"});
+  }
+  job->head = {fmt::format("chatcmpl-{:08x}{:08x}", instance_, nextId_++),
+               std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()),
+               config_.modelName};
+  job->request = std::move(request);
+  if (!queue_.submit([this, job] { run(*job); })) {
+    refuse(*job, {429,
+                  "rate_limit_error",
+                  fmt::format("{} requests are waiting already; try again later", config_.queue),
+                  {},
+                  "queue_full"});
+  }
+}
+
+void ChatService::refuse(Job& job, const ApiError& error) {
+  metrics_.countRequest(kRoute, error.status);
+  if (job.streaming) {
+    job.channel->write(errorEvent(error));
+    return job.channel->end();
+  }
+  HttpResponse response = errorResponse(error);
+  if (error.status == 429) response.retryAfterSeconds = kRetrySeconds;
+  job.channel->send(std::move(response));
+}
+
+bool ChatService::isGone(const Job& job) const {
+  return stopping_ || job.channel->gone();
+}
+
+void ChatService::run(Job& job) {
+  if (isGone(job)) return metrics_.countAbandoned();
+  std::variant<ChatPrompt, ApiError> prompt = prompts_.make(job.request);
+  if (const auto* error = std::get_if<ApiError>(&prompt)) return refuse(job, *error);
+  answer(job, std::get<ChatPrompt>(prompt));
+}
+
+void ChatService::answer(Job& job, const ChatPrompt& prompt) {
+  GenerationOptions options;
+  options.link = config_.link;
+  options.link.method = job.request.method.value_or(options.link.method);
+  options.link.k = job.request.k.value_or(options.link.k);
+  options.maxTokens = prompts_.maxTokensOf(job.request);
+  AnswerText text(job.request.stop);
+  ChatAnswer out;
+  const auto say = [&](const std::string& piece) {
+    out.text += piece;
+    if (job.streaming && !piece.empty()) job.channel->write(textEvent(job.head, piece));
+  };
+  options.onToken = [&](codec::TokenId token, double) {
+    if (out.completionTokens++ == 0) {
+      out.firstTokenMs = job.msSinceAccepted();
+      if (job.request.stream) {
+        job.streaming = true;
+        job.channel->begin("text/event-stream");
+        job.channel->write(roleEvent(job.head));
+      }
+    }
+    say(text.feed(model_.tokenizer().tokenBytes(token)));
+    return !text.stopped() && !isGone(job);
+  };
+  Result<Answer> answer = answerPrompt(model_, transformer_, linker_, prompt.prompt, options);
+  if (isGone(job)) return metrics_.countAbandoned();
+  if (!answer.ok()) return refuse(job, apiErrorOf(answer.status()));
+  say(text.finish());
+  out.finishReason = answer->stopped == StopReason::kMaxTokens ? "length" : "stop";
+  out.provenance = std::move(answer->provenance);
+  out.documents = prompt.documents;
+  out.totalMs = job.msSinceAccepted();
+  if (out.completionTokens == 0) out.firstTokenMs = out.totalMs;
+  deliver(job, out);
+}
+
+void ChatService::deliver(Job& job, const ChatAnswer& answer) {
+  metrics_.countRequest(kRoute, 200);
+  metrics_.countAnswer(
+      {answer.provenance.rows, answer.provenance.rows - answer.provenance.rowsComputed,
+       answer.completionTokens, answer.firstTokenMs / 1000, answer.totalMs / 1000,
+       answer.provenance.chunks.size(), answer.provenance.hits(), answer.provenance.bytesRead});
+  if (!job.request.stream) {
+    HttpResponse response;
+    response.body = completionText(job.head, answer);
+    return job.channel->send(std::move(response));
+  }
+  if (!job.streaming) {  // an answer without a token
+    job.channel->begin("text/event-stream");
+    job.channel->write(roleEvent(job.head));
+  }
+  job.channel->write(endEvent(job.head, answer));
+  if (job.request.includeUsage) job.channel->write(usageEvent(job.head, answer));
+  job.channel->write(std::string(kDoneEvent));
+  job.channel->end();
+}
+
+}  // namespace spolia::engine
