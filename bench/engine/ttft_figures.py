@@ -13,9 +13,10 @@ import subprocess
 import sys
 import tempfile
 
+from llama_cpp import LLAMACPP, LlamaCppMissing, gguf_of, install, python_with_numpy
+
 PROGRAMS = ["ttft_bench", "prefill_bench"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-LLAMACPP = os.path.join(HERE, "llamacpp")
 ROUNDS = 5
 SMOKE_MODEL = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 2, "head-dim": 16, "ffn": 128,
                "vocabulary": 512, "positions": 1024}
@@ -25,14 +26,6 @@ SMOKE_PROMPT = ["--chunks", "4", "--chunk-tokens", "64"]
 def json_of(command, **options):
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options)
     return json.loads(done.stdout.strip().split("\n")[-1])
-
-
-def python_with_numpy():
-    for candidate in (sys.executable, "/usr/bin/python3"):
-        if subprocess.run([candidate, "-c", "import numpy"], stderr=subprocess.DEVNULL,
-                          check=False).returncode == 0:
-            return candidate
-    sys.exit("bench/run ttft: needs numpy (apt package python3-numpy)")
 
 
 def random_model(bench, python):
@@ -48,28 +41,15 @@ def random_model(bench, python):
 class LlamaCpp:
     """Prefill by llama.cpp on the same weights; absent where npm or the package is."""
 
-    def __init__(self, bench, python, model, tokens, threads):
+    def __init__(self, bench, model, tokens, threads):
         self.command = None
-        if not os.path.isdir(os.path.join(LLAMACPP, "node_modules")) and not self.install(bench):
+        try:
+            install(bench)
+        except LlamaCppMissing as missing:
+            bench.say(f"{missing}: llama.cpp is left out")
             return
-        gguf = model + ".gguf"
-        subprocess.run([python, os.path.join(HERE, "to_gguf.py"), model, gguf], check=True,
-                       stdout=sys.stderr)
-        self.command = ["node", "prefill.mjs", "--model", gguf, "--tokens", str(tokens),
-                        "--threads", str(threads), "--runs", "1"]
-
-    @staticmethod
-    def install(bench):
-        if not shutil.which("npm"):
-            bench.say("no npm: llama.cpp is left out")
-            return False
-        bench.say("installing node-llama-cpp")
-        done = subprocess.run(["npm", "install", "--ignore-scripts", "--omit=optional",
-                               "--no-audit", "--no-fund"], cwd=LLAMACPP, stdout=sys.stderr,
-                              check=False)
-        if done.returncode != 0:
-            bench.say("node-llama-cpp cannot be installed: llama.cpp is left out")
-        return done.returncode == 0
+        self.command = ["node", "prefill.mjs", "--model", gguf_of(bench, model), "--tokens",
+                        str(tokens), "--threads", str(threads), "--runs", "1"]
 
     def prefill(self):
         return json_of(self.command, cwd=LLAMACPP)["prefill_ms"]
@@ -90,7 +70,7 @@ def run(bench):
                                 "llamacpp", "full_cpu", "first_k_cpu", "resident_cpu")}
     try:
         stored = json_of([*ttft, "prepare"])["stored_bytes"]
-        llama = LlamaCpp(bench, python, model, tokens, threads)
+        llama = LlamaCpp(bench, model, tokens, threads)
         for index in range(1 if bench.smoke else ROUNDS):
             full = json_of([*ttft, "full"])
             linked = json_of([*ttft, "first-k"])

@@ -9,7 +9,8 @@ import os
 import random
 from typing import List
 
-from generator import Sentence, Writer, question_for
+from generator import question_for
+from world_writer import Sentence, Writer
 
 # file, first person, what the first sentence tells of that person, its value, sentences
 DOCUMENTS = [
@@ -36,21 +37,20 @@ def write_document(writer: Writer, entry) -> List[Sentence]:
     writer.meet(person, told_first=attribute)
     start = [writer.state("named", value=value), writer.state("pronoun"), writer.filler(),
              writer.state("pronoun")]
-    hero = writer.person, writer.pronoun, writer.free
     if count <= CUT:
-        return start + writer.runs(count - len(start), None)
-    start += writer.runs(CUT - len(start) - 2, None)
-    # the hero again, right before the cut, and by pronoun after it
-    writer.person, writer.pronoun, writer.free = hero
+        return start + writer.runs(count - len(start), {}, fresh=False)
+    start += writer.runs(CUT - len(start) - 2, {}, fresh=False)
+    writer.meet(person)  # again, right before the cut, and by pronoun after it
     start += [writer.state("named"), writer.state("pronoun")]
     rest = [writer.state("pronoun"), writer.state("pronoun"), writer.filler()]
-    return start + rest + writer.runs(count - len(start) - len(rest), None)
+    return start + rest + writer.runs(count - len(start) - len(rest), {}, fresh=False)
 
 
 def demo_world():
     """[(file name, sentences)] in the order of DOCUMENTS."""
     rng = random.Random(SEED)
     writer = Writer(rng)
+    writer.instructs = False  # whoever asks may leave documents out
     taken = {entry[1] for entry in DOCUMENTS}
     for pronoun, names in writer.unused.items():
         writer.unused[pronoun] = [n for n in names if n not in taken]

@@ -10,10 +10,17 @@ chunk, and a sentence that starts inside the first 16 rows also ends there. Answ
 value's token, so `first-k` with k = 16 either recomputes the whole dependent sentence or nothing of
 it, and a split of the results into inside / beyond k has no doubtful cases.
 
-Families (FAMILIES is the registry):
-  one_fact  the answer stands in a sentence that names its person;
-  pronoun   the answer stands in a sentence that says "She" or "He" in chunk c >= 1; the person is
-            the last one named in chunk c-1, and chunk c names nobody before that sentence.
+Families (FAMILIES is the registry); the dependent sentence is the last one the answer needs:
+  one_fact     the answer stands in a sentence that names its person;
+  pronoun      the answer stands in a sentence that says "She" or "He" in chunk c >= 1; the person
+               is the last one named in chunk c-1, and chunk c names nobody before that sentence;
+  two_hops     one chunk says who somebody's cousin, friend, ... is, another chunk, before or after
+               it, tells the fact about that second person;
+  instruction  the answer stands in a sentence about "the guest"; an earlier chunk says who is meant
+               by that from there on.
+
+With --templates held-out every sentence and question is written with patterns that no training
+world contains.
 
 Usage: generator.py --family pronoun --worlds 500 --seed 7 > worlds.jsonl
        generator.py --demo conf/demo
@@ -23,191 +30,58 @@ import argparse
 import json
 import random
 import sys
-from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List
 
-from words import (ATTRIBUTES, FEMALE_NAMES, FILLER_ADJECTIVES, FILLER_ENDINGS, FILLER_FIXED,
-                   FILLER_PLACES, MALE_NAMES, QUESTIONS, STATEMENTS, VALUES)
+from words import QUESTIONS, RELATION_PERSON, TEMPLATES
+from world_writer import (Place, Sentence, Style, TOKENS_PER_SENTENCE,  # noqa: F401
+                          World, build_world)
 
-TOKENS_PER_SENTENCE = 8
 MIN_SENTENCES, MAX_SENTENCES = 8, 15  # 65 to 121 tokens with the separator
-CARRY_PROBABILITY = 0.5  # how often a chunk goes on about the last person of the chunk before
-FILLER_SHARE = 0.35
-CHANGE_SHARE = 0.2  # of the sentences turn to a new person
 
 
-@dataclass
-class Sentence:
-    text: str
-    kind: str  # "filler", "named", "pronoun"
-    person: Optional[str] = None
-    attribute: Optional[str] = None
-    value: Optional[str] = None
-    crosses: bool = False  # a pronoun whose person stands in the chunk before
+def question_for(sentence: Sentence, rng: random.Random, person: str = "",
+                 templates: str = "trained") -> str:
+    """Asks for the sentence's value, of its person or of `person`."""
+    pattern = rng.choice(TEMPLATES[templates](QUESTIONS[sentence.attribute]))
+    return pattern.replace("{S}", person or sentence.person)
 
 
-@dataclass
-class Chunk:
-    sentences: List[Sentence]
-    separator: str = " "
-
-    def text(self) -> str:
-        return " ".join(s.text for s in self.sentences) + self.separator
-
-    def offset_of(self, slot: int) -> int:
-        return sum(len(s.text) + 1 for s in self.sentences[:slot])
+def second_person(relation: Sentence) -> str:
+    return RELATION_PERSON.replace("{r}", relation.relation).replace("{S}", relation.person)
 
 
-@dataclass
-class Plan:
-    """What a family demands of a world: one sentence of this kind at this place."""
-    chunk: int
-    slot: int
-    kind: str
+def anywhere(rng: random.Random, sizes: List[int], first_chunk: int = 0) -> Place:
+    chunk = rng.randrange(first_chunk, len(sizes))
+    return chunk, rng.randrange(sizes[chunk])
 
 
-@dataclass
-class World:
-    chunks: List[Chunk]
-    facts: List[Tuple[int, int]] = field(default_factory=list)  # (chunk, slot) of statements
-
-    def sentence(self, place: Tuple[int, int]) -> Sentence:
-        return self.chunks[place[0]].sentences[place[1]]
+def plan_one_fact(rng: random.Random, sizes: List[int]) -> Dict[Place, str]:
+    return {anywhere(rng, sizes): "named"}
 
 
-class Writer:
-    """Writes the sentences of one world; nobody is told the same kind of fact twice."""
-
-    def __init__(self, rng: random.Random, attributes: Sequence[str] = ATTRIBUTES,
-                 change: float = CHANGE_SHARE):
-        self.rng, self.attributes, self.change = rng, attributes, change
-        self.unused = {"She": rng.sample(FEMALE_NAMES, len(FEMALE_NAMES)),
-                       "He": rng.sample(MALE_NAMES, len(MALE_NAMES))}
-        self.pronoun = rng.choice(("She", "He"))
-        self.person: Optional[str] = None
-        self.free: List[str] = []
-
-    def filler(self) -> Sentence:
-        rng = self.rng
-        if rng.random() < 0.2:
-            return Sentence(rng.choice(FILLER_FIXED), "filler")
-        return Sentence(f"The {rng.choice(FILLER_ADJECTIVES)} {rng.choice(FILLER_PLACES)} "
-                        f"{rng.choice(FILLER_ENDINGS)}.", "filler")
-
-    def introduce(self) -> Sentence:
-        if self.rng.random() < 0.65:
-            self.pronoun = "He" if self.pronoun == "She" else "She"
-        if not self.unused[self.pronoun]:
-            self.pronoun = max(self.unused, key=lambda p: len(self.unused[p]))
-        self.meet(self.unused[self.pronoun].pop())
-        return self.state("named")
-
-    def meet(self, person: str, told_first: Optional[str] = None) -> None:
-        """Makes this the person written about; `told_first` is the attribute of the next fact."""
-        self.person = person
-        self.pronoun = "She" if person in FEMALE_NAMES else "He"
-        self.free = self.rng.sample(self.attributes, len(self.attributes))
-        if told_first:
-            self.free.sort(key=lambda attribute: attribute == told_first)
-
-    def state(self, kind: str, crosses: bool = False, value: Optional[str] = None) -> Sentence:
-        """The next fact about the person, or filler where everything is told."""
-        if not self.free:
-            return self.filler()
-        attribute = self.free.pop()
-        value = value or self.rng.choice(VALUES[attribute])
-        pattern = self.rng.choice(STATEMENTS[attribute])
-        subject = self.person if kind == "named" else self.pronoun
-        return Sentence(pattern.replace("{S}", subject).replace("{v}", value), kind, self.person,
-                        attribute, value, crosses)
-
-    def carried(self, count: int, pronoun_at: Optional[int]) -> List[Sentence]:
-        """`count` sentences about the last person, by pronoun, and filler."""
-        keep = self.free.pop() if pronoun_at is not None else None
-        out = []
-        for slot in range(count):
-            if slot == pronoun_at:
-                self.free.append(keep)
-                out.append(self.state("pronoun", crosses=True))
-            elif self.rng.random() < FILLER_SHARE:
-                out.append(self.filler())
-            else:
-                out.append(self.state("pronoun", crosses=True))
-        return out
-
-    def runs(self, count: int, named_at: Optional[int], fresh: bool = True) -> List[Sentence]:
-        """`count` sentences about people in turn; the first names a new one if `fresh`."""
-        out = []
-        for slot in range(count):
-            draw = self.rng.random()
-            if (fresh and slot == 0) or slot == named_at or draw < self.change:
-                out.append(self.introduce())
-            elif draw < self.change + FILLER_SHARE:
-                out.append(self.filler())
-            else:
-                out.append(self.state("named" if draw > 0.85 else "pronoun"))
-        return out
+def plan_pronoun(rng: random.Random, sizes: List[int]) -> Dict[Place, str]:
+    return {anywhere(rng, sizes, 1): "pronoun"}
 
 
-def choose_lead(rng: random.Random, writer: Writer, size: int, planned: Optional[Plan]) -> int:
-    """How many sentences of a chunk go on about the last person of the chunk before.
-
-    Every chunk but one with a planned pronoun names somebody itself, so that the next may go on.
-    """
-    if planned and planned.kind == "pronoun":
-        return rng.randint(planned.slot + 1, size)
-    room = planned.slot if planned else size - 1
-    if rng.random() >= CARRY_PROBABILITY or room < 1:
-        return 0
-    lead = rng.randint(1, room)
-    return lead if writer.free else 0
+def plan_two_hops(rng: random.Random, sizes: List[int]) -> Dict[Place, str]:
+    """The later of the two places is drawn like the place of any other dependent sentence."""
+    later = anywhere(rng, sizes, 1)
+    earlier = anywhere(rng, sizes[:later[0]])
+    kinds = rng.sample(("relation", "reserved"), 2)
+    return {later: kinds[0], earlier: kinds[1]}
 
 
-def build_world(rng: random.Random, sizes: List[int], plan: Optional[Plan] = None,
-                attributes: Sequence[str] = ATTRIBUTES, change: float = CHANGE_SHARE) -> World:
-    """A world with sizes[i] sentences in chunk i, about these attributes only."""
-    writer = Writer(rng, attributes, change)
-    world = World([])
-    named_before = False  # the chunk before names somebody
-    for index, size in enumerate(sizes):
-        planned = plan if plan and plan.chunk == index else None
-        wants_pronoun = planned is not None and planned.kind == "pronoun"
-        lead = 0
-        if named_before or wants_pronoun:
-            lead = choose_lead(rng, writer, size, planned)
-        if wants_pronoun and not writer.free:  # nothing is left to tell about the person
-            return build_world(rng, sizes, plan, attributes, change)
-        named_at = planned.slot - lead if planned and not wants_pronoun else None
-        sentences = writer.carried(lead, planned.slot if wants_pronoun else None)
-        sentences += writer.runs(size - lead, named_at)
-        if lead:
-            world.chunks[-1].separator = " "
-        named_before = lead < size
-        world.chunks.append(Chunk(sentences, rng.choice((" ", "\n"))))
-    world.chunks[-1].separator = "\n"
-    world.facts = [(c, s) for c, chunk in enumerate(world.chunks)
-                   for s, sentence in enumerate(chunk.sentences) if sentence.kind != "filler"]
-    return world
+def plan_instruction(rng: random.Random, sizes: List[int]) -> Dict[Place, str]:
+    later = anywhere(rng, sizes, 1)
+    return {later: "guest", anywhere(rng, sizes[:later[0]]): "instruction"}
 
 
-def question_for(sentence: Sentence, rng: random.Random) -> str:
-    return rng.choice(QUESTIONS[sentence.attribute]).replace("{S}", sentence.person)
-
-
-def plan_one_fact(rng: random.Random, sizes: List[int]) -> Plan:
-    chunk = rng.randrange(len(sizes))
-    return Plan(chunk, rng.randrange(sizes[chunk]), "named")
-
-
-def plan_pronoun(rng: random.Random, sizes: List[int]) -> Plan:
-    chunk = rng.randrange(1, len(sizes))
-    return Plan(chunk, rng.randrange(sizes[chunk]), "pronoun")
-
-
-# family -> chooses the dependent sentence of a world with these chunk sizes
-FAMILIES: Dict[str, Callable[[random.Random, List[int]], Plan]] = {
+# family -> plans a world with these chunk sizes; the first place is the dependent sentence's
+FAMILIES: Dict[str, Callable[[random.Random, List[int]], Dict[Place, str]]] = {
     "one_fact": plan_one_fact,
     "pronoun": plan_pronoun,
+    "two_hops": plan_two_hops,
+    "instruction": plan_instruction,
 }
 
 
@@ -215,26 +89,38 @@ def draw_sizes(rng: random.Random, chunks: int) -> List[int]:
     return [rng.randint(MIN_SENTENCES, MAX_SENTENCES) for _ in range(chunks)]
 
 
-def make_example(family: str, rng: random.Random, chunks: int = 8) -> dict:
+def asked(world: World, plan: Dict[Place, str], rng: random.Random, templates: str):
+    """(question, answer) of a planned world."""
+    fact = next(place for place, kind in plan.items() if kind not in ("relation", "instruction"))
+    relation = [place for place, kind in plan.items() if kind == "relation"]
+    person = second_person(world.sentence(relation[0])) if relation else ""
+    sentence = world.sentence(fact)
+    return question_for(sentence, rng, person, templates), sentence.value
+
+
+def make_example(family: str, rng: random.Random, chunks: int = 8,
+                 templates: str = "trained") -> dict:
     """One world and its question, in the shape the command line prints."""
     sizes = draw_sizes(rng, chunks)
     plan = FAMILIES[family](rng, sizes)
-    world = build_world(rng, sizes, plan)
-    sentence = world.sentence((plan.chunk, plan.slot))
+    world = build_world(rng, sizes, plan, Style(templates=templates))
+    question, answer = asked(world, plan, rng, templates)
+    chunk, slot = next(iter(plan))
     return {
         "family": family,
         "chunks": [chunk.text() for chunk in world.chunks],
-        "question": question_for(sentence, rng),
-        "answer": sentence.value,
-        "dependent_chunk": plan.chunk,
-        "dependent_char": world.chunks[plan.chunk].offset_of(plan.slot),
+        "question": question,
+        "answer": answer,
+        "dependent_chunk": chunk,
+        "dependent_char": world.chunks[chunk].offset_of(slot),
     }
 
 
-def examples(family: str, worlds: int, seed: int, chunks: int = 8):
-    """World i depends on (family, seed, i) alone, so any prefix of a run is the same."""
+def examples(family: str, worlds: int, seed: int, chunks: int = 8, templates: str = "trained"):
+    """World i depends on (family, templates, seed, i) alone: any prefix of a run is the same."""
     for index in range(worlds):
-        yield make_example(family, random.Random(f"{family}/{seed}/{index}"), chunks)
+        rng = random.Random(f"{family}/{templates}/{seed}/{index}")
+        yield make_example(family, rng, chunks, templates)
 
 
 def prompt_segments(example: dict) -> List[str]:
@@ -244,22 +130,22 @@ def prompt_segments(example: dict) -> List[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--family", choices=sorted(FAMILIES))
-    parser.add_argument("--worlds", type=int, default=500)
+    parser.add_argument("--family", choices=sorted(FAMILIES), help="all of them without")
+    parser.add_argument("--worlds", type=int, default=500, help="a family")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--chunks", type=int, default=8, help="2 to 14")
+    parser.add_argument("--templates", choices=sorted(TEMPLATES), default="trained")
     parser.add_argument("--demo", metavar="DIR", help="write the demo documents there instead")
     args = parser.parse_args()
     if args.demo:
         from demo_documents import write_demo
         write_demo(args.demo)
         return 0
-    if not args.family:
-        parser.error("--family is needed unless --demo is given")
     if not 2 <= args.chunks <= 14:
         parser.error(f"--chunks {args.chunks}: expected 2 to 14")
-    for example in examples(args.family, args.worlds, args.seed, args.chunks):
-        print(json.dumps(example))
+    for family in [args.family] if args.family else FAMILIES:
+        for example in examples(family, args.worlds, args.seed, args.chunks, args.templates):
+            print(json.dumps(example))
     return 0
 
 

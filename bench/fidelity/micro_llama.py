@@ -17,7 +17,7 @@ class Config:
     vocab_size: int
     hidden_size: int = 192
     intermediate_size: int = 512
-    num_hidden_layers: int = 4
+    num_hidden_layers: int = 5
     num_attention_heads: int = 4
     num_key_value_heads: int = 2
     rms_norm_eps: float = 1e-5

@@ -2,9 +2,11 @@
 
 Embeddings: a mean direction shared by all, one direction per kind of word (name, value, pronoun and
 the colon that ends a prompt) and one per attribute, plus noise for the word itself. Heads: layer 0
-looks 1 to 4 tokens back; layer 1 looks at the nearest name and writes a code of it; layer 2 matches
-codes, over the slow RoPE pairs only, since they have to match at any distance; layers from 2 on copy
-what they look at towards the output.
+looks 1 to 4 tokens back; layer 1 looks at the nearest name and writes a code of it; layer 2 looks
+at the nearest name too and, for a start, at names with that name four tokens before them, which is how
+relations are written, and writes a code of what it finds; later layers match codes with those of layer 1. Matching is over the slow RoPE pairs
+only, since it has to hold at any distance; layers from 3 on copy what they look at towards the
+output.
 """
 
 import math
@@ -87,30 +89,38 @@ def nearest_name(config: Config, attention, name, reference):
         attention.q_proj.weight[h * d:(h + 1) * d] = gain * pattern[:, None] * reference[None]
 
 
-def match_codes(config: Config, attention, source, generator):
-    """Queries and keys that read what head 0 of `source` wrote, on slow pairs."""
+def reader(config: Config, source, head: int) -> torch.Tensor:
+    """[D, hidden]: reads back what a head wrote."""
+    d = config.head_dim
+    read = source.o_proj.weight[:, head * d:(head + 1) * d].t()
+    return read / read.norm(dim=1, keepdim=True)
+
+
+def match_codes(config: Config, attention, group: int, query, key, generator):
+    """Queries and keys of a key/value head agree where `query` and `key` read the same code."""
     d, per_group = config.head_dim, config.num_attention_heads // config.num_key_value_heads
-    read = source.o_proj.weight[:, :d].t()
-    read = read / read.norm(dim=1, keepdim=True)
-    for g in range(config.num_key_value_heads):
-        spread = torch.randn(d, d, generator=generator) / math.sqrt(d)
-        rows = 1.5 * (spread @ read) * (0.1 + 0.9 * slow_pairs(config)[:, None].float())
-        attention.k_proj.weight[g * d:(g + 1) * d] = rows
-        for h in range(g * per_group, (g + 1) * per_group):
-            attention.q_proj.weight[h * d:(h + 1) * d] = rows
+    spread = torch.randn(d, d, generator=generator) / math.sqrt(d)
+    slow = 1.5 * (0.1 + 0.9 * slow_pairs(config)[:, None].float())
+    attention.k_proj.weight[group * d:(group + 1) * d] += slow * (spread @ key)
+    for h in range(group * per_group, (group + 1) * per_group):
+        attention.q_proj.weight[h * d:(h + 1) * d] += slow * (spread @ query)
 
 
-def copying(config: Config, attention, shared, generator, write: float, straight: bool):
+def projection(config: Config, shared, generator) -> torch.Tensor:
+    """[D, hidden] of noise that leaves out what all names share."""
+    noise = torch.randn(config.head_dim, config.hidden_size, generator=generator)
+    return without(noise / math.sqrt(config.hidden_size), shared)
+
+
+def copying(config: Config, attention, group: int, project, generator, write: float,
+            straight: bool):
     """Values project, outputs bring back: towards the same words if `straight`, else to a code."""
     d, per_group = config.head_dim, config.num_attention_heads // config.num_key_value_heads
     size = config.hidden_size
-    for g in range(config.num_key_value_heads):
-        project = without(torch.randn(d, size, generator=generator) / math.sqrt(size), shared)
-        attention.v_proj.weight[g * d:(g + 1) * d] = project
+    attention.v_proj.weight[group * d:(group + 1) * d] = project
+    for h in range(group * per_group, (group + 1) * per_group):
         code = torch.randn(size, d, generator=generator) / math.sqrt(size)
-        for h in range(g * per_group, (g + 1) * per_group):
-            attention.o_proj.weight[:, h * d:(h + 1) * d] = write * (project.t() if straight
-                                                                     else code)
+        attention.o_proj.weight[:, h * d:(h + 1) * d] = write * (project.t() if straight else code)
 
 
 @torch.no_grad()
@@ -123,11 +133,22 @@ def structured_init(model: MicroLlama, tokenizer: Tokenizer, seed: int) -> None:
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * spread)
     mean, name, reference, shared = embeddings(model, tokenizer, generator)
     attentions = [layer.self_attn for layer in model.model.layers]
-    writes = [0.06, 0.2] + [0.3] * (len(attentions) - 2)
+    writes = [0.06, 0.2, 0.2] + [0.3] * (len(attentions) - 3)
+    names = projection(config, shared, generator)  # codes that have to match are made by one
+    coded = [(0, 1), (1, 0), (2, 0)]  # (layer, key/value head) whose values are such codes
     for index, attention in enumerate(attentions):
-        # what a name's code leaves out is what all names share
-        copying(config, attention, shared, generator, writes[index], straight=index >= 2)
+        for group in range(config.num_key_value_heads):
+            project = names if (index, group) in coded else projection(config, shared, generator)
+            copying(config, attention, group, project, generator, writes[index],
+                    straight=index >= 2 and (index, group) not in coded)
     look_back(config, attentions[0], mean)
     nearest_name(config, attentions[1], name, reference)
-    for attention in attentions[2:]:
-        match_codes(config, attention, attentions[1], generator)
+    nearest_name(config, attentions[2], name, reference)
+    before = reader(config, attentions[0], config.num_attention_heads - 1)
+    person, target = reader(config, attentions[1], 0), reader(config, attentions[2], 0)
+    for index, attention in enumerate(attentions[2:], 2):
+        for group in range(config.num_key_value_heads):
+            query, key = person, person
+            if group == 0:
+                query, key = (person, before) if index == 2 else (person + target, person)
+            match_codes(config, attention, group, query, key, generator)

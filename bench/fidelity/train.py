@@ -7,8 +7,10 @@ each step draws depends on (seed, step, stage) alone, so a resumed run equals an
 
 The answer's token weighs 1, the EOS after it 0.1, document tokens 0.05 on every eighth step. Where
 the answer stands is known, so head 0 of layer 1 is taught to look from values, pronouns and the
-question's last token to the person, and head 0 of the last layer but one from the question's last
-token to the value, with a weight that fades to zero at 70 % of the steps.
+question's last token to the person, head 0 of layer 2 from the question's last token to whom is
+asked about in the end (the second person of a relation, else the person in the question), and head 0
+of the last layer but one from there to the value, with a weight that fades to zero at 70 % of the
+steps.
 
 Usage: train.py --checkpoint DIR [--steps N] [--seed S]
 """
@@ -35,10 +37,10 @@ from training_data import STAGES, make_batch
 
 WARM_UP_STEPS = 200
 GUIDE_WEIGHT, GUIDE_UNTIL = 0.3, 0.7
-NEXT_STAGE_AT = 0.9
+NEXT_STAGE_AT = 0.85
 EARLIER_STAGE_SHARE = 0.2
 LANGUAGE_EVERY, LANGUAGE_WEIGHT, EOS_WEIGHT = 8, 0.05, 0.1
-PERSON_LAYER = 1
+PERSON_LAYER, TARGET_LAYER = 1, 2
 
 
 class Pass:
@@ -92,10 +94,30 @@ class Pass:
         to_docs, to_own = weights[..., :self.rows], self.own_shape(weights[..., self.rows:])
         if index == PERSON_LAYER:
             self.block_person = to_own[:, 0]
+        if index == TARGET_LAYER:
+            self.block_target = torch.cat(
+                [self.own_shape(to_docs[:, :1])[:, 0], to_own[:, 0]], -1)
         if index == self.value_layer:
             self.block_value = self.own_shape(to_docs[:, :1])[:, 0]
         heads = attention.mix(to_docs, doc_v) + (to_own @ own_v).flatten(2, 3)
         self.y = layer.finish(self.y, heads)
+
+    def guide(self, batch):
+        """How far attention is from where it should look: a mean for each kind of reference."""
+        world, question, last, row, _ = batch.answers.t()
+        block = batch.block_refs.t()
+        looks = [self.block_value[world, question, last, row],
+                 self.block_person[block[0], block[1], block[2], block[3]]]
+        for refs in (batch.doc_refs, batch.guest_refs):
+            if len(refs):
+                ref = refs.t()
+                looks.append(self.doc_person[ref[0], ref[1], ref[2]])
+        hops = batch.targets[:, 3] < self.rows
+        for chosen in (hops, ~hops):
+            if chosen.any():
+                target = batch.targets[chosen].t()
+                looks.append(self.block_target[target[0], target[1], target[2], target[3]])
+        return -sum((look + 1e-20).log().mean() for look in looks)
 
     def losses(self, batch):
         """(answers, guide, language, share of right answers)."""
@@ -108,11 +130,7 @@ class Pass:
         answers = F.cross_entropy(logits[:count], value) \
             + EOS_WEIGHT * F.cross_entropy(logits[count:], eos)
         right = (logits[:count].argmax(-1) == value).float().mean().item()
-        doc, block = batch.doc_refs.t(), batch.block_refs.t()
-        looks = [self.block_value[world, question, last, row],
-                 self.block_person[block[0], block[1], block[2], block[3]],
-                 self.doc_person[doc[0], doc[1], doc[2]]]
-        guide = -sum((look + 1e-20).log().mean() for look in looks)
+        guide = self.guide(batch)
         language = torch.zeros(())
         if self.language:
             language = F.cross_entropy(self.model.logits(self.x[:, :-1]).flatten(0, 1),
@@ -203,12 +221,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--checkpoint", required=True, help="directory, outside the tree")
     parser.add_argument("--tokenizer", default="engine/models/micro/tokenizer.json")
-    parser.add_argument("--steps", type=int, default=3600)
+    parser.add_argument("--steps", type=int, default=6500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--intermediate", type=int, default=512)
-    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--kv-heads", type=int, default=2)
     parser.add_argument("--rope-theta", type=float, default=500000.0)

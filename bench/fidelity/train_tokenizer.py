@@ -21,9 +21,10 @@ MOST_MERGES = 4000
 
 def every_word() -> set:
     """All words the generator can write, with the space before each."""
-    texts = [*words.FILLER_FIXED, "Question: a\nAnswer:"]
-    for patterns in [*words.STATEMENTS.values(), *words.QUESTIONS.values()]:
-        texts += [p.replace("{S}", "She").replace("{v}", "a") for p in patterns]
+    relations = [f"the {r} of a {r}" for r in words.RELATIONS]
+    texts = [*words.FILLER_FIXED, *relations, "Question: a\nAnswer:"]
+    for patterns in [words.all_patterns(), *words.QUESTIONS.values()]:
+        texts += [p.replace("{S}", "She").replace("{O}", "She").replace("{v}", "a") for p in patterns]
     texts += ["The", "He", *words.FEMALE_NAMES, *words.MALE_NAMES, *words.FILLER_ADJECTIVES,
               *words.FILLER_PLACES, *words.FILLER_ENDINGS]
     texts += [v for values in words.VALUES.values() for v in values]
@@ -93,17 +94,22 @@ def tokenizer_json(merges: list) -> dict:
     }
 
 
+def check_chunk(tokenizer: Tokenizer, text: str) -> None:
+    tokens = tokenizer.encode(text)
+    if len(tokens) != TOKENS_PER_SENTENCE * text.count(".") + 1:
+        raise SystemExit(f"not eight tokens a sentence: {text!r}")
+    if tokenizer.decode(tokens) != " " + text:
+        raise SystemExit(f"does not decode to itself: {text!r}")
+
+
 def check(path: str) -> None:
     """Every sentence is eight tokens, so a chunk is eight times its sentences and a separator."""
     tokenizer = Tokenizer(path)
     for family in FAMILIES:
-        for example in examples(family, 50, 99):
-            for text in example["chunks"]:
-                tokens = tokenizer.encode(text)
-                if len(tokens) != TOKENS_PER_SENTENCE * text.count(".") + 1:
-                    raise SystemExit(f"not eight tokens a sentence: {text!r}")
-                if tokenizer.decode(tokens) != " " + text:
-                    raise SystemExit(f"does not decode to itself: {text!r}")
+        for templates in words.TEMPLATES:
+            for example in examples(family, 50, 99, templates=templates):
+                for text in example["chunks"]:
+                    check_chunk(tokenizer, text)
 
 
 def main() -> int:

@@ -13,6 +13,7 @@ import demo_documents
 import generator
 import words
 from bpe import Tokenizer
+from world_writer import build_world
 
 NAMES = set(words.FEMALE_NAMES + words.MALE_NAMES)
 SEED = 11
@@ -29,43 +30,97 @@ class Worlds(unittest.TestCase):
     def examples(self, family, chunks=8):
         return list(generator.examples(family, 60, SEED, chunks))
 
-    def test_every_sentence_is_eight_tokens_and_chunks_are_64_to_128(self):
+    def every_example(self):
         for family in generator.FAMILIES:
-            for example in self.examples(family):
-                for text in example["chunks"]:
-                    tokens = self.tokenizer.encode(text)
-                    self.assertEqual(len(tokens), 8 * text.count(".") + 1, text)
-                    self.assertTrue(64 <= len(tokens) <= 128, text)
+            for templates in words.TEMPLATES:
+                yield from generator.examples(family, 60, SEED, templates=templates)
 
-    def test_answers_are_one_token_and_stand_in_the_dependent_sentence(self):
-        for family in generator.FAMILIES:
-            for example in self.examples(family):
-                text = example["chunks"][example["dependent_chunk"]]
-                sentence = text[example["dependent_char"]:].split(".")[0]
-                self.assertIn(example["answer"], sentence.split())
-                self.assertEqual(len(self.tokenizer.encode(example["answer"])), 1)
+    def dependent(self, example):
+        """(text of the chunk before the dependent sentence, that sentence)."""
+        text, at = example["chunks"][example["dependent_chunk"]], example["dependent_char"]
+        return text[:at], text[at:].split(".")[0]
+
+    def test_every_sentence_is_eight_tokens_and_chunks_are_64_to_128(self):
+        for example in self.every_example():
+            for text in example["chunks"]:
+                tokens = self.tokenizer.encode(text)
+                self.assertEqual(len(tokens), 8 * text.count(".") + 1, text)
+                self.assertTrue(64 <= len(tokens) <= 128, text)
+
+    def test_answers_are_one_token(self):
+        for example in self.every_example():
+            self.assertEqual(len(self.tokenizer.encode(example["answer"])), 1)
+
+    def test_the_answer_stands_in_the_dependent_sentence(self):
+        for example in self.every_example():
+            if example["family"] != "two_hops":
+                self.assertIn(example["answer"], self.dependent(example)[1].split())
 
     def test_pronoun_person_is_the_last_named_in_the_chunk_before(self):
         for example in self.examples("pronoun") + self.examples("pronoun", 2):
-            chunk, at = example["dependent_chunk"], example["dependent_char"]
+            chunk = example["dependent_chunk"]
+            before, sentence = self.dependent(example)
             person, = names_in(example["question"])
             self.assertEqual(names_in(example["chunks"][chunk - 1])[-1], person)
-            self.assertEqual(names_in(example["chunks"][chunk][:at]), [])
+            self.assertEqual(names_in(before), [])
             pronoun = "She" if person in words.FEMALE_NAMES else "He"
-            self.assertTrue(example["chunks"][chunk][at:].startswith(pronoun + " "))
+            self.assertTrue(sentence.startswith(pronoun + " "))
 
     def test_one_fact_names_its_person(self):
         for example in self.examples("one_fact"):
-            sentence = example["chunks"][example["dependent_chunk"]][example["dependent_char"]:]
-            self.assertTrue(sentence.startswith(names_in(example["question"])[0] + " "))
+            self.assertTrue(self.dependent(example)[1].startswith(
+                names_in(example["question"])[0] + " "))
+
+    def test_two_hops_needs_two_chunks(self):
+        for example in self.examples("two_hops") + self.examples("two_hops", 2):
+            person, = names_in(example["question"])
+            relation = re.search("the ([a-z]+) of " + person, example["question"]).group(1)
+            says = [i for i, text in enumerate(example["chunks"]) if re.search(
+                rf"{person} (has a|wrote to|talked with) {relation} ", text)]
+            self.assertEqual(len(says), 1)
+            other = re.search(rf"{person} [a-z]+ [a-z]+ {relation} ([A-Za-z]+)",
+                              example["chunks"][says[0]]).group(1)
+            tells = [i for i, text in enumerate(example["chunks"])
+                     if re.search(rf"{other} [^.]*\b{example['answer']}\b", text)]
+            self.assertTrue(tells and says[0] not in tells, example)
+            self.assertEqual(max(says[0], tells[0]), example["dependent_chunk"])
+
+    def test_instruction_is_the_last_one_before_and_in_an_earlier_chunk(self):
+        pattern = "|".join(p.replace("{S}.", "([A-Z][a-z]+)").replace(" ", r"\s")
+                           for p in words.INSTRUCTIONS)
+        for example in self.examples("instruction") + self.examples("instruction", 2):
+            chunk = example["dependent_chunk"]
+            before, sentence = self.dependent(example)
+            self.assertIn("the guest", sentence)
+            given = re.findall(pattern, "".join(example["chunks"][:chunk]))
+            self.assertEqual("".join(given[-1]), names_in(example["question"])[0])
+            self.assertEqual(re.findall(pattern, before), [])
+
+    def test_held_out_patterns_are_never_written_for_training(self):
+        held = [words.held_out(group)[0] for group in
+                [*words.STATEMENTS.values(), *words.LABELLED.values(), words.INSTRUCTIONS]]
+        shapes = [re.compile(re.sub(r"\\{[Sv]\\}", "[A-Za-z]+", re.escape(p))) for p in held]
+        for family in generator.FAMILIES:
+            for example in self.examples(family):
+                text = "".join(example["chunks"])
+                self.assertEqual([s.pattern for s in shapes if s.search(text)], [])
+            text = "".join(chunk for e in generator.examples(family, 20, SEED, 8, "held-out")
+                           for chunk in e["chunks"])
+            self.assertTrue(all(s.search(text) for s in shapes[:11]))
 
     def test_nobody_is_told_the_same_attribute_twice(self):
         for index in range(60):
             rng = random.Random(f"{SEED}/{index}")
-            world = generator.build_world(rng, [12] * 8)
-            told = [(s.person, s.attribute) for c in world.chunks for s in c.sentences
-                    if s.kind != "filler"]
+            world = build_world(rng, [12] * 8)
+            told = [(world.sentence(p).person, world.sentence(p).attribute) for p in world.told()]
             self.assertEqual(len(told), len(set(told)))
+
+    def test_no_value_is_a_word_of_a_pattern_and_none_belongs_to_two_attributes(self):
+        values = [value for group in words.VALUES.values() for value in group]
+        self.assertEqual(len(values), len(set(values)))
+        patterns = words.all_patterns() + [q for group in words.QUESTIONS.values() for q in group]
+        used = {word for p in patterns for word in re.findall("[A-Za-z]+", p)}
+        self.assertEqual(used & set(values), set())
 
     def test_the_dependent_sentence_stands_at_every_slot(self):
         for family in generator.FAMILIES:
