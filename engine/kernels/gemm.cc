@@ -3,6 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <cstring>
 #include <mutex>
 #include <vector>
 
@@ -20,6 +21,8 @@ constexpr size_t kBlockRows = 512;
 constexpr size_t kColumnStep = 64;
 // Blocks per thread: enough that the last ones end at about the same time.
 constexpr size_t kBlocksPerThread = 4;
+// Columns of a tile under Rounding::kInvariant, whatever the number of threads.
+constexpr size_t kInvariantColumns = 256;
 
 // OpenBLAS would start threads of its own beside our pool.
 void useOneBlasThread() {
@@ -63,6 +66,41 @@ void multiplyRow(const MatrixView& in, std::span<const Product> products, Accumu
   }
 }
 
+// One tile of one product: always kInvariantRows rows of memory laid out the same way, and columns
+// cut at the same places, so that OpenBLAS takes the same path with the same order of sums.
+void multiplyTile(const MatrixView& in, const Block& block, Accumulate accumulate) {
+  const size_t k = in.columns();
+  Matrix rows = Matrix::zeroed(kInvariantRows, k);
+  Matrix sums(kInvariantRows, block.columns);
+  for (size_t r = 0; r < block.rows; ++r) {
+    std::memcpy(rows.row(r), in.row(block.firstRow + r), k * sizeof(float));
+  }
+  multiplyAlone(rows.view(), block.product->weight.rowRange(block.firstColumn, block.columns),
+                sums.mutableView(), Accumulate::kReplace);
+  for (size_t r = 0; r < block.rows; ++r) {
+    float* out = block.product->out.row(block.firstRow + r) + block.firstColumn;
+    const float* sum = sums.row(r);
+    for (size_t c = 0; c < block.columns; ++c) {
+      out[c] = accumulate == Accumulate::kAdd ? out[c] + sum[c] : sum[c];
+    }
+  }
+}
+
+void multiplyInvariant(const MatrixView& in, std::span<const Product> products,
+                       Accumulate accumulate, ThreadPool& pool) {
+  std::vector<Block> blocks;
+  for (size_t row = 0; row < in.rows(); row += kInvariantRows) {
+    for (const Product& product : products) {
+      const size_t n = product.weight.rows();
+      for (size_t column = 0; column < n; column += kInvariantColumns) {
+        blocks.push_back({&product, row, std::min(kInvariantRows, in.rows() - row), column,
+                          std::min(kInvariantColumns, n - column)});
+      }
+    }
+  }
+  pool.parallelFor(blocks.size(), [&](size_t i) { multiplyTile(in, blocks[i], accumulate); });
+}
+
 }  // namespace
 
 void multiplyAlone(const MatrixView& in, const MatrixView& weight, const MutableMatrixView& out,
@@ -79,8 +117,9 @@ void multiplyAlone(const MatrixView& in, const MatrixView& weight, const Mutable
 }
 
 void multiply(const MatrixView& in, std::span<const Product> products, Accumulate accumulate,
-              ThreadPool& pool) {
+              ThreadPool& pool, Rounding rounding) {
   if (in.rows() == 0) return;
+  if (rounding == Rounding::kInvariant) return multiplyInvariant(in, products, accumulate, pool);
   if (in.rows() == 1) return multiplyRow(in, products, accumulate, pool);
   const std::vector<Block> blocks = cutBlocks(products, in.rows(), pool.threads());
   pool.parallelFor(blocks.size(), [&](size_t i) {

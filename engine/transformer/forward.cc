@@ -54,9 +54,10 @@ PassScratch makeScratch(const ModelConfig& config, size_t rows) {
 
 }  // namespace
 
-Transformer::Transformer(const Model& model, ThreadPool& pool)
+Transformer::Transformer(const Model& model, ThreadPool& pool, Rounding rounding)
     : model_(model),
       pool_(pool),
+      rounding_(rounding),
       rope_(model.config().headDim, model.config().ropeTheta, model.config().maxPositions) {}
 
 Result<Pass> Transformer::begin(std::span<const codec::TokenId> rowTokens,
@@ -79,7 +80,8 @@ void Transformer::runLayer(Pass& pass, uint32_t layer, KvPages& pages) const {
   SPOLIA_CHECK(layer < config().layers && pages.layers() == config().layers);
   SPOLIA_CHECK(pass.positions.back() < pages.capacityTokens());
   const bool prune = layer + 1 == config().layers && pass.outputs == OutputRows::kLast;
-  const LayerContext context{config(), model_.weights().layers()[layer], layer, rope_, pool_};
+  const LayerContext context{config(), model_.weights().layers()[layer], layer, rope_, pool_,
+                             rounding_};
   runBlock(context, pass, pages, prune ? pass.rows() - 1 : 0);
 }
 
@@ -96,7 +98,7 @@ std::vector<float> Transformer::logits(const Pass& pass, size_t row) const {
           normed.row(0));
   std::vector<float> logits(config().vocabSize);
   multiply(normed.view(), weights.head(), MutableMatrixView(logits.data(), 1, logits.size()),
-           Accumulate::kReplace, pool_);
+           Accumulate::kReplace, pool_, rounding_);
   return logits;
 }
 

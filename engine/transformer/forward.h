@@ -13,6 +13,7 @@
 
 #include "codec/base/result.h"
 #include "codec/chunk_identity.h"
+#include "engine/kernels/gemm.h"
 #include "engine/kernels/matrix.h"
 #include "engine/kernels/rope.h"
 #include "engine/kernels/thread_pool.h"
@@ -48,7 +49,9 @@ struct Pass {
 // Const calls from any thread; each call uses the whole pool. The model and the pool outlive it.
 class Transformer {
  public:
-  Transformer(const Model& model, ThreadPool& pool);
+  // With Rounding::kInvariant a row's K, V, hidden state and logits depend on the rows before it in
+  // the prompt alone: not on which rows share its pass, nor on the threads. For equality tests.
+  Transformer(const Model& model, ThreadPool& pool, Rounding rounding = Rounding::kFast);
 
   // Embeds the rows. kInvalidArgument, naming the row: no rows, counts that differ, a token the
   // vocabulary lacks, positions not ascending or beyond the model's maxPositions.
@@ -71,6 +74,7 @@ class Transformer {
  private:
   const Model& model_;
   ThreadPool& pool_;
+  const Rounding rounding_;
   RopeTable rope_;
 };
 

@@ -59,10 +59,12 @@ void feedForward(const LayerContext& context, const MatrixView& normed, PassScra
     const MutableMatrixView gate = scratch.gate.mutableView().rowRange(0, rows);
     const MutableMatrixView up = scratch.up.mutableView().rowRange(0, rows);
     const Product products[] = {{w.gate, gate}, {w.up, up}};
-    multiply(normed.rowRange(first, rows), products, Accumulate::kReplace, context.pool);
+    multiply(normed.rowRange(first, rows), products, Accumulate::kReplace, context.pool,
+             context.rounding);
     forRows(rows, context.pool,
             [&](size_t r) { siluMultiply(gate.row(r), up.row(r), gate.columns(), gate.row(r)); });
-    multiply(gate, w.down, hidden.rowRange(first, rows), Accumulate::kAdd, context.pool);
+    multiply(gate, w.down, hidden.rowRange(first, rows), Accumulate::kAdd, context.pool,
+             context.rounding);
   }
 }
 
@@ -77,7 +79,7 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
   normRows(context, hidden, w.attnNorm, s.normed.mutableView());
   const Product qkv[] = {
       {w.q, s.q.mutableView()}, {w.k, s.k.mutableView()}, {w.v, s.v.mutableView()}};
-  multiply(s.normed.view(), qkv, Accumulate::kReplace, context.pool);
+  multiply(s.normed.view(), qkv, Accumulate::kReplace, context.pool, context.rounding);
   forRows(rows, context.pool, [&](size_t r) {
     pages.writeRow(context.layer, pass.positions[r], s.k.row(r), s.v.row(r));
   });
@@ -93,7 +95,7 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
   WorkingKv& kv = pages.working();
   kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool);
   attend(q, positions, kv, attended, context.pool);
-  multiply(attended, w.o, stream, Accumulate::kAdd, context.pool);
+  multiply(attended, w.o, stream, Accumulate::kAdd, context.pool, context.rounding);
 
   const MutableMatrixView normed = s.normed.mutableView().rowRange(firstOutput, outputs);
   normRows(context, stream, w.ffnNorm, normed);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "engine/kernels/gemm.h"
 #include "engine/kernels/rope.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model_config.h"
@@ -19,6 +20,7 @@ struct LayerContext {
   uint32_t layer;
   const RopeTable& rope;
   ThreadPool& pool;
+  Rounding rounding;
 };
 
 // Takes the rows of `pass` through one block and writes their K and V into `pages`. Rows before

@@ -100,5 +100,26 @@ TEST(Gemm, OneRowDoesNotDependOnThreads) {
   for (size_t c = 0; c < 777; ++c) ASSERT_EQ(alone.at(0, c), shared.at(0, c)) << c;
 }
 
+// The place of a row in its tile must not matter to its bits.
+TEST(Gemm, InvariantRowsAreTheSameAtEveryPlace) {
+  ThreadPool pool(2);
+  for (const size_t k : {7u, 96u, 192u, 512u, 1536u}) {
+    for (const size_t n : {5u, 64u, 160u, 256u, 700u}) {
+      test::Random random(k + n);
+      const Matrix weight = random.matrix(n, k, 1), row = random.matrix(1, k, 1);
+      Matrix in(3 * kInvariantRows + 1, k), out(in.rows(), n), alone(1, n);
+      for (size_t r = 0; r < in.rows(); ++r) std::copy_n(row.row(0), k, in.row(r));
+      multiply(in.view(), weight.view(), out.mutableView(), Accumulate::kReplace, pool,
+               Rounding::kInvariant);
+      multiply(row.view(), weight.view(), alone.mutableView(), Accumulate::kReplace, pool,
+               Rounding::kInvariant);
+      for (size_t r = 0; r < in.rows(); ++r) {
+        ASSERT_TRUE(std::equal(out.row(r), out.row(r) + n, alone.row(0)))
+            << "row " << r << ", k " << k << ", n " << n;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace spolia::engine

@@ -264,6 +264,51 @@ TEST(Forward, OnlyTheLastRowWanted) {
   EXPECT_EQ(kept.bytes, wanted.bytes);
 }
 
+class ForwardInvariant : public testing::TestWithParam<ElementType> {};
+
+// Bit for bit: one pass, passes cut anywhere, row by row, on one thread and on three.
+TEST_P(ForwardInvariant, LogitsDependOnTheRowAlone) {
+  const ModelConfig config = test::tinyConfig();
+  const auto model = test::makeTinyModel(config, 16);
+  const uint32_t n = 150;
+  const auto tokens = test::randomTokens(config, n, 9);
+  const auto logitsOf = [&](unsigned threads, const std::vector<uint32_t>& ends) {
+    ThreadPool pool(threads);
+    const Transformer transformer(*model, pool, Rounding::kInvariant);
+    KvPages pages(config, GetParam(), n);
+    std::vector<std::vector<float>> out;
+    uint32_t begin = 0;
+    for (const uint32_t end : ends) {
+      auto pass = transformer.begin(std::span(tokens).subspan(begin, end - begin),
+                                    test::positionsFrom(begin, end - begin));
+      SPOLIA_CHECK(pass.ok());
+      transformer.run(*pass, pages);
+      for (size_t r = 0; r < pass->rows(); ++r) out.push_back(transformer.logits(*pass, r));
+      begin = end;
+    }
+    return out;
+  };
+  std::vector<uint32_t> rowByRow;
+  for (uint32_t end = 1; end <= n; ++end) rowByRow.push_back(end);
+  const auto whole = logitsOf(1, {n});
+  EXPECT_EQ(logitsOf(3, {n}), whole);
+  EXPECT_EQ(logitsOf(2, rowByRow), whole);
+  EXPECT_EQ(logitsOf(3, {1, 2, 35, 64, 97, 128, 149, n}), whole);
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    test::Random random(seed);
+    std::vector<uint32_t> ends;
+    for (uint32_t end = 1 + random.below(60); end < n; end += 1 + random.below(60)) {
+      ends.push_back(end);
+    }
+    ends.push_back(n);
+    EXPECT_EQ(logitsOf(1 + static_cast<unsigned>(seed % 3), ends), whole);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, ForwardInvariant,
+                         testing::Values(ElementType::kF32, ElementType::kF16, ElementType::kBf16));
+
 TEST(Forward, RowsReplacedAfterTheyWereRead) {
   const ModelConfig config = test::tinyConfig();
   const auto model = test::makeTinyModel(config, 14);
