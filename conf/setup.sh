@@ -20,8 +20,10 @@ while [ $# -gt 0 ]; do
 done
 
 missing=()
-while read -r package; do
+while read -r package command; do
   case $package in ''|'#'*) continue ;; esac
+  # Some packages conflict with what brought their command already.
+  if [ -n "$command" ] && command -v "$command" >/dev/null; then continue; fi
   state=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
   [ "$state" = installed ] || missing+=("$package")
 done < conf/packages.txt

@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "engine/engine_parts.h"
 #include "engine/exit_codes.h"
 #include "engine/linker/document_library.h"
 #include "engine/linker/generation.h"
-#include "engine/linker/provenance_json.h"
+#include "engine/retrieval/library_index.h"
 
 namespace spolia::engine {
 
@@ -24,6 +25,16 @@ struct Asked {
   double ttftMs = 0;
   double totalMs = 0;
 };
+
+// The documents among `from` that the question is most likely about.
+Result<std::vector<std::string>> likeliest(DocumentLibrary& library,
+                                           const std::vector<std::string>& from,
+                                           const AskRequest& request, size_t count) {
+  const std::set<std::string> wanted(from.begin(), from.end());
+  SPOLIA_ASSIGN_OR_RETURN(LibraryIndex index, LibraryIndex::create());
+  return index.best(library, request.question, count,
+                    [&](const std::string& name) { return wanted.contains(name); });
+}
 
 // BOS, the documents' chunks in manifest order, the question.
 Result<Prompt> buildPrompt(EngineParts& parts, const AskRequest& request,
@@ -39,6 +50,9 @@ Result<Prompt> buildPrompt(EngineParts& parts, const AskRequest& request,
                       ? "no documents of this model are ingested"
                       : fmt::format("no document matches --docs, {} are ingested", names.size()));
   }
+  if (config.topDocuments > 0 && config.topDocuments < documents.size()) {
+    SPOLIA_ASSIGN_OR_RETURN(documents, likeliest(library, documents, request, config.topDocuments));
+  }
   const Tokenizer& tokenizer = parts.model->tokenizer();
   Prompt prompt = promptWithBos(parts.model->config().bosToken);
   for (const std::string& name : documents) {
@@ -52,10 +66,11 @@ Result<Prompt> buildPrompt(EngineParts& parts, const AskRequest& request,
   if (needed > parts.model->config().maxPositions) {
     return Status(
         ErrorCode::kInvalidArgument,
-        fmt::format("{} documents have {} tokens, the question {}, BOS 1 and the answer up to {}: "
-                    "{} together, but the model's context holds {}; choose fewer with --docs",
-                    documents.size(), documentTokens, prompt.rows() - kBosRows - documentTokens,
-                    config.maxTokens, needed, parts.model->config().maxPositions));
+        fmt::format(
+            "{} documents have {} tokens, the question {}, BOS 1 and the answer up to {}: "
+            "{} together, but the model's context holds {}; choose fewer with --docs or --top",
+            documents.size(), documentTokens, prompt.rows() - kBosRows - documentTokens,
+            config.maxTokens, needed, parts.model->config().maxPositions));
   }
   return prompt;
 }

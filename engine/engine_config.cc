@@ -108,6 +108,7 @@ const std::vector<Key>& keys() {
       {"link.patience_ms", ValueKind::kInteger, integer(&C::patienceMs, 0, 3'600'000)},
       {"link.lookahead_layers", ValueKind::kInteger, integer(&C::lookaheadLayers, 0, 1024)},
       {"ask.max_tokens", ValueKind::kInteger, integer(&C::maxTokens, 1, 1 << 20)},
+      {"ask.top_documents", ValueKind::kInteger, integer(&C::topDocuments, 0, 1 << 20)},
       {"ask.template", ValueKind::kText, setTemplate},
       {"serve.listen", ValueKind::kText, text(&C::serveListen)},
       {"serve.queue", ValueKind::kInteger, integer(&C::serveQueue, 1, 1 << 16)},

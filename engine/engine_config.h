@@ -38,6 +38,7 @@ struct EngineConfig {
   uint32_t lookaheadLayers = 3;
 
   uint32_t maxTokens = 64;
+  uint32_t topDocuments = 0;  // how many documents are chosen for a question; 0: all
   std::string questionTemplate = "Question: {question}\nAnswer:";
 
   std::string serveListen = "127.0.0.1:8080";  // ADDRESS:PORT; port 0: any free one

@@ -72,6 +72,8 @@ void addAskFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("--docs", arguments.names,
                  "documents whose names match a shell pattern ('*' also matches '/'); all without")
       ->type_name("PATTERN");
+  addSetting(app, arguments, "--top", "ask.top_documents",
+             "only the N of them that are likeliest for the question, 0 for all");
   app.add_option("--method", arguments.methods,
                  "full, reuse, first-k or lego0; several, with commas between, are asked in turn "
                  "(link.method)");

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <charconv>
 #include <mutex>
+#include <set>
 #include <thread>
 
 #include "engine/kernels/thread_pool.h"
@@ -67,13 +68,17 @@ class Worker {
   }
 
   Status store(const Prompt& prompt, codec::Preset preset, KvSource& source) const {
-    const ChunkCompiler compiler(model_, transformer_, {preset, config_.pageType});
+    std::set<codec::CompileMode> modes;
+    for (const Variant& variant : variants_) modes.insert(compileModeOf(variant.method.method));
     codec::ChunkQueue queue;
-    for (const PromptSegment& segment : prompt.segments) {
-      if (segment.kind != SegmentKind::kChunk) continue;
-      SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler.compile(segment.tokens));
-      source.submitStore(std::move(stream), codec::PutMode::kIfAbsent, 0, queue);
-      SPOLIA_RETURN_IF_ERROR(queue.waitPop().status);
+    for (const codec::CompileMode mode : modes) {
+      const ChunkCompiler compiler(model_, transformer_, {preset, config_.pageType, mode});
+      for (const PromptSegment& segment : prompt.segments) {
+        if (segment.kind != SegmentKind::kChunk) continue;
+        SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler.compile(segment.tokens));
+        source.submitStore(std::move(stream), codec::PutMode::kIfAbsent, 0, queue);
+        SPOLIA_RETURN_IF_ERROR(queue.waitPop().status);
+      }
     }
     return Status();
   }

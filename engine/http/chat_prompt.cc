@@ -35,6 +35,26 @@ Status ChatPrompts::addNamed(ChatPrompt& out, const std::string& name) {
   return appendDocument(out.prompt, model_.tokenizer(), manifest);
 }
 
+ApiError ChatPrompts::tooLong(const std::string& param, uint64_t tokens, uint64_t answer) const {
+  ApiError error = badField(param, "the prompt has " + std::to_string(tokens) +
+                                       " tokens and the answer may have " + std::to_string(answer) +
+                                       ": more than the model's context of " +
+                                       std::to_string(model_.config().maxPositions));
+  error.code = "context_length_exceeded";
+  return error;
+}
+
+std::optional<ApiError> ChatPrompts::putInline(const ChatPrompt& out, const std::string& name,
+                                               const std::string& text, const std::string& param) {
+  const auto tokens = model_.tokenizer().encode(text);
+  if (!tokens.ok()) return apiErrorOf(tokens.status(), param);
+  const uint64_t rows = out.prompt.rows() + tokens->size();
+  if (rows > model_.config().maxPositions) return tooLong(param, rows, 0);
+  const Result<PutDocument> put = library_.put(name, text);
+  if (!put.ok()) return apiErrorOf(put.status(), param);
+  return std::nullopt;
+}
+
 std::optional<ApiError> ChatPrompts::addDocuments(ChatPrompt& out, const ChatRequest& request) {
   for (size_t i = 0; i < request.documents.size(); ++i) {
     const ChatDocument& document = request.documents[i];
@@ -42,8 +62,7 @@ std::optional<ApiError> ChatPrompts::addDocuments(ChatPrompt& out, const ChatReq
     std::string name = document.name;
     if (document.text) {
       name = inlineName(*document.text);
-      const Result<PutDocument> put = library_.put(name, *document.text);
-      if (!put.ok()) return apiErrorOf(put.status(), param + ".text");
+      if (auto error = putInline(out, name, *document.text, param + ".text")) return error;
     }
     const Status added = addNamed(out, name);
     if (added.code() == ErrorCode::kNotFound) {
@@ -55,11 +74,18 @@ std::optional<ApiError> ChatPrompts::addDocuments(ChatPrompt& out, const ChatReq
   return std::nullopt;
 }
 
+Result<std::vector<std::string>> ChatPrompts::choose(const ChatRequest& request) {
+  if (!index_) {
+    SPOLIA_ASSIGN_OR_RETURN(LibraryIndex index, LibraryIndex::create());
+    index_.emplace(std::move(index));
+  }
+  return index_->best(library_, request.messages.back().text, *request.topDocuments,
+                      [](const std::string& name) { return !name.starts_with(kInlinePrefix); });
+}
+
 std::optional<ApiError> ChatPrompts::addChosen(ChatPrompt& out, const ChatRequest& request) {
   if (!request.topDocuments) return std::nullopt;
-  if (!config_.choose) return badField("top_documents", "top_documents is not supported here");
-  const Result<std::vector<std::string>> names =
-      config_.choose(request.messages.back().text, *request.topDocuments);
+  const Result<std::vector<std::string>> names = choose(request);
   if (!names.ok()) return apiErrorOf(names.status(), "top_documents");
   for (const std::string& name : *names) {
     if (std::ranges::count(out.documents, name) > 0) continue;
@@ -77,21 +103,12 @@ std::variant<ChatPrompt, ApiError> ChatPrompts::make(const ChatRequest& request)
   out.prompt = promptWithBos(model_.config().bosToken);
   if (auto error = addDocuments(out, request)) return *std::move(error);
   if (auto error = addChosen(out, request)) return *std::move(error);
-  const uint32_t before = out.prompt.rows();
   const Status added =
       appendText(out.prompt, model_.tokenizer(), {SegmentKind::kFresh, "conversation", {}},
                  conversationText(request.messages, config_.questionTemplate));
   if (!added.ok()) return apiErrorOf(added, "messages");
-  const uint32_t rows = out.prompt.rows(), answer = maxTokensOf(request);
-  if (uint64_t{rows} + answer > model_.config().maxPositions) {
-    ApiError error = badField(
-        "messages", "the prompt has " + std::to_string(rows) + " tokens, " +
-                        std::to_string(before) + " of them documents, and the answer may have " +
-                        std::to_string(answer) + ": more than the model's context of " +
-                        std::to_string(model_.config().maxPositions));
-    error.code = "context_length_exceeded";
-    return error;
-  }
+  const uint64_t rows = out.prompt.rows(), answer = maxTokensOf(request);
+  if (rows + answer > model_.config().maxPositions) return tooLong("messages", rows, answer);
   return out;
 }
 

@@ -1,7 +1,8 @@
 // From a chat request to a prompt: BOS, the documents' chunks, then as fresh text the system
 // messages, the conversation so far and the last message in the question template.
 //
-// Borrows model and library. One thread.
+// Borrows model and library. One thread. Names of inline documents are left out of `top_documents`:
+// what one request brought is no answer to another's question.
 #pragma once
 
 #include <string>
@@ -12,12 +13,9 @@
 #include "engine/linker/document_library.h"
 #include "engine/linker/prompt.h"
 #include "engine/model/model.h"
+#include "engine/retrieval/library_index.h"
 
 namespace spolia::engine {
-
-// Chooses `count` of the library's documents for a question, best first; names.
-using DocumentChoice =
-    std::function<Result<std::vector<std::string>>(const std::string& question, size_t count)>;
 
 struct ChatPrompt {
   Prompt prompt;
@@ -29,7 +27,6 @@ class ChatPrompts {
   struct Config {
     std::string questionTemplate;
     uint32_t maxTokens = 64;  // of an answer, where the request does not tell
-    DocumentChoice choose;    // for `top_documents`; null: refused
   };
 
   ChatPrompts(const Model& model, DocumentLibrary& library, Config config);
@@ -37,6 +34,7 @@ class ChatPrompts {
   // Documents given as text are put into the library first, as "inline/<digest>", so that they are
   // chunks the next time. 404 for a name that is not there; 400, "context_length_exceeded", for a
   // prompt that does not fit the model.
+  // A text that cannot fit is refused before it is computed.
   std::variant<ChatPrompt, ApiError> make(const ChatRequest& request);
 
   uint32_t maxTokensOf(const ChatRequest& request) const {
@@ -45,12 +43,17 @@ class ChatPrompts {
 
  private:
   Status addNamed(ChatPrompt& out, const std::string& name);
+  std::optional<ApiError> putInline(const ChatPrompt& out, const std::string& name,
+                                    const std::string& text, const std::string& param);
+  ApiError tooLong(const std::string& param, uint64_t tokens, uint64_t answer) const;
+  Result<std::vector<std::string>> choose(const ChatRequest& request);
   std::optional<ApiError> addDocuments(ChatPrompt& out, const ChatRequest& request);
   std::optional<ApiError> addChosen(ChatPrompt& out, const ChatRequest& request);
 
   const Model& model_;
   DocumentLibrary& library_;
   const Config config_;
+  std::optional<LibraryIndex> index_;  // from the first `top_documents` on
 };
 
 // The fresh text behind the documents.

@@ -2,8 +2,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/linker/provenance_json.h"
-
 namespace spolia::engine {
 
 namespace {

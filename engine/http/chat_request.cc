@@ -189,8 +189,10 @@ void readDocuments(Reader& reader, ChatRequest& out) {
 void readLink(Reader& reader, ChatRequest& out) {
   const Json* link = reader.find("link");
   if (!link) return;
-  if (!link->is_object()) return reader.fail("link", link, "an object with \"method\" and \"k\"");
+  if (!link->is_object())
+    return reader.fail("link", link, "an object with \"method\", \"k\" or \"patience_ms\"");
   out.k = reader.count(*link, "k", "link.k", 1, 1'000'000);
+  out.patienceMs = reader.count(*link, "patience_ms", "link.patience_ms", 0, 3'600'000);
   const Json* method = reader.find(*link, "method");
   if (!method) return;
   if (!method->is_string()) return reader.fail("link.method", method, "the name of a method");
@@ -232,6 +234,13 @@ void refuseSampling(Reader& reader) {
     } else if (number != field.accepted) {
       reader.refuse(field.name, std::string(field.name) + " other than " +
                                     Json(field.accepted).dump() + " is not supported");
+    }
+  }
+  if (const Json* format = reader.find("response_format")) {
+    const Json* type = format->is_object() ? reader.find(*format, "type") : nullptr;
+    if (!type || *type != "text") {
+      reader.refuse("response_format",
+                    "response_format other than {\"type\": \"text\"} is not supported");
     }
   }
   for (const char* name : {"logprobs", "tools", "functions", "audio", "logit_bias"}) {

@@ -32,8 +32,9 @@ struct ChatRequest {
   std::vector<ChatMessage> messages;
   std::vector<ChatDocument> documents;
   std::optional<uint32_t> topDocuments;
-  std::optional<LinkMethod> method;  // "link": {"method", "k"}
+  std::optional<LinkMethod> method;  // "link": {"method", "k", "patience_ms"}
   std::optional<uint32_t> k;
+  std::optional<uint32_t> patienceMs;
   std::optional<uint32_t> maxTokens;  // "max_completion_tokens", or "max_tokens"
   std::vector<std::string> stop;      // at most four
   bool stream = false;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr const char* kRoute = "/v1/chat/completions";
 constexpr unsigned kRetrySeconds = 1;
+const ApiError kStopping{503, "server_error", "this server is stopping", {}, "stopping"};
 
 }  // namespace
 
@@ -60,6 +61,7 @@ void ChatService::submit(ChatRequest request, std::shared_ptr<ReplyChannel> chan
                config_.modelName};
   job->request = std::move(request);
   if (!queue_.submit([this, job] { run(*job); })) {
+    if (stopping_) return refuse(*job, kStopping);
     refuse(*job, {429,
                   "rate_limit_error",
                   fmt::format("{} requests are waiting already; try again later", config_.queue),
@@ -79,12 +81,9 @@ void ChatService::refuse(Job& job, const ApiError& error) {
   job.channel->send(std::move(response));
 }
 
-bool ChatService::isGone(const Job& job) const {
-  return stopping_ || job.channel->gone();
-}
-
 void ChatService::run(Job& job) {
-  if (isGone(job)) return metrics_.countAbandoned();
+  if (job.channel->gone()) return metrics_.countAbandoned();
+  if (stopping_) return refuse(job, kStopping);
   std::variant<ChatPrompt, ApiError> prompt = prompts_.make(job.request);
   if (const auto* error = std::get_if<ApiError>(&prompt)) return refuse(job, *error);
   answer(job, std::get<ChatPrompt>(prompt));
@@ -95,6 +94,9 @@ void ChatService::answer(Job& job, const ChatPrompt& prompt) {
   options.link = config_.link;
   options.link.method = job.request.method.value_or(options.link.method);
   options.link.k = job.request.k.value_or(options.link.k);
+  if (job.request.patienceMs) {
+    options.link.patience = std::chrono::milliseconds(*job.request.patienceMs);
+  }
   options.maxTokens = prompts_.maxTokensOf(job.request);
   AnswerText text(job.request.stop);
   ChatAnswer out;
@@ -112,10 +114,10 @@ void ChatService::answer(Job& job, const ChatPrompt& prompt) {
       }
     }
     say(text.feed(model_.tokenizer().tokenBytes(token)));
-    return !text.stopped() && !isGone(job);
+    return !text.stopped() && !job.channel->gone();
   };
   Result<Answer> answer = answerPrompt(model_, transformer_, linker_, prompt.prompt, options);
-  if (isGone(job)) return metrics_.countAbandoned();
+  if (job.channel->gone()) return metrics_.countAbandoned();
   if (!answer.ok()) return refuse(job, apiErrorOf(answer.status()));
   say(text.finish());
   out.finishReason = answer->stopped == StopReason::kMaxTokens ? "length" : "stop";

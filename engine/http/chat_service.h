@@ -33,8 +33,7 @@ class ChatService {
 
   ChatService(const Model& model, const Transformer& transformer, ThreadPool& pool,
               KvSource& source, ApiMetrics& metrics, Config config);
-  // Answers nothing more; the request that is being answered ends early, and all channels are let
-  // go.
+  // Finishes the answer that is under way; those that wait get 503. All channels are let go.
   ~ChatService() { stop(); }
   void stop();
 
@@ -52,7 +51,6 @@ class ChatService {
   void answer(Job& job, const ChatPrompt& prompt);
   void refuse(Job& job, const ApiError& error);
   void deliver(Job& job, const ChatAnswer& answer);
-  bool isGone(const Job& job) const;
 
   const Model& model_;
   const Transformer& transformer_;

@@ -31,7 +31,8 @@ class HttpServer {
     std::chrono::milliseconds bodyTime{30'000};
     std::chrono::milliseconds writeTime{30'000};
     std::chrono::milliseconds idleTime{60'000};
-    // The answer to what is refused here: 400, 408, 413, 431 or 503, and why.
+    // The answer to what is refused here: 400, 413, 431 or 503, and why. A client that exceeds a
+    // deadline is hung up on.
     std::function<HttpResponse(unsigned status, std::string why)> refuse;
   };
   using Handler = std::function<void(HttpRequest request, std::shared_ptr<ReplyChannel> channel)>;

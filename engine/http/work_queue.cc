@@ -13,11 +13,9 @@ bool WorkQueue::submit(std::function<void()> task) {
 }
 
 void WorkQueue::stop() {
-  std::deque<std::function<void()>> dropped;  // destroyed without the lock
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    dropped.swap(tasks_);
     changed_.notify_one();
   }
   if (thread_.joinable()) thread_.join();
@@ -32,7 +30,7 @@ void WorkQueue::run() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
-    if (stopping_) return;
+    if (tasks_.empty()) return;
     {
       const std::function<void()> task = std::move(tasks_.front());
       tasks_.pop_front();

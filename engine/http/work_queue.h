@@ -20,8 +20,7 @@ class WorkQueue {
 
   // False, and the task is dropped, when the queue is full or stopped. Any thread.
   bool submit(std::function<void()> task);
-  // Drops the waiting tasks and joins the thread behind the one that runs. Idempotent; not from a
-  // task.
+  // Takes no more tasks, runs those that wait and joins the thread. Idempotent; not from a task.
   void stop();
   // Tasks that wait or run. Any thread.
   size_t size() const;

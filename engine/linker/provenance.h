@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,5 +59,13 @@ struct Provenance {
 
 // Names of Tier: "none", "memory", "disk", "cluster".
 std::string_view tierName(codec::Tier tier);
+
+// As JSON, in one form for the command line and the API.
+// {"method", "k" (first-k only), "rows", "rows_computed", "chunks", "chunks_hit", "bytes_read",
+// "passes", "open_ms", "pass_ms", "waited_ms"}
+nlohmann::ordered_json provenanceJson(const Provenance& provenance);
+// [{"name", "id", "outcome", "rows", "rows_computed", "bytes_read", and of a hit "tier", "preset",
+// "level", of a miss "reason"}]
+nlohmann::ordered_json chunksJson(const Provenance& provenance);
 
 }  // namespace spolia::engine

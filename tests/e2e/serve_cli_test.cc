@@ -1,0 +1,256 @@
+// spolia-engine serve as hostile and careless clients see it: raw bytes on sockets, then the same
+// server still answers.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "tests/e2e/server_process.h"
+
+namespace spolia::test {
+namespace {
+
+using nlohmann::json;
+
+// One TCP connection. Reads give up after 30 s, which fails the test that waits.
+class Socket {
+ public:
+  explicit Socket(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval patience{30, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    SPOLIA_CHECK(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0);
+  }
+  ~Socket() { ::close(fd_); }
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
+
+  // False when the other side does not take it.
+  bool send(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      bytes.remove_prefix(static_cast<size_t>(sent));
+    }
+    return true;
+  }
+  // Everything up to `mark`, or up to the end of the connection.
+  std::string readUntil(std::string_view mark) {
+    while (text_.find(mark) == std::string::npos && more()) {
+    }
+    return text_;
+  }
+  std::string readAll() {
+    while (more()) {
+    }
+    return text_;
+  }
+
+ private:
+  bool more() {
+    char bytes[4096];
+    const ssize_t got = ::recv(fd_, bytes, sizeof(bytes), 0);
+    if (got > 0) text_.append(bytes, static_cast<size_t>(got));
+    return got > 0;
+  }
+
+  const int fd_;
+  std::string text_;
+};
+
+struct Reply {
+  int status = 0;
+  std::string head;
+  std::string body;
+  json error() const { return json::parse(body, nullptr, false).value("error", json::object()); }
+};
+
+Reply parseReply(const std::string& text) {
+  Reply out;
+  const size_t end = text.find("\r\n\r\n");
+  if (!text.starts_with("HTTP/1.1 ") || end == std::string::npos) return out;
+  out.status = std::stoi(text.substr(9, 3));
+  out.head = text.substr(0, end);
+  out.body = text.substr(end + 4);
+  return out;
+}
+
+std::string post(const std::string& body, const std::string& extra = {}) {
+  return "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + extra +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+class ServeCli : public testing::Test {
+ protected:
+  static constexpr size_t kBodyLimit = 1 << 20;
+
+  void start(const std::vector<std::string>& flags = {}) {
+    writeText(directory_.path() / "engine.toml",
+              "[serve]\nbody_limit = \"1 MiB\"\nconnections = 16\n");
+    std::vector<std::string> command = {programPath("engine/spolia-engine"),
+                                        "serve",
+                                        "--listen",
+                                        "127.0.0.1:0",
+                                        "--config",
+                                        (directory_.path() / "engine.toml").string(),
+                                        "--model",
+                                        source_ + "/engine/models/micro",
+                                        "--store",
+                                        (directory_.path() / "store").string(),
+                                        "--capacity",
+                                        "1 GiB"};
+    command.insert(command.end(), flags.begin(), flags.end());
+    child_.emplace(command, directory_.path() / "out", directory_.path() / "err");
+    const std::string said = child_->readUntil("ready");
+    const size_t at = said.find("127.0.0.1:");
+    ASSERT_NE(at, std::string::npos) << said << child_->errors();
+    port_ = static_cast<uint16_t>(std::stoi(said.substr(at + 10)));
+  }
+
+  Reply exchange(const std::string& bytes) {
+    Socket socket(port_);
+    socket.send(bytes);
+    return parseReply(socket.readAll());
+  }
+  Reply get(const std::string& path) {
+    return exchange("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  }
+  Reply chat(const json& body) { return exchange(post(body.dump())); }
+
+  json question() const {
+    return {{"model", "micro"},
+            {"messages", json::array({{{"role", "user"}, {"content", "What does Helen enjoy?"}}})},
+            {"documents", json::array({{{"text", helen_}}})}};
+  }
+  void expectAnswers() {
+    const Reply reply = chat(question());
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(json::parse(reply.body)["choices"][0]["message"]["content"], "sailing");
+  }
+  // Of a line "NAME VALUE" of /metrics.
+  double metric(const std::string& name) {
+    const Reply reply = get("/metrics");
+    const size_t at = reply.body.find("\n" + name + " ");
+    EXPECT_NE(at, std::string::npos) << name << " is not in\n" << reply.body;
+    return at == std::string::npos ? -1 : std::stod(reply.body.substr(at + name.size() + 2));
+  }
+
+  TemporaryDirectory directory_;
+  const std::string source_ = SPOLIA_SOURCE_DIR;
+  const std::string helen_ = readText(source_ + "/conf/demo/helen-goes-sailing.txt");
+  std::optional<Child> child_;
+  uint16_t port_ = 0;
+};
+
+TEST_F(ServeCli, TextOfADocumentIsCachedTheSecondTime) {
+  start();
+  expectAnswers();
+  const json reply = json::parse(chat(question()).body);
+  EXPECT_GT(reply["usage"]["prompt_tokens_details"]["cached_tokens"], 0) << reply;
+  EXPECT_EQ(reply["cache"]["provenance"][0]["outcome"], "loaded") << reply;
+  child_->signal(SIGTERM);
+  EXPECT_EQ(child_->end(), 0) << child_->errors();
+}
+
+TEST_F(ServeCli, OversizedBodiesAreRefused) {
+  start();
+  const Reply told = exchange(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n{");
+  EXPECT_EQ(told.status, 413);
+  EXPECT_NE(told.error().value("message", "").find(std::to_string(kBodyLimit)), std::string::npos)
+      << told.body;
+  std::string chunked =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const std::string piece = "10000\r\n" + std::string(0x10000, ' ') + "\r\n";
+  for (size_t sent = 0; sent <= 2 * kBodyLimit; sent += 0x10000) chunked += piece;
+  EXPECT_EQ(exchange(chunked + "0\r\n\r\n").status, 413);
+  EXPECT_EQ(exchange("GET /health HTTP/1.1\r\nX: " + std::string(1 << 20, 'x') + "\r\n\r\n").status,
+            431);
+  expectAnswers();
+}
+
+TEST_F(ServeCli, BodiesThatAreNoRequestAreRefused) {
+  start();
+  const std::string deep(100'000, '[');
+  for (const std::string& body :
+       {deep, deep + std::string(100'000, ']'), std::string("{\"a\":") + deep, std::string("{"),
+        std::string(), std::string("\"\xff\xfe\""), std::string("[1]"),
+        std::string("{\"model\": 1e999}")}) {
+    const Reply reply = exchange(post(body));
+    EXPECT_EQ(reply.status, 400) << body.substr(0, 40);
+    EXPECT_EQ(reply.error().value("type", ""), "invalid_request_error") << reply.body;
+  }
+  EXPECT_EQ(exchange("nonsense\r\n\r\n").status, 400);
+  expectAnswers();
+}
+
+TEST_F(ServeCli, WhatIsNotThereIsToldSo) {
+  start();
+  EXPECT_EQ(get("/v1/nothing").status, 404);
+  const Reply method = get("/v1/chat/completions");
+  EXPECT_EQ(method.status, 405);
+  EXPECT_NE(method.head.find("Allow: POST"), std::string::npos) << method.head;
+  json request = question();
+  request["documents"] = json::array({"no-such.txt"});
+  const Reply document = chat(request);
+  EXPECT_EQ(document.status, 404);
+  EXPECT_EQ(document.error()["param"], "documents[0]");
+  request = question();
+  request["unknown_field"] = {{"a", 1}};
+  EXPECT_EQ(chat(request).status, 200);
+  EXPECT_EQ(get("/health").status, 200);
+}
+
+// Clients that leave after the first event, or in mid-request, leave no place of the queue behind.
+// The demo's answers are short, so that an answer may be complete before its client has left.
+TEST_F(ServeCli, LeavingLeavesNoPlaceOfTheQueueTaken) {
+  start({"--queue", "1"});
+  json request = question();
+  request["stream"] = true;
+  for (int i = 0; i < 8; ++i) {
+    Socket socket(port_);
+    ASSERT_TRUE(socket.send(post(request.dump())));
+    ASSERT_NE(socket.readUntil("data: ").find("200 OK"), std::string::npos);
+  }
+  // Half a request, and nothing at all, hold up nobody.
+  Socket half(port_), silent(port_);
+  ASSERT_TRUE(half.send("POST /v1/chat/completions HTTP/1.1\r\nHo"));
+  for (int i = 0; i < 4; ++i) expectAnswers();
+  // A place is free a moment after the reply was sent.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  double taken = metric("spolia_engine_queue_length");
+  while (taken > 0 && std::chrono::steady_clock::now() < deadline) {
+    taken = metric("spolia_engine_queue_length");
+  }
+  EXPECT_EQ(taken, 0);
+}
+
+TEST_F(ServeCli, ConnectionsBeyondTheLimitGet503) {
+  start();
+  std::vector<std::unique_ptr<Socket>> held;
+  for (int i = 0; i < 16; ++i) held.push_back(std::make_unique<Socket>(port_));
+  const Reply reply = get("/health");
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_EQ(reply.error().value("type", ""), "server_error") << reply.body;
+}
+
+TEST_F(ServeCli, TwoRequestsOnOneConnection) {
+  start();
+  Socket socket(port_);
+  const std::string ask = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+  ASSERT_TRUE(socket.send(ask + ask + "GET /v1/models HTTP/1.0\r\n\r\n"));
+  const std::string all = socket.readAll();
+  EXPECT_NE(all.find("\"list\""), std::string::npos) << all;
+  EXPECT_EQ(std::count(all.begin(), all.end(), '\n'), std::count(all.begin(), all.end(), '\r'));
+}
+
+}  // namespace
+}  // namespace spolia::test

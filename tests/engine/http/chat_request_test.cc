@@ -1,0 +1,160 @@
+#include "engine/http/chat_request.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+namespace spolia::engine {
+namespace {
+
+using nlohmann::json;
+
+json plain() {
+  return {{"model", "m"}, {"messages", json::array({{{"role", "user"}, {"content", "why?"}}})}};
+}
+
+ChatRequest accepted(const json& body) {
+  std::variant<ChatRequest, ApiError> parsed = parseChatRequest(body.dump());
+  if (const auto* error = std::get_if<ApiError>(&parsed)) {
+    ADD_FAILURE() << body.dump() << ": " << error->message;
+    return {};
+  }
+  return std::get<ChatRequest>(std::move(parsed));
+}
+
+ApiError refused(std::string_view body) {
+  std::variant<ChatRequest, ApiError> parsed = parseChatRequest(body);
+  if (const auto* error = std::get_if<ApiError>(&parsed)) return *error;
+  ADD_FAILURE() << "accepted: " << body.substr(0, 200);
+  return {};
+}
+
+// `value` in `field` is refused, with the field named.
+void expectRefused(const char* field, const json& value, const std::string& param) {
+  json body = plain();
+  body[field] = value;
+  const ApiError error = refused(body.dump());
+  EXPECT_EQ(error.status, 400u) << body;
+  EXPECT_EQ(error.param, param) << body;
+  EXPECT_NE(error.message.find(param), std::string::npos) << error.message;
+}
+
+TEST(ChatRequest, ReadsWhatItKnowsAndLetsTheRestPass) {
+  json body = plain();
+  body["max_tokens"] = 7;
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}, {"else", 1}};
+  body["stop"] = {"a", "b"};
+  body["top_documents"] = 3;
+  body["link"] = {{"method", "first-k"}, {"k", 8}};
+  body["documents"] = {"a.txt", {{"name", "b.txt"}}, {{"text", "words"}}};
+  body["metadata"] = {{"any", {1, 2, 3}}};
+  const ChatRequest request = accepted(body);
+  EXPECT_EQ(request.model, "m");
+  EXPECT_EQ(request.messages.at(0).text, "why?");
+  EXPECT_EQ(request.maxTokens, 7u);
+  EXPECT_TRUE(request.stream && request.includeUsage);
+  EXPECT_EQ(request.stop, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(request.topDocuments, 3u);
+  EXPECT_EQ(request.method, LinkMethod::kFirstK);
+  EXPECT_EQ(request.k, 8u);
+  ASSERT_EQ(request.documents.size(), 3u);
+  EXPECT_EQ(request.documents[1].name, "b.txt");
+  EXPECT_EQ(request.documents[2].text, "words");
+}
+
+TEST(ChatRequest, NewNameOfTheTokenLimitWins) {
+  json body = plain();
+  body["max_tokens"] = 7;
+  body["max_completion_tokens"] = 9;
+  EXPECT_EQ(accepted(body).maxTokens, 9u);
+}
+
+TEST(ChatRequest, NullIsAsIfAbsent) {
+  json body = plain();
+  for (const char* field : {"max_tokens", "stop", "documents", "link", "n", "tools", "stream",
+                            "stream_options", "temperature", "top_documents"}) {
+    body[field] = nullptr;
+  }
+  const ChatRequest request = accepted(body);
+  EXPECT_FALSE(request.maxTokens || request.topDocuments || request.stream);
+}
+
+TEST(ChatRequest, PartsOfTextArePutTogether) {
+  json body = plain();
+  body["messages"][0]["content"] = {{{"type", "text"}, {"text", "a"}},
+                                    {{"type", "text"}, {"text", "b"}}};
+  EXPECT_EQ(accepted(body).messages.at(0).text, "ab");
+  body["messages"][0]["content"][1]["type"] = "image_url";
+  EXPECT_EQ(refused(body.dump()).param, "messages[0].content[1].type");
+}
+
+TEST(ChatRequest, WrongTypesAreNamed) {
+  expectRefused("model", 5, "model");
+  expectRefused("messages", "hello", "messages");
+  expectRefused("messages", json::array(), "messages");
+  expectRefused("messages", {"hello"}, "messages[0]");
+  expectRefused("messages", {{{"role", "robot"}, {"content", "x"}}}, "messages[0].role");
+  expectRefused("messages", {{{"role", "user"}}}, "messages[0].content");
+  expectRefused("documents", "a.txt", "documents");
+  expectRefused("documents", {1}, "documents[0]");
+  expectRefused("documents", json::array({json::object()}), "documents[0]");
+  expectRefused("documents", {{{"text", 1}}}, "documents[0].text");
+  expectRefused("link", "first-k", "link");
+  expectRefused("link", {{"method", "fist-k"}}, "link.method");
+  expectRefused("stream", "yes", "stream");
+  expectRefused("stream_options", true, "stream_options");
+  expectRefused("stop", 5, "stop");
+  expectRefused("stop", "", "stop");
+  expectRefused("stop", {"a", "b", "c", "d", "e"}, "stop");
+  expectRefused("temperature", "hot", "temperature");
+}
+
+TEST(ChatRequest, NumbersOutOfRangeAreNamed) {
+  for (const char* field : {"max_tokens", "max_completion_tokens", "top_documents"}) {
+    for (const json& value : {json(-1), json(0), json(1.5), json(1e300), json(UINT64_MAX),
+                              json(INT64_MIN), json("5"), json(true)}) {
+      expectRefused(field, value, field);
+    }
+  }
+  expectRefused("temperature", -0.1, "temperature");
+  expectRefused("top_p", 1.5, "top_p");
+  EXPECT_EQ(refused(R"({"model": "m", "max_tokens": 1e999})").status, 400u);
+}
+
+TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNotIgnored) {
+  expectRefused("n", 2, "n");
+  expectRefused("presence_penalty", 0.5, "presence_penalty");
+  expectRefused("tools", {{{"type", "function"}}}, "tools");
+  json body = plain();
+  body["n"] = 1;
+  body["tools"] = json::array();
+  accepted(body);
+}
+
+TEST(ChatRequest, BodiesThatAreNoObjectAreRefused) {
+  for (const char* body : {"", "{", "[]", "null", "\"x\"", "{} {}", "{\"a\": \"\xff\"}",
+                           "{\"a\": \"\\ud800\"}", "{'a': 1}"}) {
+    const ApiError error = refused(body);
+    EXPECT_EQ(error.status, 400u) << body;
+    EXPECT_EQ(error.code, "invalid_json") << body;
+  }
+}
+
+TEST(ChatRequest, NestingIsBounded) {
+  const auto nested = [](size_t depth) {
+    return R"({"model": "m", "messages": [{"role": "user", "content": "x"}], "else": )" +
+           std::string(depth, '[') + std::string(depth, ']') + "}";
+  };
+  EXPECT_TRUE(std::holds_alternative<ChatRequest>(parseChatRequest(nested(kMaxBodyDepth - 1))));
+  EXPECT_EQ(refused(nested(kMaxBodyDepth)).status, 400u);
+  EXPECT_EQ(refused(nested(100'000)).status, 400u);
+  EXPECT_EQ(refused(std::string(100'000, '[')).status, 400u);
+  // Brackets within texts are no nesting.
+  json body = plain();
+  body["messages"][0]["content"] = "\\\"" + std::string(1000, '[');
+  accepted(body);
+}
+
+}  // namespace
+}  // namespace spolia::engine
