@@ -73,6 +73,12 @@ Setter bytes(uint64_t EngineConfig::*member) {
   };
 }
 
+Status setRounding(EngineConfig& config, const std::string& value) {
+  if (value != "fast" && value != "invariant") return expected("fast or invariant", value);
+  config.rounding = value == "fast" ? Rounding::kFast : Rounding::kInvariant;
+  return Status();
+}
+
 Status setCache(EngineConfig& config, const std::string& value) {
   if (!value.empty() && !value.starts_with("spolia://") && !value.starts_with("spolia+unix://")) {
     return expected("an address spolia://host:port or spolia+unix:///path", value);
@@ -95,6 +101,7 @@ const std::vector<Key>& keys() {
       {"model.directory", ValueKind::kText, text(&C::model)},
       {"compute.threads", ValueKind::kInteger, integer(&C::threads, 0, 4096)},
       {"compute.kv_type", ValueKind::kText, named(&C::kvType, codec::elementTypeFromName)},
+      {"compute.rounding", ValueKind::kText, setRounding},
       {kCacheKey, ValueKind::kText, setCache},
       {"store.token_file", ValueKind::kText, text(&C::tokenFile)},
       {kStoreKey, ValueKind::kText, text(&C::store)},
@@ -105,6 +112,7 @@ const std::vector<Key>& keys() {
       {"ingest.compile_mode", ValueKind::kText, named(&C::compileMode, compileModeFromName)},
       {"link.method", ValueKind::kText, named(&C::method, linkMethodFromName)},
       {"link.k", ValueKind::kInteger, integer(&C::k, 0, codec::kMaxChunkTokens)},
+      {"link.prefix_preset", ValueKind::kText, named(&C::prefixPreset, codec::presetFromName)},
       {"link.patience_ms", ValueKind::kInteger, integer(&C::patienceMs, 0, 3'600'000)},
       {"link.lookahead_layers", ValueKind::kInteger, integer(&C::lookaheadLayers, 0, 1024)},
       {"ask.max_tokens", ValueKind::kInteger, integer(&C::maxTokens, 1, 1 << 20)},

@@ -13,6 +13,7 @@
 #include "codec/base/result.h"
 #include "codec/codec.h"
 #include "codec/kv_layout.h"
+#include "engine/kernels/gemm.h"
 #include "engine/linker/link_plan.h"
 
 namespace spolia::engine {
@@ -21,6 +22,7 @@ struct EngineConfig {
   std::filesystem::path model;  // Hugging Face directory
   uint32_t threads = 0;         // 0: as many as the process may use
   codec::ElementType kvType = codec::ElementType::kBf16;
+  Rounding rounding = Rounding::kFast;
 
   // Where chunks are kept: an address (spolia://host:port), or a directory when that is empty.
   std::string cache;
@@ -35,6 +37,7 @@ struct EngineConfig {
   LinkMethod method = LinkMethod::kFirstK;
   uint32_t k = kDefaultFirstK;
   uint32_t patienceMs = 10'000;
+  codec::Preset prefixPreset = codec::Preset::kLossless;
   uint32_t lookaheadLayers = 3;
 
   uint32_t maxTokens = 64;

@@ -49,7 +49,7 @@ Result<EngineParts> openEngine(const EngineConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model));
   SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model));
   parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);
-  parts.transformer = std::make_unique<Transformer>(*parts.model, *parts.pool);
+  parts.transformer = std::make_unique<Transformer>(*parts.model, *parts.pool, config.rounding);
   return parts;
 }
 

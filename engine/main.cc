@@ -57,6 +57,7 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--capacity", "store.capacity", "cap on the store, e.g. \"8 GiB\"");
   addSetting(app, arguments, "--threads", "compute.threads", "threads, 0 for all cores");
   addSetting(app, arguments, "--kv-type", "compute.kv_type", "KV pages: f32, f16 or bf16");
+  addSetting(app, arguments, "--rounding", "compute.rounding", "fast or invariant");
   app.add_flag("--json", arguments.json, "machine-readable output");
 }
 
@@ -74,9 +75,10 @@ void addAskFlags(CLI::App& app, Arguments& arguments) {
       ->type_name("PATTERN");
   addSetting(app, arguments, "--top", "ask.top_documents",
              "only the N of them that are likeliest for the question, 0 for all");
-  app.add_option("--method", arguments.methods,
-                 "full, reuse, first-k or lego0; several, with commas between, are asked in turn "
-                 "(link.method)");
+  app.add_option(
+      "--method", arguments.methods,
+      "full, reuse, first-k, lego0 or prefix; several, with commas between, are asked in turn "
+      "(link.method)");
   addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
   addSetting(app, arguments, "--patience-ms", "link.patience_ms",
              "how long loading may hold up an answer");

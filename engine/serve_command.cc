@@ -75,6 +75,7 @@ ChatService::Config serviceConfigOf(const EngineConfig& config) {
   out.library = {config.chunkTokens, config.preset, config.kvType};
   out.linker.pageType = config.kvType;
   out.linker.lookaheadLayers = config.lookaheadLayers;
+  out.linker.prefixPreset = config.prefixPreset;
   out.link.method = config.method;
   out.link.k = config.k;
   out.link.patience = std::chrono::milliseconds(config.patienceMs);

@@ -22,10 +22,10 @@ sys.path.insert(0, os.path.join(HERE, "..", "engine"))
 from llama_cpp import LLAMACPP, LlamaCppMissing, gguf_of, install  # noqa: E402
 
 PROGRAMS = ["spolia-engine"]
-METHODS = ("full", "reuse", "lego0", "first-k", "first-k:32", "first-k:64")
+METHODS = ("full", "reuse", "first-k")
 DEFAULT_METHOD = "first-k"
 PRESETS = ("high",)
-WORLDS, HELD_OUT_WORLDS = 2000, 500
+WORLDS, HELD_OUT_WORLDS = 2000, 250
 COMPARED = 100  # prompts a family that llama.cpp answers too
 SEED = 7
 

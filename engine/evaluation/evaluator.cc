@@ -69,7 +69,11 @@ class Worker {
 
   Status store(const Prompt& prompt, codec::Preset preset, KvSource& source) const {
     std::set<codec::CompileMode> modes;
-    for (const Variant& variant : variants_) modes.insert(compileModeOf(variant.method.method));
+    for (const Variant& variant : variants_) {
+      // The prefix is stored by answering.
+      if (variant.method.method == LinkMethod::kPrefix) continue;
+      modes.insert(compileModeOf(variant.method.method));
+    }
     codec::ChunkQueue queue;
     for (const codec::CompileMode mode : modes) {
       const ChunkCompiler compiler(model_, transformer_, {preset, config_.pageType, mode});
@@ -87,11 +91,17 @@ class Worker {
                         const std::string& expected) {
     Linker::Config linking;
     linking.pageType = config_.pageType;
+    if (variant.preset != "-") {
+      SPOLIA_ASSIGN_OR_RETURN(linking.prefixPreset, codec::presetFromName(variant.preset));
+    }
     Linker linker(model_, transformer_, pool_, source, linking);
     GenerationOptions options;
     options.link.method = variant.method.method;
     options.link.k = variant.method.k;
     options.maxTokens = config_.maxTokens;
+    if (variant.method.method == LinkMethod::kPrefix) {
+      SPOLIA_RETURN_IF_ERROR(answerPrompt(model_, transformer_, linker, prompt, options).status());
+    }
     SPOLIA_ASSIGN_OR_RETURN(const Answer answer,
                             answerPrompt(model_, transformer_, linker, prompt, options));
     // A chunk that was computed after all would flatter its method.

@@ -71,8 +71,9 @@ Result<Answer> answerPrompt(const Model& model, const Transformer& transformer, 
     token = argmax(logits);
   }
   if (model.hasTokenizer()) out.text = trimmed(model.tokenizer().decode(out.tokens));
-  out.provenance = std::move(linked.provenance);
   out.totalMs = elapsed();
+  linker.writeBack(linked);
+  out.provenance = std::move(linked.provenance);
   return out;
 }
 

@@ -32,7 +32,8 @@ struct Answer {
   double totalMs = 0;
 };
 
-// The model's greedy answer to the prompt. Failures are those of Linker::link.
+// The model's greedy answer to the prompt. Method prefix then stores what it computed of the
+// prefix, which totalMs does not count. Failures are those of Linker::link.
 Result<Answer> answerPrompt(const Model& model, const Transformer& transformer, Linker& linker,
                             const Prompt& prompt, const GenerationOptions& options);
 

@@ -7,7 +7,7 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr std::string_view kMethodNames[] = {"full", "reuse", "first-k", "lego0"};
+constexpr std::string_view kMethodNames[] = {"full", "reuse", "first-k", "lego0", "prefix"};
 
 // Rows at the front of a stored segment that the method computes.
 uint32_t computedFront(const PlanSegment& segment, uint32_t position, LinkMethod method,
@@ -17,6 +17,7 @@ uint32_t computedFront(const PlanSegment& segment, uint32_t position, LinkMethod
       return segment.rows;
     case LinkMethod::kReuse:
     case LinkMethod::kLego0:
+    case LinkMethod::kPrefix:
       return 0;
     case LinkMethod::kFirstK:
       return position == kBosRows ? 0 : std::min(k, segment.rows);
@@ -38,8 +39,9 @@ Result<LinkMethod> linkMethodFromName(std::string_view name) {
   for (size_t i = 0; i < std::size(kMethodNames); ++i) {
     if (kMethodNames[i] == name) return static_cast<LinkMethod>(i);
   }
-  return Status(ErrorCode::kInvalidArgument,
-                "method '" + std::string(name) + "': expected full, reuse, first-k or lego0");
+  return Status(
+      ErrorCode::kInvalidArgument,
+      "method '" + std::string(name) + "': expected full, reuse, first-k, lego0 or prefix");
 }
 
 std::string_view compileModeName(codec::CompileMode mode) {

@@ -5,6 +5,7 @@
 // | reuse   | fresh text                                                       |
 // | first-k | fresh text and the first k rows of every chunk that is not exact |
 // | lego0   | fresh text; its chunks were compiled behind four BOS rows        |
+// | prefix  | all behind the stored prefix, which is of exact pages            |
 //
 // Fresh text is whatever has no chunk behind it: BOS, question, chunks that could not be had. A
 // chunk right behind BOS is exact: it stands where it was compiled. The last row of a prompt is
@@ -22,7 +23,7 @@
 
 namespace spolia::engine {
 
-enum class LinkMethod : uint8_t { kFull, kReuse, kFirstK, kLego0 };
+enum class LinkMethod : uint8_t { kFull, kReuse, kFirstK, kLego0, kPrefix };
 
 inline constexpr uint32_t kDefaultFirstK = 16;
 // BOS rows in front of every prompt and of every chunk compiled the default way.
@@ -36,13 +37,14 @@ constexpr uint32_t bosRowsOf(codec::CompileMode mode) {
 }
 // How the chunks that a method loads were compiled.
 constexpr codec::CompileMode compileModeOf(LinkMethod method) {
+  if (method == LinkMethod::kPrefix) return codec::CompileMode::kPrefix;
   return method == LinkMethod::kLego0 ? codec::CompileMode::kLego0 : codec::CompileMode::kBos;
 }
-// "bos" or "lego0".
+// "bos", "lego0" or "prefix"; isolated chunks are of the first two.
 std::string_view compileModeName(codec::CompileMode mode);
 Result<codec::CompileMode> compileModeFromName(std::string_view name);
 
-// "full", "reuse", "first-k", "lego0".
+// "full", "reuse", "first-k", "lego0", "prefix".
 std::string_view linkMethodName(LinkMethod method);
 Result<LinkMethod> linkMethodFromName(std::string_view name);
 

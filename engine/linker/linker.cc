@@ -33,6 +33,7 @@ std::unique_ptr<KvPages> copyOf(const KvPages& pages, const ModelConfig& config,
 struct Linker::Request {
   struct Chunk {
     size_t segment = 0;
+    codec::ChunkIdentity identity;
     ChunkId id;
     std::shared_ptr<const codec::StreamHeader> header;
     Status status;  // ok while it can be loaded
@@ -51,11 +52,20 @@ struct Linker::Request {
 
 Linker::Linker(const Model& model, const Transformer& transformer, ThreadPool& pool,
                KvSource* source, Config config)
-    : model_(model), transformer_(transformer), config_(config), shape_(model.kvShape()) {
+    : model_(model),
+      transformer_(transformer),
+      source_(source),
+      config_(config),
+      shape_(model.kvShape()) {
   if (source != nullptr) loader_.emplace(*source, pool);
 }
 
 Result<LinkedPrompt> Linker::link(const Prompt& prompt, const LinkOptions& options) {
+  if (options.method != LinkMethod::kPrefix) return linkSegments(prompt, options);
+  return linkSegments(cutIntoPrefixChunks(prompt), options);
+}
+
+Result<LinkedPrompt> Linker::linkSegments(const Prompt& prompt, const LinkOptions& options) {
   const uint64_t rows = uint64_t{prompt.rows()} + options.spareRows;
   if (rows > model_.config().maxPositions || prompt.rows() == 0) {
     return Status(ErrorCode::kInvalidArgument,
@@ -74,6 +84,21 @@ Result<LinkedPrompt> Linker::link(const Prompt& prompt, const LinkOptions& optio
   return std::move(request.linked);
 }
 
+// Of the prompt's chunks, in order. A prefix chunk is named after the one before it.
+std::vector<codec::ChunkIdentity> Linker::identitiesOf(const Prompt& prompt,
+                                                       LinkMethod method) const {
+  std::vector<codec::ChunkIdentity> out;
+  std::optional<ChunkId> parent;
+  for (const PromptSegment& segment : prompt.segments) {
+    if (segment.kind != SegmentKind::kChunk) continue;
+    out.push_back(textChunkIdentity(model_.fingerprint(), segment.tokens, compileModeOf(method)));
+    if (method != LinkMethod::kPrefix) continue;
+    out.back().parent = parent;
+    parent = codec::chunkIdOf(out.back());
+  }
+  return out;
+}
+
 Status Linker::checkHeader(const codec::StreamHeader& header, const PromptSegment& segment) const {
   if (header.identity.tokens != segment.tokens) {
     return Status(ErrorCode::kInvalidArgument, "stored under this id, but of other tokens");
@@ -90,13 +115,15 @@ Status Linker::checkHeader(const codec::StreamHeader& header, const PromptSegmen
 // Which chunks can be loaded.
 void Linker::openChunks(Request& request) {
   const auto start = Clock::now();
+  std::vector<codec::ChunkIdentity> identities =
+      identitiesOf(request.prompt, request.options.method);
   for (size_t i = 0; i < request.prompt.segments.size(); ++i) {
     const PromptSegment& segment = request.prompt.segments[i];
     if (segment.kind != SegmentKind::kChunk) continue;
     Request::Chunk chunk;
     chunk.segment = i;
-    chunk.id = codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), segment.tokens,
-                                                  compileModeOf(request.options.method)));
+    chunk.identity = std::move(identities[request.chunks.size()]);
+    chunk.id = codec::chunkIdOf(chunk.identity);
     chunk.provenance.name = segment.name;
     chunk.provenance.id = chunk.id;
     chunk.provenance.rows = static_cast<uint32_t>(segment.tokens.size());
@@ -119,7 +146,20 @@ void Linker::openChunks(Request& request) {
     chunk.provenance.tier = opened[i].tier;
     chunk.status = checkHeader(*chunk.header, request.prompt.segments[chunk.segment]);
   }
+  breakChain(request);
   request.provenance().openMs = millisecondsSince(start);
+}
+
+// Behind the first prefix chunk that cannot be had nothing can be: everything there is computed.
+void Linker::breakChain(Request& request) {
+  if (request.options.method != LinkMethod::kPrefix) return;
+  bool broken = false;
+  for (Request::Chunk& chunk : request.chunks) {
+    if (broken && chunk.status.ok()) {
+      chunk.status = Status(ErrorCode::kNotFound, "behind a part of the prefix that is missing");
+    }
+    broken = broken || !chunk.status.ok();
+  }
 }
 
 LinkPlan Linker::planOf(const Request& request) const {
@@ -159,11 +199,13 @@ Status Linker::runPasses(Request& request) {
     for (Request::Chunk& chunk : request.chunks) {
       if (chunk.load) chunk.status = outcomes[*chunk.load].status;
     }
+    breakChain(request);
     plan = planOf(request);
     SPOLIA_ASSIGN_OR_RETURN(complete, runPass(request, plan, load));
     SPOLIA_CHECK(complete);
   }
   request.provenance().passMs = millisecondsSince(start);
+  collectUnstored(request, plan);
   finishProvenance(request, plan);
   return Status();
 }
@@ -212,6 +254,47 @@ void Linker::finishProvenance(Request& request, const LinkPlan& plan) {
   if (loader_ && request.options.method != LinkMethod::kFull) {
     out.waitedMs = std::chrono::duration<double, std::milli>(loader_->waited()).count();
   }
+}
+
+// Only exact pages are written back: those behind loaded rows that lost nothing.
+void Linker::collectUnstored(Request& request, const LinkPlan& plan) const {
+  if (request.options.method != LinkMethod::kPrefix || source_ == nullptr) return;
+  uint32_t position = 0;
+  for (const Request::Chunk& chunk : request.chunks) {
+    const bool loaded = std::ranges::count(plan.loaded, chunk.segment, &LoadedRows::segment) > 0;
+    const bool exact = !loaded || (chunk.header->preset == codec::Preset::kLossless &&
+                                   chunk.header->elementType == config_.pageType);
+    if (!exact) return;
+    if (!loaded) request.linked.unstored.push_back({chunk.identity, position});
+    position += chunk.identity.rows();
+  }
+}
+
+Status Linker::storePrefix(const KvPages& pages, const UnstoredPrefix& chunk) {
+  const uint32_t rows = chunk.identity.rows();
+  DenseKv kv(model_.config(), config_.pageType, model_.config().layers, rows);
+  for (uint32_t layer = 0; layer < model_.config().layers; ++layer) {
+    pages.exportRows(layer, chunk.firstPosition, rows, kv.target(layer));
+  }
+  codec::EncodeOptions options;
+  options.preset = config_.prefixPreset;
+  SPOLIA_ASSIGN_OR_RETURN(const Bytes stream,
+                          codec::encodeStream(chunk.identity, shape_, kv.view(), options));
+  codec::ChunkQueue queue;
+  source_->submitStore(AlignedBuffer::copyOf(stream), codec::PutMode::kIfAbsent, 0, queue);
+  return queue.waitPop().status;
+}
+
+void Linker::writeBack(LinkedPrompt& linked) {
+  for (const UnstoredPrefix& chunk : linked.unstored) {
+    const Status stored = storePrefix(*linked.pages, chunk);
+    if (!stored.ok()) {
+      linked.provenance.storeFailure = stored.message();
+      break;  // what follows would hang on what is missing
+    }
+    ++linked.provenance.chunksStored;
+  }
+  linked.unstored.clear();
 }
 
 Result<double> Linker::timeResident(const Prompt& prompt, const LinkOptions& options,

@@ -36,12 +36,19 @@ struct LinkOptions {
   uint32_t spareRows = 64;
 };
 
+// A prefix chunk whose rows were computed and stand in the pages exactly.
+struct UnstoredPrefix {
+  codec::ChunkIdentity identity;
+  uint32_t firstPosition = 0;
+};
+
 // A prompt whose KV is complete.
 struct LinkedPrompt {
   std::unique_ptr<KvPages> pages;
   uint32_t rows = 0;
   std::vector<float> logits;  // of the last row, [vocabulary]
   Provenance provenance;
+  std::vector<UnstoredPrefix> unstored;  // method prefix only
 };
 
 class Linker {
@@ -50,6 +57,9 @@ class Linker {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;  // how far loading runs ahead of the pass
     uint64_t minFetchBytes = kMinFetchBytes;
+    // How prefix chunks are written back. Anything but lossless is exact once only: behind such a
+    // chunk nothing is written back any more.
+    codec::Preset prefixPreset = codec::Preset::kLossless;
   };
 
   // `source` null: nothing is ever stored.
@@ -62,6 +72,10 @@ class Linker {
   // naming both numbers. Failures of the source are no failures of this call.
   Result<LinkedPrompt> link(const Prompt& prompt, const LinkOptions& options);
 
+  // Stores the prefix chunks that link() computed for method prefix; takes them off `linked`. What
+  // the source refuses is told in the provenance and is no failure: the answer stands.
+  void writeBack(LinkedPrompt& linked);
+
   // The last pass once more over pages that hold everything it loaded, for measuring what loading
   // costs: milliseconds. `linked` is what link() gave for `prompt`, which had no misses.
   Result<double> timeResident(const Prompt& prompt, const LinkOptions& options,
@@ -70,16 +84,22 @@ class Linker {
  private:
   struct Request;
 
+  Result<LinkedPrompt> linkSegments(const Prompt& prompt, const LinkOptions& options);
+  std::vector<codec::ChunkIdentity> identitiesOf(const Prompt& prompt, LinkMethod method) const;
   void openChunks(Request& request);
+  static void breakChain(Request& request);
   Status runPasses(Request& request);
   Result<bool> runPass(Request& request, const LinkPlan& plan, bool load);
   LinkPlan planOf(const Request& request) const;
   void startLoading(Request& request, const LinkPlan& plan);
   void finishProvenance(Request& request, const LinkPlan& plan);
+  void collectUnstored(Request& request, const LinkPlan& plan) const;
+  Status storePrefix(const KvPages& pages, const UnstoredPrefix& chunk);
   Status checkHeader(const codec::StreamHeader& header, const PromptSegment& segment) const;
 
   const Model& model_;
   const Transformer& transformer_;
+  KvSource* const source_;
   const Config config_;
   const std::vector<codec::LayerShape> shape_;
   std::optional<ChunkLoader> loader_;  // none without a source

@@ -1,5 +1,6 @@
 #include "engine/linker/prompt.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace spolia::engine {
@@ -9,6 +10,20 @@ Status appendText(Prompt& prompt, const Tokenizer& tokenizer, PromptSegment segm
   SPOLIA_ASSIGN_OR_RETURN(segment.tokens, tokenizer.encode(text));
   if (!segment.tokens.empty()) prompt.segments.push_back(std::move(segment));
   return Status();
+}
+
+Prompt cutIntoPrefixChunks(const Prompt& prompt) {
+  const std::vector<codec::TokenId> tokens = prompt.tokens();
+  Prompt out;
+  for (size_t begin = 0; begin < tokens.size(); begin += kPrefixChunkTokens) {
+    const size_t end = std::min<size_t>(tokens.size(), begin + kPrefixChunkTokens);
+    const bool whole = end - begin == kPrefixChunkTokens;
+    out.segments.push_back({whole ? SegmentKind::kChunk : SegmentKind::kFresh,
+                            whole ? "prefix#" + std::to_string(begin / kPrefixChunkTokens) : "tail",
+                            {tokens.begin() + static_cast<ptrdiff_t>(begin),
+                             tokens.begin() + static_cast<ptrdiff_t>(end)}});
+  }
+  return out;
 }
 
 Status appendDocument(Prompt& prompt, const Tokenizer& tokenizer, const Manifest& document) {

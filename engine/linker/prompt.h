@@ -55,6 +55,12 @@ inline Prompt promptWithBos(codec::TokenId bos) {
 Status appendText(Prompt& prompt, const Tokenizer& tokenizer, PromptSegment segment,
                   std::string_view text);
 
+// Tokens of a prefix chunk.
+inline constexpr uint32_t kPrefixChunkTokens = 256;
+
+// The same ids cut into prefix chunks from position 0 on; what is left of them is fresh text.
+Prompt cutIntoPrefixChunks(const Prompt& prompt);
+
 // The chunks of a document, in order.
 Status appendDocument(Prompt& prompt, const Tokenizer& tokenizer, const Manifest& document);
 

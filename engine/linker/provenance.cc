@@ -72,6 +72,10 @@ nlohmann::ordered_json provenanceJson(const Provenance& provenance) {
                                 {"pass_ms", provenance.passMs},
                                 {"waited_ms", provenance.waitedMs}};
   if (provenance.method == LinkMethod::kFirstK) out["k"] = provenance.k;
+  if (provenance.method == LinkMethod::kPrefix) {
+    out["chunks_stored"] = provenance.chunksStored;
+    if (!provenance.storeFailure.empty()) out["store_failure"] = provenance.storeFailure;
+  }
   return out;
 }
 

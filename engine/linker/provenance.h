@@ -49,10 +49,12 @@ struct Provenance {
   uint32_t rows = 0;  // of the prompt
   uint32_t rowsComputed = 0;
   uint64_t bytesRead = 0;
-  uint32_t passes = 0;  // 2 when a load failed after the first had begun
-  double openMs = 0;    // finding out what is stored
-  double passMs = 0;    // from there to the logits
-  double waitedMs = 0;  // of both, time in which nothing was computed for want of stored rows
+  uint32_t passes = 0;        // 2 when a load failed after the first had begun
+  uint32_t chunksStored = 0;  // prefix chunks written back behind the answer
+  std::string storeFailure;   // why one could not be; empty otherwise
+  double openMs = 0;          // finding out what is stored
+  double passMs = 0;          // from there to the logits
+  double waitedMs = 0;        // of both, time in which nothing was computed for want of stored rows
 
   size_t hits() const;
 };
@@ -62,7 +64,7 @@ std::string_view tierName(codec::Tier tier);
 
 // As JSON, in one form for the command line and the API.
 // {"method", "k" (first-k only), "rows", "rows_computed", "chunks", "chunks_hit", "bytes_read",
-// "passes", "open_ms", "pass_ms", "waited_ms"}
+// "passes", "open_ms", "pass_ms", "waited_ms", and of prefix "chunks_stored", "store_failure"}
 nlohmann::ordered_json provenanceJson(const Provenance& provenance);
 // [{"name", "id", "outcome", "rows", "rows_computed", "bytes_read", and of a hit "tier", "preset",
 // "level", of a miss "reason"}]
