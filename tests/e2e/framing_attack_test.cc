@@ -1,50 +1,24 @@
 // Bytes that no client of ours sends: the server closes that connection and stays healthy.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <random>
 
 #include "client/blocking_client.h"
 #include "tests/e2e/sample_stream.h"
 #include "tests/e2e/server_process.h"
+#include "tests/support/tcp_socket.h"
 
 namespace spolia::test {
 namespace {
 
-class RawPeer {
+constexpr int kPatienceSeconds = 20;
+
+class RawPeer : public TcpSocket {
  public:
-  explicit RawPeer(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    const timeval limit{20, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  explicit RawPeer(uint16_t port) : TcpSocket(port, kPatienceSeconds) {}
+  void sendWords(const std::vector<uint32_t>& words) {
+    send({reinterpret_cast<const char*>(words.data()), words.size() * sizeof(uint32_t)});
   }
-  ~RawPeer() { ::close(fd_); }
-  RawPeer(const RawPeer&) = delete;
-  RawPeer& operator=(const RawPeer&) = delete;
-
-  bool connected() const { return connected_; }
-  void send(ByteSpan bytes) { ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL); }
-  void sendWords(const std::vector<uint32_t>& words) { send(std::as_bytes(std::span(words))); }
-  // Whether the server hangs up within the receive time, whatever it says before.
-  bool closedByServer() {
-    char buffer[4096];
-    while (true) {
-      const ssize_t n = ::recv(fd_, buffer, sizeof buffer, 0);
-      if (n == 0) return true;
-      if (n < 0) return errno == ECONNRESET;
-    }
-  }
-
- private:
-  const int fd_;
-  bool connected_ = false;
 };
 
 class FramingAttack : public testing::Test {
@@ -112,7 +86,7 @@ TEST_F(FramingAttack, PeersThatDoNotGoOnAreDropped) {
 TEST_F(FramingAttack, HttpAndRespAreNotUnderstood) {
   for (const char* text : {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "*1\r\n$4\r\nPING\r\n"}) {
     RawPeer peer(server_.port());
-    peer.send(asBytes(text));
+    peer.send(text);
     EXPECT_TRUE(peer.closedByServer());
   }
 }

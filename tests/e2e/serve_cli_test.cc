@@ -1,9 +1,6 @@
 // spolia-engine serve as hostile and careless clients see it: raw bytes on sockets, then the same
 // server still answers.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <memory>
@@ -11,60 +8,12 @@
 #include <optional>
 
 #include "tests/e2e/server_process.h"
+#include "tests/support/tcp_socket.h"
 
 namespace spolia::test {
 namespace {
 
 using nlohmann::json;
-
-// One TCP connection. Reads give up after 30 s, which fails the test that waits.
-class Socket {
- public:
-  explicit Socket(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in to{};
-    to.sin_family = AF_INET;
-    to.sin_port = htons(port);
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const timeval patience{30, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    SPOLIA_CHECK(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0);
-  }
-  ~Socket() { ::close(fd_); }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-
-  // False when the other side does not take it.
-  bool send(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (sent <= 0) return false;
-      bytes.remove_prefix(static_cast<size_t>(sent));
-    }
-    return true;
-  }
-  // Everything up to `mark`, or up to the end of the connection.
-  std::string readUntil(std::string_view mark) {
-    while (text_.find(mark) == std::string::npos && more()) {
-    }
-    return text_;
-  }
-  std::string readAll() {
-    while (more()) {
-    }
-    return text_;
-  }
-
- private:
-  bool more() {
-    char bytes[4096];
-    const ssize_t got = ::recv(fd_, bytes, sizeof(bytes), 0);
-    if (got > 0) text_.append(bytes, static_cast<size_t>(got));
-    return got > 0;
-  }
-
-  const int fd_;
-  std::string text_;
-};
 
 struct Reply {
   int status = 0;
@@ -116,7 +65,7 @@ class ServeCli : public testing::Test {
   }
 
   Reply exchange(const std::string& bytes) {
-    Socket socket(port_);
+    TcpSocket socket(port_);
     socket.send(bytes);
     return parseReply(socket.readAll());
   }
@@ -216,12 +165,12 @@ TEST_F(ServeCli, LeavingLeavesNoPlaceOfTheQueueTaken) {
   json request = question();
   request["stream"] = true;
   for (int i = 0; i < 8; ++i) {
-    Socket socket(port_);
+    TcpSocket socket(port_);
     ASSERT_TRUE(socket.send(post(request.dump())));
     ASSERT_NE(socket.readUntil("data: ").find("200 OK"), std::string::npos);
   }
   // Half a request, and nothing at all, hold up nobody.
-  Socket half(port_), silent(port_);
+  TcpSocket half(port_), silent(port_);
   ASSERT_TRUE(half.send("POST /v1/chat/completions HTTP/1.1\r\nHo"));
   for (int i = 0; i < 4; ++i) expectAnswers();
   // A place is free a moment after the reply was sent.
@@ -235,8 +184,8 @@ TEST_F(ServeCli, LeavingLeavesNoPlaceOfTheQueueTaken) {
 
 TEST_F(ServeCli, ConnectionsBeyondTheLimitGet503) {
   start();
-  std::vector<std::unique_ptr<Socket>> held;
-  for (int i = 0; i < 16; ++i) held.push_back(std::make_unique<Socket>(port_));
+  std::vector<std::unique_ptr<TcpSocket>> held;
+  for (int i = 0; i < 16; ++i) held.push_back(std::make_unique<TcpSocket>(port_));
   const Reply reply = get("/health");
   EXPECT_EQ(reply.status, 503);
   EXPECT_EQ(reply.error().value("type", ""), "server_error") << reply.body;
@@ -244,7 +193,7 @@ TEST_F(ServeCli, ConnectionsBeyondTheLimitGet503) {
 
 TEST_F(ServeCli, TwoRequestsOnOneConnection) {
   start();
-  Socket socket(port_);
+  TcpSocket socket(port_);
   const std::string ask = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
   ASSERT_TRUE(socket.send(ask + ask + "GET /v1/models HTTP/1.0\r\n\r\n"));
   const std::string all = socket.readAll();

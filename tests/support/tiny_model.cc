@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "codec/base/check.h"
+
 namespace spolia::engine::test {
 
 uint64_t Random::next() {
@@ -43,7 +45,8 @@ ModelConfig tinyConfig() {
   return config;
 }
 
-std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed) {
+std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
+                                     std::optional<Tokenizer> tokenizer) {
   Weights weights = Weights::zeroed(config);
   Random random(seed);
   for (const TensorSpec& spec : tensorSpecs(config)) {
@@ -55,7 +58,26 @@ std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed) {
       tensor->data()[i] = (norm ? 1.0f : 0.0f) + random.uniform(-magnitude, magnitude);
     }
   }
-  return Model::make(config, std::move(weights));
+  return Model::make(config, std::move(weights), std::move(tokenizer));
+}
+
+Tokenizer byteTokenizer() {
+  std::string vocabulary;
+  for (int byte = 33; byte < 127; ++byte) {
+    const char c = static_cast<char>(byte);
+    vocabulary += std::string(c == '"' || c == '\\' ? "\"\\" : "\"") + c +
+                  "\": " + std::to_string(byte) + ", ";
+  }
+  // Space and newline as byte-level vocabularies write them.
+  const std::string json = R"({"version": "1.0", "added_tokens": [], "normalizer": null,
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+                      "use_regex": true},
+    "post_processor": null, "decoder": {"type": "ByteLevel"},
+    "model": {"type": "BPE", "vocab": {)" +
+                           vocabulary + "\"\u0120\": 32, \"\u010A\": 10}, \"merges\": []}}";
+  Result<Tokenizer> tokenizer = Tokenizer::parse(json, "test");
+  SPOLIA_CHECK(tokenizer.ok());
+  return *std::move(tokenizer);
 }
 
 std::vector<codec::TokenId> randomTokens(const ModelConfig& config, size_t count, uint64_t seed) {

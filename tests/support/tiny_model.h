@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,11 @@ class Random {
 ModelConfig tinyConfig();
 
 // Weights scaled so that every layer changes the hidden state noticeably and attention is neither
-// flat nor on a single key. Without a tokenizer.
-std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed);
+// flat nor on a single key.
+std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
+                                     std::optional<Tokenizer> tokenizer = std::nullopt);
+// A tokenizer for it: printable ASCII, space and newline, one token for each byte, its value.
+Tokenizer byteTokenizer();
 
 // `count` tokens of the vocabulary.
 std::vector<codec::TokenId> randomTokens(const ModelConfig& config, size_t count, uint64_t seed);

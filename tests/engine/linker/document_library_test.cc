@@ -42,32 +42,6 @@ class FailingStore : public FakeKvSource {
   }
 };
 
-// One token for each byte.
-Tokenizer byteTokenizer() {
-  std::string vocabulary;
-  for (int byte = 33; byte < 127; ++byte) {
-    const char c = static_cast<char>(byte);
-    vocabulary += std::string(c == '"' || c == '\\' ? "\"\\" : "\"") + c +
-                  "\": " + std::to_string(byte) + ", ";
-  }
-  // Space and newline as byte-level vocabularies write them.
-  const std::string json = R"({"version": "1.0", "added_tokens": [], "normalizer": null,
-    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
-                      "use_regex": true},
-    "post_processor": null, "decoder": {"type": "ByteLevel"},
-    "model": {"type": "BPE", "vocab": {)" +
-                           vocabulary + "\"\u0120\": 32, \"\u010A\": 10}, \"merges\": []}}";
-  Result<Tokenizer> tokenizer = Tokenizer::parse(json, "test");
-  EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().message();
-  return *std::move(tokenizer);
-}
-
-std::unique_ptr<Model> modelWithTokenizer(uint64_t seed) {
-  const auto model = test::makeTinyModel(test::tinyConfig(), seed);
-  Weights weights = Weights::zeroed(model->config());
-  return Model::make(model->config(), std::move(weights), byteTokenizer());
-}
-
 std::string sentences(const std::string& word, int count) {
   std::string out;
   for (int i = 0; i < count; ++i) out += "The " + word + " is number " + std::to_string(i) + ". ";
@@ -93,7 +67,7 @@ class DocumentLibraryTest : public ::testing::Test {
     return manifest.ok() ? manifest->text() : manifest.status().message();
   }
 
-  std::unique_ptr<Model> model_ = modelWithTokenizer(1);
+  std::unique_ptr<Model> model_ = test::makeTinyModel(test::tinyConfig(), 1, test::byteTokenizer());
   ThreadPool pool_{2};
   Transformer transformer_{*model_, pool_};
   FailingStore source_;
@@ -201,7 +175,7 @@ TEST_F(DocumentLibraryTest, DocumentsAreOrderedByNameAndKeptApartByModel) {
   EXPECT_EQ(names(), (std::vector<std::string>{"B.txt", "a.txt", "b.txt", "dir/c.md"}));
   ModelConfig config = test::tinyConfig();
   config.ropeTheta *= 2;
-  const auto other = Model::make(config, Weights::zeroed(config), byteTokenizer());
+  const auto other = Model::make(config, Weights::zeroed(config), test::byteTokenizer());
   const Transformer transformer(*other, pool_);
   DocumentLibrary theirs(*other, transformer, source_, {64, codec::Preset::kHigh, {}});
   EXPECT_TRUE(theirs.names()->empty());

@@ -1,0 +1,229 @@
+#include "engine/http/chat_service.h"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <nlohmann/json.hpp>
+
+#include "tests/engine/linker/fake_kv_source.h"
+#include "tests/support/tiny_model.h"
+
+namespace spolia::engine {
+namespace {
+
+using nlohmann::json;
+
+// Keeps what it is sent. Leaves, if asked to, once it has `pieces` pieces of a stream.
+class FakeChannel : public ReplyChannel {
+ public:
+  explicit FakeChannel(size_t leaveAfter = SIZE_MAX) : leaveAfter_(leaveAfter) {}
+
+  void send(HttpResponse response) override {
+    const std::lock_guard lock(mutex_);
+    response_ = std::move(response);
+    finish();
+  }
+  void begin(std::string_view) override {}
+  void write(std::string text) override {
+    const std::lock_guard lock(mutex_);
+    stream_.push_back(std::move(text));
+  }
+  void end() override {
+    const std::lock_guard lock(mutex_);
+    finish();
+  }
+  bool gone() const override {
+    const std::lock_guard lock(mutex_);
+    return stream_.size() >= leaveAfter_;
+  }
+
+  // Waits for the end.
+  HttpResponse response() {
+    std::unique_lock lock(mutex_);
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(60), [this] { return done_; }));
+    return response_;
+  }
+  std::vector<std::string> stream() {
+    response();
+    const std::lock_guard lock(mutex_);
+    return stream_;
+  }
+  size_t pieces() const {
+    const std::lock_guard lock(mutex_);
+    return stream_.size();
+  }
+
+ private:
+  void finish() {
+    done_ = true;
+    changed_.notify_all();
+  }
+
+  const size_t leaveAfter_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  HttpResponse response_;
+  std::vector<std::string> stream_;
+  bool done_ = false;
+};
+
+ChatRequest request(const std::string& question = "What?") {
+  ChatRequest out;
+  out.model = "tiny";
+  out.messages = {{"user", question}};
+  out.maxTokens = 8;
+  return out;
+}
+
+std::string message(const HttpResponse& response) {
+  return json::parse(response.body, nullptr, false)["error"].value("message", "");
+}
+
+class ChatServiceTest : public ::testing::Test {
+ protected:
+  ChatServiceTest() {
+    ChatService::Config config;
+    config.modelName = "tiny";
+    config.prompts.questionTemplate = "Q: {question} A:";
+    config.link.patience = std::chrono::minutes(10);
+    config.queue = 2;
+    service_.emplace(*model_, transformer_, pool_, source_, metrics_, config);
+  }
+  std::shared_ptr<FakeChannel> submit(ChatRequest request, size_t leaveAfter = SIZE_MAX) {
+    auto channel = std::make_shared<FakeChannel>(leaveAfter);
+    service_->submit(std::move(request), channel);
+    return channel;
+  }
+  // A request over a document the source knows, whose chunk it holds back.
+  ChatRequest heldRequest() {
+    DocumentLibrary library(*model_, transformer_, source_, {});
+    EXPECT_TRUE(library.put("held.txt", "Some text of a document.").ok());
+    source_.onOpen = [](const ChunkId&, uint32_t) { return Fault::kHeld; };
+    ChatRequest out = request();
+    out.documents = {{"held.txt", std::nullopt}};
+    return out;
+  }
+  // Until the service's thread has asked the source, which does not answer.
+  void waitUntilHeld(uint32_t opensBefore) {
+    while (source_.opens() == opensBefore) std::this_thread::yield();
+  }
+  double metric(const std::string& name) {
+    const std::string text = metrics_.text({});
+    const size_t at = text.find("\nspolia_engine_" + name + " ");
+    return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size() + 16));
+  }
+
+  std::unique_ptr<Model> model_ = test::makeTinyModel(test::tinyConfig(), 1, test::byteTokenizer());
+  ThreadPool pool_{2};
+  Transformer transformer_{*model_, pool_};
+  FakeKvSource source_{1};
+  ApiMetrics metrics_;
+  std::optional<ChatService> service_;
+};
+
+TEST_F(ChatServiceTest, AnswersWholeAndAsAStreamTheSame) {
+  const json whole = json::parse(submit(request())->response().body);
+  ChatRequest streaming = request();
+  streaming.stream = streaming.includeUsage = true;
+  const auto events = submit(streaming)->stream();
+  ASSERT_GE(events.size(), 4u);
+  EXPECT_EQ(events.back(), kDoneEvent);
+  std::string text;
+  for (const std::string& event : events) {
+    const json object = json::parse(event.substr(6), nullptr, false);
+    if (!object.is_discarded() && !object["choices"].empty()) {
+      text += object["choices"][0]["delta"].value("content", "");
+    }
+  }
+  EXPECT_EQ(text, whole["choices"][0]["message"]["content"]);
+  const json usage = json::parse(events[events.size() - 2].substr(6));
+  EXPECT_EQ(usage["usage"], whole["usage"]);
+  EXPECT_EQ(whole["usage"]["completion_tokens"], 8);
+  EXPECT_EQ(whole["choices"][0]["finish_reason"], "length");
+}
+
+TEST_F(ChatServiceTest, AFullQueueIsToldAndTheOthersAreAnswered) {
+  const ChatRequest held = heldRequest();
+  const uint32_t before = source_.opens();
+  const auto running = submit(held);
+  waitUntilHeld(before);
+  const auto waiting = submit(request()), waitingToo = submit(request());
+  const HttpResponse refused = submit(request())->response();
+  EXPECT_EQ(refused.status, 429u);
+  EXPECT_GT(refused.retryAfterSeconds, 0u);
+  EXPECT_EQ(message(refused), "2 requests are waiting already; try again later");
+  EXPECT_EQ(service_->queued(), 3u);
+  source_.release();
+  for (const auto& channel : {running, waiting, waitingToo}) {
+    EXPECT_EQ(channel->response().status, 200u) << channel->response().body;
+  }
+}
+
+TEST_F(ChatServiceTest, StoppingFinishesTheRunningAnswerAndTellsThoseThatWait) {
+  const ChatRequest held = heldRequest();
+  const uint32_t before = source_.opens();
+  const auto running = submit(held);
+  waitUntilHeld(before);
+  const auto waiting = submit(request()), waitingToo = submit(request());
+  std::thread stopping([&] { service_->stop(); });
+  // The queue is full: a further request is refused at once, and as stopping from then on.
+  while (submit(request())->response().status != 503) std::this_thread::yield();
+  source_.release();
+  stopping.join();
+  EXPECT_EQ(running->response().status, 200u);
+  EXPECT_EQ(waiting->response().status, 503u);
+  EXPECT_EQ(waitingToo->response().status, 503u);
+}
+
+TEST_F(ChatServiceTest, AnAnswerEndsWhenItsClientLeaves) {
+  ChatRequest endless = request();
+  endless.stream = true;
+  endless.maxTokens = 500;
+  const auto channel = submit(endless, 3);
+  EXPECT_EQ(submit(request())->response().status, 200u);  // behind it
+  EXPECT_LE(channel->pieces(), 4u);
+  EXPECT_EQ(metric("abandoned_total"), 1);
+}
+
+TEST_F(ChatServiceTest, AClientThatLeftInTheQueueIsNotComputedFor) {
+  const ChatRequest held = heldRequest();
+  const uint32_t before = source_.opens();
+  const auto running = submit(held);
+  waitUntilHeld(before);
+  const auto left = submit(request(), 0);
+  source_.release();
+  EXPECT_EQ(running->response().status, 200u);
+  EXPECT_EQ(submit(request())->response().status, 200u);
+  EXPECT_EQ(left->pieces(), 0u);
+  EXPECT_EQ(metric("abandoned_total"), 1);
+}
+
+TEST_F(ChatServiceTest, ErrorsOfTheEngineHaveAStatusOfTheirOwn) {
+  ChatRequest other = request();
+  other.model = "other";
+  EXPECT_EQ(submit(other)->response().status, 404u);
+  ChatRequest unknown = request();
+  unknown.documents = {{"none.txt", std::nullopt}};
+  unknown.stream = true;
+  const HttpResponse missing = submit(unknown)->response();
+  EXPECT_EQ(missing.status, 404u);
+  EXPECT_EQ(message(missing), "there is no document \"none.txt\"");
+  const HttpResponse tooLong = submit(request(std::string(2000, 'x')))->response();
+  EXPECT_EQ(tooLong.status, 400u);
+  EXPECT_NE(message(tooLong).find("1024"), std::string::npos) << message(tooLong);
+  EXPECT_EQ(submit(request())->response().status, 200u);
+}
+
+// A source that gives nothing costs time, not the answer.
+TEST_F(ChatServiceTest, AFailingSourceIsAMiss) {
+  const ChatRequest asked = heldRequest();
+  source_.onOpen = [](const ChunkId&, uint32_t) { return Fault::kUnavailable; };
+  const HttpResponse reply = submit(asked)->response();
+  ASSERT_EQ(reply.status, 200u) << reply.body;
+  const json cache = json::parse(reply.body)["cache"];
+  EXPECT_EQ(cache["chunks_hit"], 0);
+  EXPECT_EQ(cache["rows_computed"], cache["rows"]);
+}
+
+}  // namespace
+}  // namespace spolia::engine
