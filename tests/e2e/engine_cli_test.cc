@@ -82,6 +82,43 @@ TEST_F(EngineCli, AnswersThroughAServer) {
   EXPECT_EQ(ask(place, "first-k")[0]["chunks"], 13);
 }
 
+TEST_F(EngineCli, TopTakesTheDocumentsTheQuestionIsAbout) {
+  ingest(embedded_);
+  const Outcome outcome = engine({"ask", kQuestion, "--top", "1", "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto reply = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(reply["documents"].size(), 1u) << reply;
+  EXPECT_NE(reply["documents"].dump().find("helen-goes-sailing.txt"), std::string::npos) << reply;
+  EXPECT_EQ(reply["results"][0]["answer"], "sailing");
+  for (const char* wrong : {"-1", "some"}) {
+    const Outcome refused = engine({"ask", kQuestion, "--top", wrong});
+    EXPECT_EQ(refused.code, 2) << wrong;
+    EXPECT_NE(refused.err.find("--top"), std::string::npos) << refused.err;
+  }
+}
+
+// Each way to put chunks together, on the same documents.
+TEST_F(EngineCli, MethodsThatStoreTheirOwnChunks) {
+  ingest(embedded_);
+  const auto lego = [&] { return ask(embedded_, "lego0")[0]; };
+  EXPECT_EQ(lego()["chunks_hit"], 0) << "chunks behind one BOS row are not lego0's";
+  const Outcome stored =
+      engine({"ingest", documents_, "--chunk-tokens", "128", "--compile-mode", "lego0", "--json"});
+  ASSERT_EQ(stored.code, 0) << stored.err;
+  EXPECT_GT(nlohmann::json::parse(stored.out)["chunks_computed"], 0);
+  EXPECT_EQ(lego()["chunks_hit"], lego()["chunks"]);
+  EXPECT_LT(lego()["rows_computed"], ask(embedded_, "first-k")[0]["rows_computed"]);
+
+  const auto first = ask(embedded_, "prefix")[0], second = ask(embedded_, "prefix")[0];
+  EXPECT_EQ(first["answer"], "sailing");
+  EXPECT_GT(first["chunks_stored"], 0) << first;
+  EXPECT_EQ(second["answer"], "sailing");
+  EXPECT_EQ(second["chunks_hit"], first["chunks_stored"]);
+  EXPECT_EQ(second["chunks_stored"], 0);
+  EXPECT_EQ(second["rows_computed"].get<int>() + 256 * second["chunks_hit"].get<int>(),
+            second["rows"].get<int>());
+}
+
 TEST_F(EngineCli, ChangedDocumentReplacesTheOldOne) {
   const std::string path = (directory_.path() / "notes.md").string();
   writeText(path, "Helen enjoys sailing. The weather is good today.\n");

@@ -41,7 +41,12 @@ class ServeCli : public testing::Test {
  protected:
   static constexpr size_t kBodyLimit = 1 << 20;
 
-  void start(const std::vector<std::string>& flags = {}) {
+  std::vector<std::string> ownStore() const {
+    return {"--store", (directory_.path() / "store").string(), "--capacity", "1 GiB"};
+  }
+  void start(const std::vector<std::string>& flags = {}) { startOver(ownStore(), flags); }
+  void startOver(const std::vector<std::string>& place,
+                 const std::vector<std::string>& flags = {}) {
     writeText(directory_.path() / "engine.toml",
               "[serve]\nbody_limit = \"1 MiB\"\nconnections = 16\n");
     std::vector<std::string> command = {programPath("engine/spolia-engine"),
@@ -51,11 +56,8 @@ class ServeCli : public testing::Test {
                                         "--config",
                                         (directory_.path() / "engine.toml").string(),
                                         "--model",
-                                        source_ + "/engine/models/micro",
-                                        "--store",
-                                        (directory_.path() / "store").string(),
-                                        "--capacity",
-                                        "1 GiB"};
+                                        model_};
+    command.insert(command.end(), place.begin(), place.end());
     command.insert(command.end(), flags.begin(), flags.end());
     child_.emplace(command, directory_.path() / "out", directory_.path() / "err");
     const std::string said = child_->readUntil("ready");
@@ -79,6 +81,13 @@ class ServeCli : public testing::Test {
             {"messages", json::array({{{"role", "user"}, {"content", "What does Helen enjoy?"}}})},
             {"documents", json::array({{{"text", helen_}}})}};
   }
+  void ingestDemo(const std::vector<std::string>& place) {
+    std::vector<std::string> command = {programPath("engine/spolia-engine"), "ingest",
+                                        source_ + "/conf/demo", "--model", model_};
+    command.insert(command.end(), place.begin(), place.end());
+    const Outcome outcome = runCommand(command);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+  }
   void expectAnswers() {
     const Reply reply = chat(question());
     ASSERT_EQ(reply.status, 200) << reply.body;
@@ -94,6 +103,7 @@ class ServeCli : public testing::Test {
 
   TemporaryDirectory directory_;
   const std::string source_ = SPOLIA_SOURCE_DIR;
+  const std::string model_ = source_ + "/engine/models/micro";
   const std::string helen_ = readText(source_ + "/conf/demo/helen-goes-sailing.txt");
   std::optional<Child> child_;
   uint16_t port_ = 0;
@@ -107,6 +117,49 @@ TEST_F(ServeCli, TextOfADocumentIsCachedTheSecondTime) {
   EXPECT_EQ(reply["cache"]["provenance"][0]["outcome"], "loaded") << reply;
   child_->signal(SIGTERM);
   EXPECT_EQ(child_->end(), 0) << child_->errors();
+}
+
+TEST_F(ServeCli, TopDocumentsAreChosenByTheQuestion) {
+  ingestDemo(ownStore());
+  start();
+  json request = question();
+  request.erase("documents");
+  request["top_documents"] = 2;
+  const json reply = json::parse(chat(request).body);
+  EXPECT_EQ(reply["choices"][0]["message"]["content"], "sailing") << reply;
+  const json& chosen = reply["cache"]["documents"];
+  ASSERT_EQ(chosen.size(), 2u);
+  EXPECT_TRUE(std::ranges::any_of(chosen, [](const json& name) {
+    return name.get<std::string>().ends_with("helen-goes-sailing.txt");
+  })) << chosen;
+  EXPECT_GT(reply["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+  for (const json& wrong : {json(-1), json("all"), json(1.5), json(1e300)}) {
+    request["top_documents"] = wrong;
+    const Reply refused = chat(request);
+    EXPECT_EQ(refused.status, 400) << wrong;
+    EXPECT_EQ(refused.error()["param"], "top_documents") << refused.body;
+  }
+}
+
+// Chunks come from a spoliad; when it is killed they are misses, and answers go on.
+TEST_F(ServeCli, AnswersOverAServerAndWithoutIt) {
+  ServerProcess server(directory_.path());
+  ASSERT_TRUE(server.ready()) << server.errors();
+  const std::vector<std::string> place = {"--cache", server.tcp()};
+  ingestDemo(place);
+  startOver(place);
+  json request = question();
+  request["documents"] = json::array({source_ + "/conf/demo/helen-goes-sailing.txt"});
+  const json cached = json::parse(chat(request).body);
+  EXPECT_EQ(cached["choices"][0]["message"]["content"], "sailing") << cached;
+  EXPECT_EQ(cached["cache"]["chunks_hit"], cached["cache"]["chunks"]);
+  EXPECT_GT(cached["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+  server.stop(SIGKILL);
+  const Reply named = chat(request);
+  EXPECT_EQ(named.status, 503) << "its manifest cannot be read: " << named.body;
+  request["documents"] = json::array();
+  EXPECT_EQ(chat(request).status, 200);
+  EXPECT_EQ(get("/health").status, 200);
 }
 
 TEST_F(ServeCli, OversizedBodiesAreRefused) {
