@@ -1,0 +1,86 @@
+// A cache of keys around a policy, as an owner would drive it, for tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "server/store/eviction/eviction_policy.h"
+
+namespace spolia::store {
+
+// 64 uniform bits for a small number.
+inline uint64_t hashOf(uint64_t key) {
+  uint64_t x = key + 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+class DrivenCache {
+ public:
+  explicit DrivenCache(EvictionPolicy& policy) : policy_(policy) {}
+
+  // A hit is touched; what is absent is stored if the policy admits it. True for a hit. Victims are
+  // appended to `evicted`.
+  bool ask(uint64_t key, uint64_t bytes, uint64_t nowMs = 0, double seconds = 1) {
+    return askFor(key, {.storedBytes = bytes, .recomputeSeconds = seconds}, nowMs);
+  }
+
+  bool askFor(uint64_t key, ChunkTraits chunk, uint64_t nowMs) {
+    if (const auto found = slots_.find(key); found != slots_.end()) {
+      policy_.touch(found->second, hashOf(key), nowMs);
+      return true;
+    }
+    chunk.keyHash = hashOf(key);
+    if (!policy_.admit(chunk, nowMs)) return false;
+    const bool fits = makeRoom(policy_, chunk.storedBytes, nowMs, [&](Slot slot) { drop(slot); });
+    EXPECT_TRUE(fits);
+    const Slot slot = freeSlot();
+    EXPECT_TRUE(policy_.insert(slot, chunk, nowMs));
+    EXPECT_LE(policy_.bytes(), policy_.capacity());
+    keys_[slot] = key, slots_[key] = slot;
+    return false;
+  }
+
+  void remove(uint64_t key) {
+    const Slot slot = slotOf(key);
+    policy_.remove(slot, Departure::kRemoved);
+    if (slot != kNoSlot) forget(slot);
+  }
+
+  bool has(uint64_t key) const { return slots_.contains(key); }
+  Slot slotOf(uint64_t key) const { return has(key) ? slots_.at(key) : kNoSlot; }
+  const std::map<uint64_t, Slot>& stored() const { return slots_; }
+
+  std::vector<uint64_t> evicted;
+
+ private:
+  void drop(Slot slot) {
+    ASSERT_TRUE(keys_.contains(slot)) << "victim " << slot << " is not stored";
+    evicted.push_back(keys_.at(slot));
+    forget(slot);
+  }
+
+  void forget(Slot slot) {
+    slots_.erase(keys_.at(slot));
+    keys_.erase(slot);
+    free_.push_back(slot);
+  }
+
+  Slot freeSlot() {
+    if (free_.empty()) return static_cast<Slot>(slots_.size());
+    const Slot slot = free_.back();
+    free_.pop_back();
+    return slot;
+  }
+
+  EvictionPolicy& policy_;
+  std::map<uint64_t, Slot> slots_;
+  std::map<Slot, uint64_t> keys_;
+  std::vector<Slot> free_;
+};
+
+}  // namespace spolia::store
