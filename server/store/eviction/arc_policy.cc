@@ -27,7 +27,7 @@ bool ArcPolicy::onAdmit(const ChunkTraits& chunk, uint64_t) {
 void ArcPolicy::onInsert(Slot slot, const ChunkTraits& chunk, uint64_t) {
   const bool known = ghosts_[kOnce].has(chunk.keyHash) || ghosts_[kAgain].has(chunk.keyHash);
   for (GhostList& ghosts : ghosts_) ghosts.remove(chunk.keyHash);
-  lists_.add(known ? kAgain : kOnce, slot, chunk.keyHash, chunk.storedBytes);
+  lists_.add(known ? kAgain : kOnce, slot, chunk.storedBytes);
   trimGhosts();
 }
 
@@ -35,9 +35,9 @@ void ArcPolicy::onTouch(Slot slot, uint64_t, uint64_t) {
   lists_.move(kAgain, slot);
 }
 
-void ArcPolicy::onRemove(Slot slot, Departure why) {
+void ArcPolicy::onRemove(Slot slot, uint64_t keyHash, Departure why) {
   const SlotLists::Node& node = lists_.at(slot);
-  if (why == Departure::kEvicted) ghosts_[node.list].add(node.keyHash, node.bytes);
+  if (why == Departure::kEvicted) ghosts_[node.list].add(keyHash, node.bytes);
   lists_.remove(slot);
   trimGhosts();
 }

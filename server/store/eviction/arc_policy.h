@@ -23,7 +23,7 @@ class ArcPolicy final : public EvictionPolicy {
   bool onAdmit(const ChunkTraits& chunk, uint64_t nowMs) override;
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) override;
   void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) override;
-  void onRemove(Slot slot, Departure why) override;
+  void onRemove(Slot slot, uint64_t keyHash, Departure why) override;
   Slot onChooseVictim(uint64_t nowMs) override;
   void onPostpone(Slot slot, uint64_t nowMs) override;
   void trimGhosts();

@@ -23,10 +23,10 @@ void EvictionPolicy::touch(Slot slot, uint64_t keyHash, uint64_t nowMs) {
   if (contains(slot)) onTouch(slot, keyHash, nowMs);
 }
 
-void EvictionPolicy::remove(Slot slot, Departure why) {
+void EvictionPolicy::remove(Slot slot, uint64_t keyHash, Departure why) {
   const uint64_t bytes = bytesAt(slot);
   if (bytes == 0) return;
-  onRemove(slot, why);
+  onRemove(slot, keyHash, why);
   bytes_ -= bytes;
   --count_;
 }

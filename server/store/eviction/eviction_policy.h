@@ -28,8 +28,9 @@ struct ChunkTraits {
   uint64_t keyHash = 0;         // 64 bits of the store key
   uint64_t storedBytes = 0;     // what it takes from the cap, overhead included; at most 4 GiB - 1
   double recomputeSeconds = 0;  // what a hit saves
-  bool needsParent = false;     // a prefix chunk: worth nothing unless its parent is stored
-  Slot parent = kNoSlot;        // kNoSlot with needsParent: the parent is not stored
+  bool chained = false;         // a prefix chunk: of use only with all those before it
+  uint32_t depth = 0;           // chained: how many stand before it
+  Slot parent = kNoSlot;        // chained, depth > 0: the one before; kNoSlot: it is not stored
   uint8_t kind = 0;             // EntryMeta::kind
   uint64_t expiresAt = 0;       // store clock seconds; 0: never
 };
@@ -60,8 +61,8 @@ class EvictionPolicy {
   // A hit. `keyHash` as inserted. Unknown slots are ignored. Touch the ancestors of a chunk, too.
   void touch(Slot slot, uint64_t keyHash, uint64_t nowMs);
 
-  // No longer stored. Unknown slots are ignored.
-  void remove(Slot slot, Departure why);
+  // No longer stored. `keyHash` as inserted. Unknown slots are ignored.
+  void remove(Slot slot, uint64_t keyHash, Departure why);
 
   // The chunk to give up first; it stays until removed. kNoSlot: nothing is stored.
   Slot chooseVictim(uint64_t nowMs);
@@ -88,7 +89,7 @@ class EvictionPolicy {
   // Slots given to these are stored, to onInsert: not yet.
   virtual void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) = 0;
   virtual void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) = 0;
-  virtual void onRemove(Slot slot, Departure why) = 0;
+  virtual void onRemove(Slot slot, uint64_t keyHash, Departure why) = 0;
   virtual Slot onChooseVictim(uint64_t nowMs) = 0;
   virtual void onPostpone(Slot slot, uint64_t nowMs) = 0;
 
@@ -97,15 +98,14 @@ class EvictionPolicy {
   size_t count_ = 0;
 };
 
-// Removes victims until `bytes` fit, telling `evicted(slot)` before each removal. False: they can
-// never fit, nothing was removed.
-template <typename Evicted>
-bool makeRoom(EvictionPolicy& policy, uint64_t bytes, uint64_t nowMs, Evicted&& evicted) {
+// Removes victims until `bytes` fit, calling `evict(slot)` for each, which drops the chunk and
+// gives back its key hash. False: they can never fit, nothing was removed.
+template <typename Evict>
+bool makeRoom(EvictionPolicy& policy, uint64_t bytes, uint64_t nowMs, Evict&& evict) {
   if (bytes > policy.capacity()) return false;
   while (policy.bytes() + bytes > policy.capacity()) {
     const Slot victim = policy.chooseVictim(nowMs);
-    evicted(victim);
-    policy.remove(victim, Departure::kEvicted);
+    policy.remove(victim, evict(victim), Departure::kEvicted);
   }
   return true;
 }

@@ -43,7 +43,7 @@ void GdsfPolicy::onTouch(Slot slot, uint64_t, uint64_t) {
   place(slot, inflation_ + entry.uses * entry.density);
 }
 
-void GdsfPolicy::onRemove(Slot slot, Departure why) {
+void GdsfPolicy::onRemove(Slot slot, uint64_t, Departure why) {
   Entry& entry = entries_[slot];
   if (why == Departure::kEvicted) inflation_ = std::max(inflation_, entry.priority);
   queue_.erase({entry.priority, entry.order, slot});

@@ -39,7 +39,7 @@ class GdsfPolicy final : public EvictionPolicy {
   uint64_t bytesAt(Slot slot) const override;
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) override;
   void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) override;
-  void onRemove(Slot slot, Departure why) override;
+  void onRemove(Slot slot, uint64_t keyHash, Departure why) override;
   Slot onChooseVictim(uint64_t) override { return queue_.begin()->slot; }
   void onPostpone(Slot slot, uint64_t nowMs) override;
   double cost(const ChunkTraits& chunk) const;

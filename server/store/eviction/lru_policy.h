@@ -14,10 +14,10 @@ class LruPolicy final : public EvictionPolicy {
  private:
   uint64_t bytesAt(Slot slot) const override { return order_.bytesAt(slot); }
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t) override {
-    order_.add(0, slot, chunk.keyHash, chunk.storedBytes);
+    order_.add(0, slot, chunk.storedBytes);
   }
   void onTouch(Slot slot, uint64_t, uint64_t) override { order_.move(0, slot); }
-  void onRemove(Slot slot, Departure) override { order_.remove(slot); }
+  void onRemove(Slot slot, uint64_t, Departure) override { order_.remove(slot); }
   Slot onChooseVictim(uint64_t) override { return order_.oldest(0); }
   void onPostpone(Slot slot, uint64_t) override { order_.move(0, slot); }
 

@@ -18,7 +18,7 @@ S3FifoPolicy::S3FifoPolicy(uint64_t capacityBytes, const S3FifoParams& params)
 void S3FifoPolicy::onInsert(Slot slot, const ChunkTraits& chunk, uint64_t) {
   const Queue queue = ghosts_.has(chunk.keyHash) ? kMain : kSmall;
   ghosts_.remove(chunk.keyHash);
-  queues_.add(queue, slot, chunk.keyHash, chunk.storedBytes);
+  queues_.add(queue, slot, chunk.storedBytes);
 }
 
 void S3FifoPolicy::onTouch(Slot slot, uint64_t, uint64_t) {
@@ -26,9 +26,9 @@ void S3FifoPolicy::onTouch(Slot slot, uint64_t, uint64_t) {
   uses = std::min<uint8_t>(kMostUses, uses + 1);
 }
 
-void S3FifoPolicy::onRemove(Slot slot, Departure why) {
+void S3FifoPolicy::onRemove(Slot slot, uint64_t keyHash, Departure why) {
   const SlotLists::Node& node = queues_.at(slot);
-  if (why == Departure::kEvicted && node.list == kSmall) ghosts_.add(node.keyHash, node.bytes);
+  if (why == Departure::kEvicted && node.list == kSmall) ghosts_.add(keyHash, node.bytes);
   queues_.remove(slot);
   ghosts_.trim(capacity() - smallTarget_);
 }

@@ -24,7 +24,7 @@ class S3FifoPolicy final : public EvictionPolicy {
   uint64_t bytesAt(Slot slot) const override { return queues_.bytesAt(slot); }
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) override;
   void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) override;
-  void onRemove(Slot slot, Departure why) override;
+  void onRemove(Slot slot, uint64_t keyHash, Departure why) override;
   Slot onChooseVictim(uint64_t nowMs) override;
   void onPostpone(Slot slot, uint64_t nowMs) override;
   bool takeFromSmall() const;

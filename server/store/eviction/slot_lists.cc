@@ -2,9 +2,9 @@
 
 namespace spolia::store {
 
-void SlotLists::add(uint8_t list, Slot slot, uint64_t keyHash, uint64_t bytes) {
+void SlotLists::add(uint8_t list, Slot slot, uint64_t bytes) {
   if (slot >= nodes_.size()) nodes_.resize(size_t{slot} + 1);
-  nodes_[slot] = {.keyHash = keyHash, .bytes = static_cast<uint32_t>(bytes)};
+  nodes_[slot] = {.bytes = static_cast<uint32_t>(bytes)};
   link(list, slot);
 }
 

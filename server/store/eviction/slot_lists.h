@@ -1,6 +1,5 @@
 // SlotLists: doubly linked lists over slots, for policies that keep chunks in order; a slot stands
-// in one list at most. What the lists know of a chunk is its bytes and key hash. Owned by one
-// policy.
+// in one list at most. Owned by one policy.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +12,6 @@ namespace spolia::store {
 class SlotLists {
  public:
   struct Node {
-    uint64_t keyHash = 0;
     uint32_t bytes = 0;  // 0: in no list
     Slot newer = kNoSlot, older = kNoSlot;
     uint8_t list = 0;
@@ -28,7 +26,7 @@ class SlotLists {
   Node& at(Slot slot) { return nodes_[slot]; }
 
   // At the newest end. The slot is in no list.
-  void add(uint8_t list, Slot slot, uint64_t keyHash, uint64_t bytes);
+  void add(uint8_t list, Slot slot, uint64_t bytes);
   // To the newest end of `list`, from whichever it is in.
   void move(uint8_t list, Slot slot);
   void remove(Slot slot);

@@ -36,7 +36,8 @@ class DrivenCache {
     }
     chunk.keyHash = hashOf(key);
     if (!policy_.admit(chunk, nowMs)) return false;
-    const bool fits = makeRoom(policy_, chunk.storedBytes, nowMs, [&](Slot slot) { drop(slot); });
+    const bool fits =
+        makeRoom(policy_, chunk.storedBytes, nowMs, [&](Slot slot) { return drop(slot); });
     EXPECT_TRUE(fits);
     const Slot slot = freeSlot();
     EXPECT_TRUE(policy_.insert(slot, chunk, nowMs));
@@ -47,7 +48,7 @@ class DrivenCache {
 
   void remove(uint64_t key) {
     const Slot slot = slotOf(key);
-    policy_.remove(slot, Departure::kRemoved);
+    policy_.remove(slot, hashOf(key), Departure::kRemoved);
     if (slot != kNoSlot) forget(slot);
   }
 
@@ -58,10 +59,11 @@ class DrivenCache {
   std::vector<uint64_t> evicted;
 
  private:
-  void drop(Slot slot) {
-    ASSERT_TRUE(keys_.contains(slot)) << "victim " << slot << " is not stored";
+  uint64_t drop(Slot slot) {
+    EXPECT_TRUE(keys_.contains(slot)) << "victim " << slot << " is not stored";
     evicted.push_back(keys_.at(slot));
     forget(slot);
+    return hashOf(evicted.back());
   }
 
   void forget(Slot slot) {

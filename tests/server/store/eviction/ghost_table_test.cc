@@ -1,0 +1,61 @@
+#include "server/store/eviction/ghost_table.h"
+
+#include "tests/server/store/eviction/driven_cache.h"
+
+namespace spolia::store {
+namespace {
+
+TEST(GhostTableTest, RemembersWhatWasPutAndWhen) {
+  GhostTable table;
+  table.reserve(1024);
+  for (uint32_t key = 0; key < 512; ++key) {
+    table.put(hashOf(key), {.usedAt = 1000 + key,
+                            .seen = static_cast<uint8_t>(key % 16),
+                            .meanGap = static_cast<uint8_t>(key % 64)});
+  }
+  int found = 0;
+  for (uint32_t key = 0; key < 512; ++key) {
+    const auto ghost = table.find(hashOf(key));
+    if (!ghost) continue;
+    ++found;
+    EXPECT_EQ(ghost->seen, key % 16);
+    EXPECT_EQ(ghost->meanGap, key % 64);
+    if (key > 256) {
+      EXPECT_LE(ghost->usedAt, 1000 + key);
+      EXPECT_GE(ghost->usedAt + 257, 1000 + key) << "off by more than a quarter of the places";
+    }
+  }
+  EXPECT_GT(found, 480) << "half full, few buckets overflow";
+}
+
+TEST(GhostTableTest, TheNewestStayAndUnknownKeysAreUnknown) {
+  GhostTable table;
+  table.reserve(1000);
+  ASSERT_EQ(table.places(), 1024u);
+  for (uint32_t key = 0; key < 100000; ++key) table.put(hashOf(key), {.usedAt = key});
+  int recent = 0, false_ = 0;
+  for (uint32_t key = 99700; key < 100000; ++key) recent += table.find(hashOf(key)).has_value();
+  for (uint32_t key = 200000; key < 300000; ++key) false_ += table.find(hashOf(key)).has_value();
+  EXPECT_GT(recent, 280);
+  EXPECT_LT(false_, 10);
+}
+
+TEST(GhostTableTest, GrowingKeepsWhatIsKnown) {
+  GhostTable table;
+  table.reserve(256);
+  for (uint32_t key = 0; key < 64; ++key) table.put(hashOf(key), {.usedAt = key, .seen = 3});
+  std::vector<uint32_t> known;
+  for (uint32_t key = 0; key < 64; ++key) {
+    if (table.find(hashOf(key))) known.push_back(key);
+  }
+  ASSERT_GT(known.size(), 50u);
+  table.reserve(5000);
+  for (const uint32_t key : known) EXPECT_TRUE(table.find(hashOf(key))) << key;
+}
+
+TEST(GhostTableTest, NothingReservedNothingFound) {
+  EXPECT_FALSE(GhostTable().find(hashOf(1)));
+}
+
+}  // namespace
+}  // namespace spolia::store
