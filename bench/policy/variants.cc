@@ -40,11 +40,13 @@ void addGdsf(std::vector<Variant>& out, Order order) {
 
 void addValue(std::vector<Variant>& out, bool smoke) {
   for (const double prior : {100.0, 400.0}) {
-    for (const double hold : {0.1, 0.4}) {
-      Variant variant{
-          "value", "prior " + text(prior) + ", hold " + text(hold), Order::kHeadFirst, {}};
+    for (const double smoothing : {0.0, 0.5}) {
+      Variant variant{"value",
+                      "prior " + text(prior) + ", smoothing " + text(smoothing),
+                      Order::kHeadFirst,
+                      {}};
       variant.params.value.reuse.priorWeight = prior;
-      variant.params.value.shortestHold = hold;
+      variant.params.value.reuse.smoothing = smoothing;
       out.push_back(variant);
       if (smoke) return;
     }

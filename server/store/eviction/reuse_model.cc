@@ -104,14 +104,28 @@ void ReuseModel::Counts::add(const Counts& other) {
   }
 }
 
+// A bucket and its neighbours, weighted by their distance, as a mean: chunks asked for together
+// make reuse look more concentrated in time than it is.
+double ReuseModel::smoothed(const Hazards& values, int bucket) const {
+  const double near = params_.smoothing, far = std::pow(near, 4);
+  const auto at = [&](int b) { return b < 0 || b >= kBuckets ? 0 : values[b]; };
+  const double sum = at(bucket) + near * (at(bucket - 1) + at(bucket + 1)) +
+                     far * (at(bucket - 2) + at(bucket + 2));
+  return sum / (1 + 2 * near + 2 * far);
+}
+
 // hazard[b]: of the chunks that reached age bucket b, the share asked for again within it.
-ReuseModel::Hazards ReuseModel::hazards(const Counts& counts, const Hazards& prior, double weight) {
-  Hazards out;
+ReuseModel::Hazards ReuseModel::hazards(const Counts& counts, const Hazards& prior,
+                                        double weight) const {
+  Hazards reused, atRisk, out;
   double beyond = 0;
   for (int b = kBuckets - 1; b >= 0; --b) {
-    const double atRisk = beyond + counts.reused[b] + counts.ended[b] / 2;
-    out[b] = (counts.reused[b] + weight * prior[b]) / (atRisk + weight);
+    reused[b] = counts.reused[b];
+    atRisk[b] = beyond + counts.reused[b] + counts.ended[b] / 2;
     beyond += counts.reused[b] + counts.ended[b];
+  }
+  for (int b = 0; b < kBuckets; ++b) {
+    out[b] = (smoothed(reused, b) + weight * prior[b]) / (smoothed(atRisk, b) + weight);
   }
   return out;
 }
@@ -173,8 +187,14 @@ ReuseModel::Rates ReuseModel::ratesOf(const Hazards& hazard) const {
   return out;
 }
 
+// Between the middles of two buckets the rate is between theirs.
 double ReuseModel::rate(ReuseClass klass, uint32_t age) const {
-  return rates_[indexOf(klass)][bucketOf(age)];
+  const Rates& rates = rates_[indexOf(klass)];
+  const int bucket = bucketOf(age);
+  const double start = bucketStart(bucket), width = bucketStart(bucket + 1) - start;
+  const double at = (age - start) / width;
+  const int other = std::clamp(bucket + 1, 0, kBuckets - 1);
+  return rates[bucket] + at * (rates[other] - rates[bucket]);
 }
 
 size_t ReuseModel::stateBytes() const {

@@ -36,6 +36,7 @@ inline constexpr int kReuseOrigins = 10;
 
 struct ReuseModelParams {
   double priorWeight = 100;     // observations that the wider class counts for
+  double smoothing = 0.5;       // of ages: what a neighbouring half octave counts; 0: none
   uint32_t halfLife = 1 << 16;  // followed accesses after which an observation counts half
   uint32_t maxFollowed = 1 << 16;
 };
@@ -83,7 +84,8 @@ class ReuseModel {
   void makeRoom(uint32_t now);
   void rebuild(uint32_t now);
   void fillRates(const std::vector<Counts>& counts);
-  static Hazards hazards(const Counts& counts, const Hazards& prior, double weight);
+  double smoothed(const Hazards& values, int bucket) const;
+  Hazards hazards(const Counts& counts, const Hazards& prior, double weight) const;
   Rates ratesOf(const Hazards& hazard) const;
 
   const ReuseModelParams params_;

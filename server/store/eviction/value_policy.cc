@@ -11,7 +11,6 @@ constexpr uint64_t kTickMs = 64;
 constexpr uint64_t kExpiryUnitMs = 32768 * 1000;
 constexpr int kParentlessOrigins = 5;
 constexpr double kFollowVictimAges = 8;
-constexpr uint16_t kDensityBits = 16;
 constexpr uint32_t kMostSeen = 15;
 constexpr uint32_t kGapMemory = 8;  // accesses that a mean gap goes back
 
@@ -41,13 +40,15 @@ double unpackGap(uint32_t packed) {
   return std::exp2((packed - 1.0) / 3 + 2);
 }
 
+// 15 bits: 512 steps an octave from 2^-48 on; 0: nothing.
 uint16_t packDensity(double secondsPerByte) {
-  return static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(secondsPerByte)) >>
-                               kDensityBits);
+  if (secondsPerByte <= 0) return 0;
+  const double steps = std::round((std::log2(secondsPerByte) + 48) * 512);
+  return static_cast<uint16_t>(std::clamp(steps, 1.0, 32767.0));
 }
 
-double unpackDensity(uint16_t packed) {
-  return std::bit_cast<float>(static_cast<uint32_t>(packed) << kDensityBits);
+double unpackDensity(uint32_t packed) {
+  return packed == 0 ? 0 : std::exp2(packed / 512.0 - 48);
 }
 
 }  // namespace
@@ -78,7 +79,9 @@ uint16_t ValuePolicy::expiryOf(uint64_t expiresAt, uint64_t nowMs) const {
   return static_cast<uint16_t>(std::min<uint64_t>(kNever, end / kExpiryUnitMs + 1));
 }
 
-// What the chunk would be if it were stored now.
+// What the chunk would be if it were stored now. A chain is stored and given up as a whole, so each
+// chunk counts with the mean of the chain to it: the end of a long chain alone, which costs many
+// times what its head does, would hold all those before it too long.
 ValuePolicy::Record ValuePolicy::recordOf(const ChunkTraits& chunk, uint64_t nowMs) const {
   Record record;
   record.bytes = static_cast<uint32_t>(chunk.storedBytes);
@@ -101,7 +104,9 @@ ValuePolicy::Record ValuePolicy::recordOf(const ChunkTraits& chunk, uint64_t now
   record.parentLife = parent.life;
   record.origin =
       parent.seen == 0 ? parent.origin : kParentlessOrigins - 1 + usesBucket(parent.seen);
-  record.tail = chunk.recomputeSeconds < 0.95 * parent.bytes * unpackDensity(parent.density);
+  record.tail = chunk.storedBytes < 0.9 * parent.bytes;
+  const double before = unpackDensity(parent.density), own = unpackDensity(record.density);
+  record.density = packDensity(before + (own - before) / (chunk.depth + 1));
   return record;
 }
 

@@ -37,8 +37,9 @@ class ValuePolicy final : public EvictionPolicy {
   std::string_view name() const override { return "value"; }
   size_t stateBytes() const override;
 
-  // Expected recompute seconds saved per byte and second of keeping the chunk; 0 for unknown slots
-  // and what has expired. For the choice which records of a segment are worth writing again.
+  // Expected recompute seconds saved per byte and second of keeping the chunk, as a mean over the
+  // chain it ends; 0 for unknown slots and what has expired. For the choice which records of a
+  // segment are worth writing again.
   double worth(Slot slot, uint64_t nowMs) const;
 
  private:
@@ -52,7 +53,7 @@ class ValuePolicy final : public EvictionPolicy {
     uint32_t parentLife : 4 = 0;
     uint32_t origin : 4 = 0;
     uint32_t meanGap : 6 = 0;   // between accesses: thirds of an octave; 0: one access only
-    uint32_t density : 15 = 0;  // recompute seconds per byte: upper half of a float, no sign
+    uint32_t density : 15 = 0;  // recompute seconds per byte, mean over the chain so far
     uint32_t expiry : 12 = kNever;
     uint32_t depth : 3 = 0;
     uint32_t tail : 1 = 0;  // computed from fewer tokens than its parent
