@@ -21,6 +21,8 @@ namespace {
 
 constexpr double kShares[] = {0.10, 0.25, 0.50};
 constexpr const char* kOurs = "value";
+// Parameters that save no more than this are no better than those tried before them.
+constexpr double kBetter = 1.0001;
 
 struct Options {
   std::string trace, generated;
@@ -33,7 +35,7 @@ struct Options {
 // What one policy, with the parameters that served it best in the first half, saved.
 struct Outcome {
   std::string label;
-  double firstHalf = -1, secondHalf = 0;
+  double firstHalf = 0, secondHalf = 0;
   std::vector<double> saved;  // by request
 };
 
@@ -55,7 +57,7 @@ Outcomes compare(const Trace& trace, const Options& options, uint64_t capacity) 
     Outcome& before = best[variant.policy];
     std::fprintf(stderr, "  %-8s %-32s %10.1f %10.1f\n", variant.policy.c_str(),
                  variant.label.c_str(), outcome.firstHalf, outcome.secondHalf);
-    if (outcome.firstHalf > before.firstHalf) before = std::move(outcome);
+    if (outcome.firstHalf > kBetter * before.firstHalf) before = std::move(outcome);
   }
   return best;
 }

@@ -40,7 +40,7 @@ void addGdsf(std::vector<Variant>& out, Order order) {
 
 void addValue(std::vector<Variant>& out, bool smoke) {
   for (const double prior : {100.0, 400.0}) {
-    for (const double smoothing : {0.0, 0.5}) {
+    for (const double smoothing : {0.5, 0.0}) {
       Variant variant{"value",
                       "prior " + text(prior) + ", smoothing " + text(smoothing),
                       Order::kHeadFirst,

@@ -1,7 +1,7 @@
 #include "server/store/eviction/ghost_table.h"
 
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 namespace spolia::store {
 namespace {
@@ -10,25 +10,24 @@ constexpr int kTagBits = 18;
 
 // Never 0, which is a free place. From other bits of the hash than the bucket.
 uint32_t tagOf(uint64_t keyHash) {
-  return std::max<uint32_t>(1, static_cast<uint32_t>(keyHash >> (64 - kTagBits)));
+  return std::max<uint32_t>(1, static_cast<uint32_t>(keyHash & ((1u << kTagBits) - 1)));
 }
 
 }  // namespace
 
-// A bucket is chosen by the lowest bits of the hash: doubled, both candidates hold what the one
-// before them held, and what is in the wrong one ages away.
 void GhostTable::reserve(size_t ghosts) {
-  const size_t wanted = std::bit_ceil(std::max(kWays, ghosts));
-  if (places_.empty()) places_.resize(kWays);
-  places_.reserve(wanted);
-  while (places_.size() < wanted) {
-    const size_t size = places_.size();
-    for (size_t i = 0; i < size; ++i) places_.push_back(places_[i]);
+  const size_t buckets = std::max<size_t>(1, ghosts / kWays), before = places_.size() / kWays;
+  if (before > 0 && before * 5 / 4 >= buckets) return;
+  std::vector<Place> wider(buckets * kWays);
+  // A key's bucket grows in proportion; what stood at the edge of its own is lost.
+  for (size_t i = 0; before > 0 && i < wider.size(); ++i) {
+    wider[i] = places_[i / kWays * before / buckets * kWays + i % kWays];
   }
+  places_ = std::move(wider);
 }
 
 size_t GhostTable::bucketOf(uint64_t keyHash) const {
-  return keyHash * kWays & (places_.size() - 1);
+  return ((keyHash >> 32) * (places_.size() / kWays) >> 32) * kWays;
 }
 
 void GhostTable::advance(uint32_t usedAt) {

@@ -21,7 +21,8 @@ struct Ghost {
 
 class GhostTable {
  public:
-  // At least `ghosts` places, a power of two, of four bytes each. It never shrinks.
+  // Four fifths of `ghosts` places at least, all of them at most, of four bytes each. It grows in
+  // steps, keeping most of what it knows, and never shrinks. At least four.
   void reserve(size_t ghosts);
   void put(uint64_t keyHash, const Ghost& ghost);  // at least one place was reserved
   std::optional<Ghost> find(uint64_t keyHash) const;

@@ -6,7 +6,7 @@
 // Only leaves are victims: a chunk stays at least as long as any chunk that names it as parent. (A
 // chunk that had 16,383 children at once counts as a parent until it is removed.)
 //
-// State: 20 bytes a slot, four to eight bytes a chunk for ghosts, and a few MiB that do not grow.
+// State: 20 bytes a slot, four bytes a chunk for ghosts, and a few MiB that do not grow.
 // Victims are the least of a pool that a few random leaves join at each choice, so that no order
 // over all chunks need be kept.
 #pragma once
