@@ -42,7 +42,7 @@ void addValue(std::vector<Variant>& out, bool smoke) {
   for (const double prior : {100.0, 400.0}) {
     for (const double smoothing : {0.5, 0.0}) {
       Variant variant{"value",
-                      "prior " + text(prior) + ", smoothing " + text(smoothing),
+                      std::string("prior ") + text(prior) + ", smoothing " + text(smoothing),
                       Order::kHeadFirst,
                       {}};
       variant.params.value.reuse.priorWeight = prior;
