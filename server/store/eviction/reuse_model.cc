@@ -23,9 +23,9 @@ uint64_t mix(uint64_t keyHash) {
 }
 
 // First age, in ticks, of a bucket: 0, 1, 2, 3, 4, 6, 8, 12, ...
-double bucketStart(int bucket) {
-  if (bucket < 3) return bucket;
-  return std::ldexp(bucket % 2 == 1 ? 3 : 4, bucket / 2 - (bucket % 2 == 1 ? 1 : 2));
+constexpr double bucketStart(int bucket) {
+  if (bucket < 2) return bucket;
+  return static_cast<double>((bucket % 2 == 1 ? 3ull : 2ull) << (bucket / 2 - 1));
 }
 
 }  // namespace
@@ -35,6 +35,9 @@ ReuseModel::ReuseModel(const ReuseModelParams& params)
       decay_(std::exp2(-static_cast<double>(kRebuildEvery) / params.halfLife)),
       counts_(kClasses),
       rates_(kClasses) {
+  for (double weight = 1; weight > 1e-6; weight *= decay_) {
+    decays_.push_back(static_cast<float>(weight));
+  }
   rebuild(0);
 }
 
@@ -51,7 +54,8 @@ bool ReuseModel::sampled(uint64_t keyHash) const {
 // Observations count from when they began, so that those which ended early have no advantage over
 // those that are still open.
 float ReuseModel::weight(const Followed& followed) const {
-  return static_cast<float>(std::pow(decay_, epoch_ - followed.epoch));
+  const uint32_t rebuilds = epoch_ - followed.epoch;
+  return rebuilds < decays_.size() ? decays_[rebuilds] : 0;
 }
 
 void ReuseModel::access(uint64_t keyHash, ReuseClass klass, uint32_t now) {

@@ -96,6 +96,7 @@ class ReuseModel {
   uint32_t epoch_ = 0, sinceRebuild_ = 0;
   std::list<Followed> followed_;  // the one asked for last in front
   std::unordered_map<uint64_t, std::list<Followed>::iterator> where_;
+  std::vector<float> decays_;  // what an observation weighs, by rebuilds since
   std::vector<Counts> counts_;
   std::vector<Rates> rates_;
 };
