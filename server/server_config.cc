@@ -117,6 +117,8 @@ std::vector<Key> storeKeys() {
       choice<AckMode>(
           "store.ack", {{"durable", AckMode::kDurable}, {"memory", AckMode::kMemory}},
           [](ServerConfig & c) -> auto& { return c.store.ack; }),
+      text(
+          "store.eviction", [](ServerConfig & c) -> auto& { return c.store.eviction; }),
       choice<IoBackend>(
           "store.io",
           {{"auto", IoBackend::kAuto},

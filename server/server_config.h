@@ -20,12 +20,18 @@ struct ListenConfig {
 };
 
 struct ServerConfig {
-  store::StoreConfig store;
+  store::StoreConfig store = evicting();
   ListenConfig listen;
   std::filesystem::path tokenFile;  // empty: no tokens, everybody may do everything
   service::ServiceLimits limits;
   std::string logLevel = "info";  // debug, info, warn, error
 
+  // A store's defaults, with the eviction that a server has.
+  static store::StoreConfig evicting() {
+    store::StoreConfig config;
+    config.eviction = "value";
+    return config;
+  }
   // kInvalidArgument naming the field: something is out of its range, nothing to listen on, or an
   // address open to others without what that needs.
   Status validate() const;

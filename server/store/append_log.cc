@@ -36,12 +36,17 @@ uint64_t AppendLog::maxPayload() const {
   return std::min(kMaxRecordPayload, room / kDiskBlock * kDiskBlock);
 }
 
+uint64_t AppendLog::recordBytes(const EntryMeta& meta, uint64_t payloadBytes) {
+  return recordHeaderBytes(payloadBytes, meta.attributes.size()) + roundUpToBlock(payloadBytes);
+}
+
 Result<Segment*> AppendLog::recycle(Segment& segment) {
   Segment fresh = segment;
   fresh.generation.value = uint64_t{config_.epoch} << kGenerationBits | ++generations_;
   fresh.end = kDiskBlock;
   fresh.zeroedTo = 0;
-  fresh.tombstones = fresh.firstSequence = fresh.lastSequence = 0;
+  fresh.cleaned = false;
+  fresh.tombstones = fresh.markedTo = fresh.firstSequence = fresh.lastSequence = 0;
   const AlignedBuffer header =
       encodeSegmentHeader({fresh.id, fresh.generation, config_.segmentBytes});
   Status status = driver_.ring().writeNow(fresh.file, 0, header.span());
@@ -68,34 +73,45 @@ Result<Segment*> AppendLog::create() {
   return table_.find(segment.id);
 }
 
-// Puts leave one segment's worth under the cap to tombstones: a full store can still be emptied.
-Result<Segment*> AppendLog::roll(bool tombstone) {
+size_t AppendLog::freeSegments() const {
+  return config_.maxSegments - std::min<size_t>(config_.maxSegments, table_.all().size()) +
+         table_.reusableCount();
+}
+
+// Puts leave the last free segment to tombstones and moves: a full store can still be emptied.
+Result<Segment*> AppendLog::roll(RoomFor what) {
+  const std::optional<SegmentId> previous =
+      table_.active() != nullptr ? std::optional(table_.active()->id) : std::nullopt;
+  // A full active segment may itself be free to be written again.
   table_.clearActive();
   Result<Segment*> next = Status(ErrorCode::kInternal, "no segment");
-  const size_t limit = config_.maxSegments - (tombstone ? 0 : 1);
-  if (Segment* free = table_.reusable()) {
+  if (freeSegments() < (what == RoomFor::kPut ? 2 : 1)) {
+    next =
+        Status(ErrorCode::kOutOfSpace,
+               "the store's cap of " + std::to_string(config_.maxSegments * config_.segmentBytes) +
+                   " bytes is reached");
+  } else if (Segment* free = table_.reusable()) {
     next = recycle(*free);
-  } else if (table_.all().size() < limit) {
-    next = create();
   } else {
-    return Status(ErrorCode::kOutOfSpace,
-                  "the store's cap of " +
-                      std::to_string(config_.maxSegments * config_.segmentBytes) +
-                      " bytes is reached");
+    next = create();
   }
-  if (next.ok()) table_.setActive((*next)->id);
+  // Full for this record is not full for a shorter one.
+  if (next.ok() || previous) table_.setActive(next.ok() ? (*next)->id : *previous);
   return next;
 }
 
-Result<Segment*> AppendLog::segmentFor(uint64_t bytes, bool tombstone) {
+Result<Segment*> AppendLog::segmentFor(uint64_t bytes, RoomFor what) {
   Segment* active = table_.active();
-  if (active != nullptr && active->room() >= bytes) return active;
-  const std::optional<SegmentId> previous =
-      active != nullptr ? std::optional(active->id) : std::nullopt;
-  Result<Segment*> next = roll(tombstone);
-  // Full for this record is not full for a shorter one.
-  if (!next.ok() && previous) table_.setActive(*previous);
-  return next;
+  if (active != nullptr && active->room() >= bytes) {
+    const bool kept = what != RoomFor::kMove && active->room() < bytes + keptForMoves_;
+    if (!kept || freeSegments() > 0) return active;
+    return Status(ErrorCode::kOutOfSpace, "the room that is left is kept for moves");
+  }
+  return roll(what);
+}
+
+Status AppendLog::rollForMoves() {
+  return roll(RoomFor::kMove).status();
 }
 
 Status AppendLog::zeroAhead(Segment& segment, uint64_t end) {
@@ -108,7 +124,7 @@ Status AppendLog::zeroAhead(Segment& segment, uint64_t end) {
   return Status();
 }
 
-Status AppendLog::append(AppendRequest request) {
+Status AppendLog::append(AppendRequest& request) {
   if (request.payload.size() > maxPayload()) {
     return Status(ErrorCode::kInvalidArgument,
                   "payload of " + std::to_string(request.payload.size()) +
@@ -120,9 +136,8 @@ Status AppendLog::append(AppendRequest request) {
                       " bytes, expected at most " + std::to_string(kMaxAttributeBytes));
   }
   request.meta.payloadBytes = request.payload.size();
-  const uint64_t bytes = recordHeaderBytes(request.payload.size(), request.meta.attributes.size()) +
-                         roundUpToBlock(request.payload.size());
-  SPOLIA_ASSIGN_OR_RETURN(Segment * segment, segmentFor(bytes, request.tombstone));
+  const uint64_t bytes = recordBytes(request.meta, request.payload.size());
+  SPOLIA_ASSIGN_OR_RETURN(Segment * segment, segmentFor(bytes, request.roomFor));
   if (Status status = zeroAhead(*segment, segment->end + bytes); !status.ok()) {
     segment->bad = true;
     return status;
@@ -141,6 +156,7 @@ Status AppendLog::append(AppendRequest request) {
   // From here on the record may be found after a crash, acknowledged or not.
   if (segment->firstSequence == 0) segment->firstSequence = record->sequence;
   ++segment->pins;
+  ++segment->unacknowledged;
   ++pending_;
   queues_[segment->id].records.push_back(record);
   write(record, segment->file);
@@ -205,17 +221,20 @@ void AppendLog::acknowledge(SegmentId id, size_t count) {
     const std::shared_ptr<Record> record = queue.records.front();
     queue.records.pop_front();
     done.push_back(
-        {record->request.cookie, Status(), record->request.tombstone,
+        {record->request.cookie, Status(), record->request.tombstone, record->request.roomFor,
+         record->address.length,
          IndexEntry{std::move(record->request.meta), record->address, record->sequence}});
     end = record->address.offset + record->address.length;
     segment.lastSequence = record->sequence;
     if (record->request.tombstone) ++segment.tombstones;
   }
   pending_ -= count;
+  segment.unacknowledged -= static_cast<uint32_t>(count);
+  segment.markedTo = end;
   const SegmentMark mark{
       id, segment.generation, end, segment.tombstones, segment.firstSequence, segment.lastSequence};
+  segment.pins -= static_cast<uint32_t>(count);
   commit_(std::move(done), {mark});
-  table_.find(id)->pins -= static_cast<uint32_t>(count);
 }
 
 // Fails every record whose memory the ring has given back; the others follow as they complete.
@@ -233,6 +252,7 @@ void AppendLog::failAll(SegmentId id) {
   queue.records = std::move(busy);
   pending_ -= failed.size();
   segment.pins -= static_cast<uint32_t>(failed.size());
+  segment.unacknowledged -= static_cast<uint32_t>(failed.size());
   std::vector<Appended> outcome;
   for (const auto& record : failed) {
     const Status why = record->error != 0
@@ -240,6 +260,7 @@ void AppendLog::failAll(SegmentId id) {
                            : Status(ErrorCode::kIoError,
                                     segmentFileName(id) + ": an earlier write or sync failed");
     outcome.push_back({record->request.cookie, why, record->request.tombstone,
+                       record->request.roomFor, record->address.length,
                        IndexEntry{std::move(record->request.meta), {}, 0}});
   }
   if (!outcome.empty()) commit_(std::move(outcome), {});

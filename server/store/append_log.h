@@ -32,10 +32,18 @@ struct AppendLogConfig {
   bool durable = true;
 };
 
+// Which room under the cap a record may take.
+enum class RoomFor : uint8_t {
+  kPut,        // leaves the last free segment alone
+  kTombstone,  // may take it: a full store can still be emptied
+  kMove,       // may also take what is kept for moves
+};
+
 struct AppendRequest {
   EntryMeta meta;
   AlignedBuffer payload;
   bool tombstone = false;
+  RoomFor roomFor = RoomFor::kPut;
   uint64_t cookie = 0;  // comes back
 };
 
@@ -44,6 +52,8 @@ struct Appended {
   uint64_t cookie = 0;
   Status status;
   bool tombstone = false;
+  RoomFor roomFor = RoomFor::kPut;
+  uint64_t bytes = 0;  // of the record
   IndexEntry entry;
 };
 
@@ -58,13 +68,23 @@ class AppendLog {
 
   AppendLog(AppendLogConfig config, RingDriver& driver, SegmentTable& table, Commit commit);
 
-  // Starts writing; the outcome comes through Commit. kOutOfSpace at once when no segment has room
-  // and none is free under the cap (tombstones may use the last one), kInvalidArgument for a record
-  // longer than a segment takes.
-  Status append(AppendRequest request);
+  // Starts writing; the outcome comes through Commit. kOutOfSpace at once, and the request is left
+  // as it was, when no segment has room and none is free under the cap; kInvalidArgument for a
+  // record longer than a segment takes.
+  Status append(AppendRequest& request);
+  // Keeps so many bytes for moves, where no segment is free for them.
+  void keepForMoves(uint64_t bytes) { keptForMoves_ = bytes; }
+  // Goes on in the last free segment, so that the active one can be cleaned. kOutOfSpace.
+  Status rollForMoves();
+  // Segments that could be begun.
+  size_t freeSegments() const;
+  // Segments begun since the log was opened.
+  uint64_t rolls() const { return generations_; }
   size_t pending() const { return pending_; }
   uint64_t syncs() const { return syncs_; }
   uint64_t bytesWritten() const { return bytesWritten_; }
+  // What a record with so much payload takes in a segment.
+  static uint64_t recordBytes(const EntryMeta& meta, uint64_t payloadBytes);
   // The longest payload a segment takes.
   uint64_t maxPayload() const;
 
@@ -84,8 +104,8 @@ class AppendLog {
     bool failed = false;  // a write or sync failed: nothing behind it can be acknowledged
   };
 
-  Result<Segment*> segmentFor(uint64_t bytes, bool tombstone);
-  Result<Segment*> roll(bool tombstone);
+  Result<Segment*> segmentFor(uint64_t bytes, RoomFor what);
+  Result<Segment*> roll(RoomFor what);
   Result<Segment*> recycle(Segment& segment);
   Result<Segment*> create();
   Status zeroAhead(Segment& segment, uint64_t end);
@@ -101,6 +121,7 @@ class AppendLog {
   const Commit commit_;
   std::map<SegmentId, Queue> queues_;
   uint64_t generations_ = 0;
+  uint64_t keptForMoves_ = 0;
   uint64_t sequences_ = 0;
   size_t pending_ = 0;
   uint64_t syncs_ = 0;

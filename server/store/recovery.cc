@@ -117,7 +117,7 @@ Status Recovery::replay() {
     replaySegment(segment, marked.contains(segment.id) ? ScanMode::kTail : ScanMode::kRebuild);
   }
   syncFound(before);
-  rescanTombstones(before);
+  rescanLastWords(before);
   return Status();
 }
 
@@ -134,9 +134,10 @@ void Recovery::syncFound(const std::vector<Segment>& before) {
 }
 
 // A record whose write was reported as failed may be on the disk all the same. When its key was
-// removed afterwards and the index has seen the tombstone, only the tombstone itself still tells
-// that the record is dead: such records are older than something the index has.
-void Recovery::rescanTombstones(const std::vector<Segment>& before) {
+// removed afterwards and the index has seen the tombstone, or when a newer record of it was
+// evicted, only that tombstone or record still tells that it is dead: such records are older than
+// something the index has.
+void Recovery::rescanLastWords(const std::vector<Segment>& before) {
   uint64_t horizon = 0;
   for (const Segment& segment : before) horizon = std::max(horizon, segment.lastSequence);
   const bool needed = std::any_of(latest_.begin(), latest_.end(), [&](const auto& item) {
@@ -145,10 +146,17 @@ void Recovery::rescanTombstones(const std::vector<Segment>& before) {
   if (!needed) return;
   for (Segment segment : before) {
     if (segment.bad || segment.tombstones == 0) continue;
+    const uint64_t seen = segment.end;
     segment.end = kDiskBlock;
     segment.lastSequence = 0;
-    scanSegment(ring_, segment, ScanMode::kRebuild, [this](const ScannedRecord& record) {
-      if (record.header.tombstone) note(record);
+    scanSegment(ring_, segment, ScanMode::kRebuild, [&](const ScannedRecord& record) {
+      if (record.header.tombstone) return note(record);
+      const auto found = latest_.find(record.header.meta.key);
+      if (found == latest_.end() || record.address.offset >= seen) return;
+      Latest& latest = found->second;
+      if (record.header.stamp.sequence <= latest.sequence) return;
+      latest.sequence = record.header.stamp.sequence;
+      latest.tombstone = true;
     });
   }
 }
@@ -217,6 +225,7 @@ void Recovery::chooseActive() {
 
 Result<SegmentTable> Recovery::finish() {
   SPOLIA_RETURN_IF_ERROR(applyReplayed());
+  for (Segment& segment : table_.all()) segment.markedTo = segment.end;
   SPOLIA_RETURN_IF_ERROR(dropOrphans());
   chooseActive();
   return std::move(table_);

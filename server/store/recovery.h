@@ -43,7 +43,7 @@ class Recovery {
   Status openSegment(SegmentId id, const std::string& name);
   void replaySegment(Segment& segment, ScanMode mode);
   void syncFound(const std::vector<Segment>& before);
-  void rescanTombstones(const std::vector<Segment>& before);
+  void rescanLastWords(const std::vector<Segment>& before);
   void note(const ScannedRecord& record);
   Status applyReplayed();
   Status dropOrphans();

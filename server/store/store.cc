@@ -2,11 +2,13 @@
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "server/store/eviction/policy_factory.h"
 #include "server/store/index/rocks_index.h"
 #include "server/store/io/pread_ring.h"
 #include "server/store/io/uring_ring.h"
@@ -19,11 +21,16 @@ namespace {
 
 constexpr uint64_t kMinSegmentBytes = 1 << 20;
 constexpr uint64_t kMaxSegmentBytes = 1ull << 32;
+constexpr const char* kNoEviction = "none";
 
-uint64_t wallSeconds() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+uint64_t wallMs() {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                    std::chrono::system_clock::now().time_since_epoch())
                                    .count());
+}
+
+uint64_t wallSeconds() {
+  return wallMs() / 1000;
 }
 
 Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
@@ -81,6 +88,12 @@ Status StoreConfig::validate() const {
   if (capacityBytes < 2 * segmentBytes) {
     return bad("capacityBytes is " + std::to_string(capacityBytes) +
                ", expected at least two segments of " + std::to_string(segmentBytes));
+  }
+  const auto& policies = policyNames();
+  if (eviction != kNoEviction && std::ranges::count(policies, eviction) == 0) {
+    std::string known = kNoEviction;
+    for (const std::string_view name : policies) known += ", " + std::string(name);
+    return bad("eviction is \"" + eviction + "\", expected one of " + known);
   }
   if (queueDepth < 1 || queueDepth > 4096) {
     return bad("queueDepth is " + std::to_string(queueDepth) + ", expected 1 to 4096");
@@ -167,6 +180,16 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
                 static_cast<uint32_t>(config.capacityBytes / config.segmentBytes), epoch,
                 config.ack == AckMode::kDurable};
   engine.clock = wallSeconds;
+  engine.clockMs = wallMs;
+  engine.damaged = [](const StoreKey& key) {
+    spdlog::warn("entry {} is damaged; it counts as absent", key.hex());
+  };
+  if (config.worthOf) engine.worthOf = config.worthOf;
+  if (config.eviction != kNoEviction) {
+    engine.makePolicy = [name = config.eviction](uint64_t capacity) {
+      return *makePolicy(name, capacity);
+    };
+  }
   return std::unique_ptr<Store>(
       new Store(std::make_unique<Impl>(config.directory, std::move(lock), std::move(ring),
                                        std::move(recovered), std::move(engine))));

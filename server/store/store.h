@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,11 +28,17 @@ enum class IoBackend : uint8_t { kAuto, kUring, kPread };
 
 struct StoreConfig {
   std::filesystem::path directory;
-  uint64_t capacityBytes = 8ull << 30;   // hard cap on segment files together
+  // Hard cap on segment files together. Up to 9 tenths of it, less one segment, may be live.
+  uint64_t capacityBytes = 8ull << 30;
   uint64_t segmentBytes = 256ull << 20;  // tests use less
   uint32_t queueDepth = 64;
   AckMode ack = AckMode::kDurable;
   IoBackend io = IoBackend::kAuto;
+  // What goes when the store is full, by a policy's name (eviction/policy_factory.h); "none": a put
+  // that does not fit is refused.
+  std::string eviction = "none";
+  // What an entry is good for; null: all alike. Called from the I/O thread and in open().
+  std::function<EntryWorth(const EntryMeta&)> worthOf;
   // Tests put a simulated disk here; null: the real one chosen by `io`. Not owned.
   RingFactory* ringFactory = nullptr;
 
@@ -73,6 +80,9 @@ struct StoreFigures {
   uint64_t bytesWritten = 0;
   uint64_t corruptBlocks = 0;
   uint64_t syncs = 0;
+  uint64_t evicted = 0;          // entries given up for others
+  uint64_t movedBytes = 0;       // written again to empty their segments
+  uint64_t cleanedSegments = 0;  // emptied so
   std::string ioBackend;
 };
 

@@ -1,5 +1,6 @@
 #include "server/store/store_engine.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace spolia::store {
@@ -16,6 +17,17 @@ Status absent(const StoreKey& key) {
   return Status(ErrorCode::kNotFound, "no entry " + key.hex());
 }
 
+uint64_t capacityOf(const AppendLogConfig& log) {
+  return uint64_t{log.maxSegments} * log.segmentBytes;
+}
+
+// What may be live at most: cleaning an almost full segment would free almost nothing, and one
+// segment is kept for the moves.
+uint64_t budgetOf(const AppendLogConfig& log) {
+  const uint64_t room = (log.maxSegments - 1) * (log.segmentBytes - kDiskBlock);
+  return room / 10 * 9;
+}
+
 }  // namespace
 
 StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentTable table)
@@ -28,13 +40,11 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
              commit(std::move(records), std::move(marks));
            }),
       reader_(driver_, table_),
+      cleaner_(driver_, table_, *this),
+      residents_(config_.makePolicy ? config_.makePolicy(capacityOf(config_.log)) : nullptr,
+                 config_.worthOf, budgetOf(config_.log)),
       backend_(ring.name()) {
-  uint64_t entries = 0;
-  const Status counted = index_.scan(StoreKey{}, [&](const IndexEntry&) {
-    ++entries;
-    return true;
-  });
-  figures_.entries = counted.ok() ? entries : 0;
+  loadResidents();
   refreshFigures();
 }
 
@@ -46,15 +56,45 @@ void StoreEngine::accept(StoreOp op) {
 
 void StoreEngine::mutate(StoreOp op) {
   auto& waiting = mutations_[op.key];
-  waiting.push_back(std::move(op));
-  if (waiting.size() == 1) startMutation(waiting.front());
+  const bool first = waiting.empty() || (op.done != nullptr && takeBack(waiting.front()));
+  first ? waiting.push_front(std::move(op)) : waiting.push_back(std::move(op));
+  if (first) startMutation(waiting.front());
+}
+
+// What waits for room waits for cleaning, so cleaning must not wait for it in turn: the operation
+// becomes one that has not begun. False when it does not wait.
+bool StoreEngine::takeBack(StoreOp& op) {
+  const auto at = std::ranges::find_if(stalled_, [&](const AppendRequest& request) {
+    return appends_.at(request.cookie) == op.key;
+  });
+  if (at == stalled_.end()) return false;
+  if (at->roomFor == RoomFor::kPut) {
+    pendingPuts_ -= AppendLog::recordBytes(at->meta, at->payload.size());
+    op.put.meta = std::move(at->meta);
+    op.put.payload = std::move(at->payload);
+  }
+  appends_.erase(at->cookie);
+  stalled_.erase(at);
+  return true;
 }
 
 void StoreEngine::startMutation(StoreOp& op) {
   Result<std::optional<IndexEntry>> known = index_.find(op.key);
   if (!known.ok()) return finishMutation(op.key, failure(op.cookie, known.status()));
-  if (op.kind == StoreOp::Kind::kPut) return startPut(op, *known);
-  startRemove(op, *known);
+  switch (op.kind) {
+    case StoreOp::Kind::kPut:
+      return startPut(op, *known);
+    case StoreOp::Kind::kMove:
+      // Replaced or removed since it was read: nothing is left to move.
+      if (!*known || (*known)->sequence != op.sequence) break;
+      return append(op, {std::move(op.put.meta), std::move(op.put.payload), false, RoomFor::kMove});
+    case StoreOp::Kind::kCarry:
+      if (*known) break;
+      return append(op, {EntryMeta{op.key}, AlignedBuffer(), true, RoomFor::kMove});
+    default:
+      return startRemove(op, *known);
+  }
+  finishMutation(op.key, StoreCompletion());
 }
 
 void StoreEngine::startPut(StoreOp& op, const std::optional<IndexEntry>& known) {
@@ -64,7 +104,10 @@ void StoreEngine::startPut(StoreOp& op, const std::optional<IndexEntry>& known) 
     completion.meta = known->meta;
     return finishMutation(op.key, std::move(completion));
   }
-  append(op, {std::move(op.put.meta), std::move(op.put.payload), false, 0});
+  if (Status status = refuseIfTooMuch(op); !status.ok()) {
+    return finishMutation(op.key, failure(op.cookie, std::move(status)));
+  }
+  append(op, {std::move(op.put.meta), std::move(op.put.payload)});
 }
 
 void StoreEngine::startRemove(StoreOp& op, const std::optional<IndexEntry>& known) {
@@ -72,13 +115,18 @@ void StoreEngine::startRemove(StoreOp& op, const std::optional<IndexEntry>& know
   if (op.damaged && (!known || known->sequence != op.damaged->sequence)) {
     return finishMutation(op.key, failure(op.cookie, Status()));
   }
-  if (!known && !inDoubt_.contains(op.key) && !table_.doubtful()) {
+  const bool mayComeBack =
+      inDoubt_.contains(op.key) || table_.doubtful() || table_.mayHoldEvicted();
+  if (!known && !mayComeBack) {
     return finishMutation(op.key, failure(op.cookie, absent(op.key)));
   }
   EntryMeta meta;
   meta.key = op.key;
   if (known) meta.kind = known->meta.kind;
-  append(op, {std::move(meta), AlignedBuffer(), true, 0});
+  op.unknown = !known;
+  // Cleaning cannot wait for the room that it makes.
+  append(op,
+         {std::move(meta), AlignedBuffer(), true, op.done ? RoomFor::kMove : RoomFor::kTombstone});
 }
 
 void StoreEngine::append(const StoreOp& op, AppendRequest request) {
@@ -87,61 +135,125 @@ void StoreEngine::append(const StoreOp& op, AppendRequest request) {
   request.cookie = nextAppend_++;
   appends_.emplace(request.cookie, key);
   const uint64_t tag = request.cookie;
-  if (Status status = log_.append(std::move(request)); !status.ok()) {
-    appends_.erase(tag);
-    finishMutation(key, failure(cookie, std::move(status)));
+  const bool mayWait = request.roomFor != RoomFor::kMove;
+  if (request.roomFor == RoomFor::kPut)
+    pendingPuts_ += AppendLog::recordBytes(request.meta, request.payload.size());
+  Status status = mayWait && !stalled_.empty() ? Status(ErrorCode::kOutOfSpace, "others wait")
+                                               : log_.append(request);
+  if (status.ok()) return cleanAhead();
+  if (mayWait && status.code() == ErrorCode::kOutOfSpace) {
+    stalled_.push_back(std::move(request));
+    return letCleaningPass(key) ? void() : relieve();
   }
+  if (request.roomFor == RoomFor::kPut)
+    pendingPuts_ -= AppendLog::recordBytes(request.meta, request.payload.size());
+  appends_.erase(tag);
+  finishMutation(key, failure(cookie, std::move(status)));
 }
 
-void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark> marks) {
-  IndexBatch batch;
-  std::vector<IndexEntry> replaced;
-  int64_t added = 0;
+// The same when cleaning's operation is in line behind one that comes to wait.
+bool StoreEngine::letCleaningPass(const StoreKey& key) {
+  auto& waiting = mutations_.at(key);
+  const auto own = std::find_if(waiting.begin() + 1, waiting.end(),
+                                [](const StoreOp& op) { return op.done != nullptr; });
+  if (own == waiting.end()) return false;
+  StoreOp op = std::move(*own);
+  waiting.erase(own);
+  takeBack(waiting.front());
+  waiting.push_front(std::move(op));
+  startMutation(waiting.front());
+  return true;
+}
+
+bool StoreEngine::isMove(uint64_t appendCookie) const {
+  return mutations_.at(appends_.at(appendCookie)).front().kind == StoreOp::Kind::kMove;
+}
+
+StoreEngine::Changes StoreEngine::changesOf(const std::vector<Appended>& records,
+                                            std::vector<SegmentMark> marks) {
+  Changes changes;
+  changes.batch.marks = std::move(marks);
+  uint64_t added = 0, freed = 0;
   for (const Appended& record : records) {
     if (!record.status.ok()) continue;
     Result<std::optional<IndexEntry>> known = index_.find(record.entry.meta.key);
-    if (known.ok() && *known) replaced.push_back(std::move(**known));
-    added += (record.tombstone ? 0 : 1) - (known.ok() && *known ? 1 : 0);
+    if (known.ok() && *known) {
+      freed += (*known)->address.length;
+      changes.dead.push_back(std::move(**known));
+    }
     if (record.tombstone) {
-      batch.removes.push_back(record.entry.meta.key);
+      changes.batch.removes.push_back(record.entry.meta.key);
     } else {
-      batch.puts.push_back(record.entry);
+      added += record.entry.address.length;
+      changes.batch.puts.push_back(record.entry);
     }
   }
-  batch.marks = std::move(marks);
-  const Status applied = batch.empty() ? Status() : index_.apply(batch);
-  if (applied.ok()) {
-    for (const IndexEntry& entry : batch.puts) table_.live(entry.address);
-    for (const IndexEntry& entry : replaced) table_.dead(entry.address);
-    figures_.entries += static_cast<uint64_t>(added);
+  while (added > freed && residents_.over(added - freed) && evictOne(changes)) {
   }
+  return changes;
+}
+
+// The index has the changes.
+void StoreEngine::applied(const Changes& changes, const std::vector<Appended>& records) {
+  std::unordered_set<StoreKey, DigestHash> moved;
+  for (const Appended& record : records) {
+    if (record.status.ok() && isMove(record.cookie)) moved.insert(record.entry.meta.key);
+  }
+  for (const IndexEntry& entry : changes.batch.puts) table_.live(entry.address);
+  for (const IndexEntry& entry : changes.dead) {
+    table_.dead(entry.address);
+    if (moved.contains(entry.meta.key)) continue;
+    residents_.remove(entry.meta.key, entry.address.length, Departure::kRemoved);
+  }
+  for (const IndexEntry& entry : changes.evicted) table_.dead(entry.address);
+  for (const IndexEntry& entry : changes.batch.puts) {
+    if (moved.contains(entry.meta.key)) {
+      figures_.movedBytes += entry.address.length;
+    } else {
+      residents_.add(entry.meta, entry.address.length, nowMs());
+    }
+  }
+  figures_.entries += changes.batch.puts.size() - changes.dead.size() - changes.evicted.size();
+  figures_.evicted += changes.evicted.size();
+}
+
+void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark> marks) {
+  const Changes changes = changesOf(records, std::move(marks));
+  const Status stored = changes.batch.empty() ? Status() : index_.apply(changes.batch);
+  if (stored.ok()) applied(changes, records);
   refreshFigures();
   for (Appended& record : records) {
     const auto node = appends_.extract(record.cookie);
     const StoreKey key = node.mapped();
-    if (record.status.ok() && applied.ok()) {
+    if (record.status.ok() && stored.ok()) {
       inDoubt_.erase(key);
     } else {
       inDoubt_.insert(key);
     }
-    StoreCompletion completion =
-        failure(mutations_[key].front().cookie, record.status.ok() ? applied : record.status);
+    if (record.roomFor == RoomFor::kPut) pendingPuts_ -= record.bytes;
+    const StoreOp& op = mutations_.at(key).front();
+    Status status = record.status.ok() ? stored : record.status;
+    if (status.ok() && op.unknown) status = absent(key);
+    StoreCompletion completion = failure(op.cookie, std::move(status));
     completion.meta = std::move(record.entry.meta);
     finishMutation(key, std::move(completion));
   }
+  if (cleaner_.busy()) log_.keepForMoves(table_.find(*cleaner_.segment())->liveBytes);
+  if (!stalled_.empty()) relieve();
 }
 
 void StoreEngine::finishMutation(const StoreKey& key, StoreCompletion completion) {
   auto it = mutations_.find(key);
   const StoreKey copy = key;  // `key` may live in the operation that goes now
-  StoreQueue& queue = *it->second.front().queue;
+  StoreQueue* const queue = it->second.front().queue;
+  const std::function<void(Status)> done = std::move(it->second.front().done);
   if (std::optional<DamagedRead> damaged = std::move(it->second.front().damaged)) {
     completion = std::move(damaged->answer);
   }
   it->second.pop_front();
   const bool more = !it->second.empty();
   if (!more) mutations_.erase(it);
-  queue.push(std::move(completion));
+  done ? done(completion.status) : queue->push(std::move(completion));
   if (more) startMutation(mutations_.find(copy)->second.front());
 }
 
@@ -155,6 +267,7 @@ void StoreEngine::startGet(const StoreOp& op) {
   small.key = op.key;
   small.cookie = op.cookie;
   small.queue = op.queue;
+  residents_.touch(op.key, nowMs());
   const IndexEntry entry = std::move(**known);
   auto done = [this, small = std::move(small), entry](ReadResult result) {
     finishGet(small, entry, std::move(result));
@@ -171,8 +284,14 @@ void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResu
   completion.bytesRead = result.bytesRead;
   completion.meta = entry.meta;
   if (result.status.code() == ErrorCode::kCorrupt) {
-    return quarantine(op, entry.sequence, std::move(completion));
+    quarantine(op, entry.sequence, std::move(completion));
+  } else {
+    answerGet(op, std::move(completion), std::move(result));
   }
+  if (!stalled_.empty()) relieve();  // a segment may have been waiting for its last reader
+}
+
+void StoreEngine::answerGet(const StoreOp& op, StoreCompletion completion, ReadResult result) {
   completion.data = std::move(result.data);
   completion.dataOffset = result.dataOffset;
   completion.dataLength = result.status.ok() ? result.dataLength : 0;
@@ -185,17 +304,19 @@ void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResu
 // and every read of it is verified as this one was.
 void StoreEngine::quarantine(const StoreOp& op, uint64_t sequence, StoreCompletion answer) {
   ++figures_.corruptBlocks;
+  config_.damaged(op.key);
   StoreOp tombstone;
   tombstone.kind = StoreOp::Kind::kRemove;
   tombstone.key = op.key;
   tombstone.cookie = op.cookie;
   tombstone.queue = op.queue;
+  tombstone.done = op.done;
   tombstone.damaged = DamagedRead{sequence, std::move(answer)};
   mutate(std::move(tombstone));
 }
 
 void StoreEngine::refreshFigures() {
-  figures_.usedBytes = table_.liveBytes();
+  figures_.usedBytes = residents_.liveBytes();
   figures_.syncs = log_.syncs();
   figures_.bytesWritten = log_.bytesWritten();
 }
@@ -204,11 +325,14 @@ StoreFigures StoreEngine::figures() const {
   StoreFigures out;
   out.entries = figures_.entries;
   out.usedBytes = figures_.usedBytes;
-  out.capacityBytes = uint64_t{config_.log.maxSegments} * config_.log.segmentBytes;
+  out.capacityBytes = capacityOf(config_.log);
   out.bytesRead = figures_.bytesRead;
   out.bytesWritten = figures_.bytesWritten;
   out.corruptBlocks = figures_.corruptBlocks;
   out.syncs = figures_.syncs;
+  out.evicted = figures_.evicted;
+  out.movedBytes = figures_.movedBytes;
+  out.cleanedSegments = figures_.cleanedSegments;
   out.ioBackend = backend_;
   return out;
 }

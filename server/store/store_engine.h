@@ -5,6 +5,7 @@
 // figures().
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -16,6 +17,8 @@
 #include "server/store/append_log.h"
 #include "server/store/index/index.h"
 #include "server/store/record_reader.h"
+#include "server/store/residents.h"
+#include "server/store/segment_cleaner.h"
 #include "server/store/store.h"
 
 namespace spolia::store {
@@ -27,27 +30,39 @@ struct DamagedRead {
 };
 
 struct StoreOp {
-  enum class Kind : uint8_t { kPut, kGet, kRemove };
+  // What the store does by itself: kMove writes a record again elsewhere, kCarry a tombstone for a
+  // key that has no entry.
+  enum class Kind : uint8_t { kPut, kGet, kRemove, kMove, kCarry };
 
   Kind kind = Kind::kGet;
-  PutRequest put;  // kPut
-  StoreKey key;    // kGet, kRemove; kPut: put.meta.key
+  PutRequest put;  // kPut, kMove
+  StoreKey key;    // of the others; kPut: put.meta.key
   uint64_t offset = 0;
   uint64_t length = 0;
   uint64_t cookie = 0;
   StoreQueue* queue = nullptr;
   std::optional<DamagedRead> damaged;  // kRemove of what a read found damaged
+  bool unknown = false;                // kRemove: there was no entry
+  uint64_t sequence = 0;               // kMove: of the record
+  std::function<void(Status)> done;    // told instead of a queue
 };
 
 struct EngineConfig {
   AppendLogConfig log;
   // Seconds; what expiry is measured by.
   std::function<uint64_t()> clock;
+  // Milliseconds; what the policy is told.
+  std::function<uint64_t()> clockMs = [] { return uint64_t{0}; };
+  // What goes when the store is full; null: nothing, and a put that does not fit is refused.
+  std::function<std::unique_ptr<EvictionPolicy>(uint64_t budgetBytes)> makePolicy;
+  // Told of each entry whose record was found damaged and which is a miss from then on.
+  std::function<void(const StoreKey&)> damaged = [](const StoreKey&) {};
+  Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
 };
 
-class StoreEngine {
+class StoreEngine final : private CleaningHost {
  public:
-  // Ring and index outlive it; the table is what Recovery gave.
+  // Ring and index outlive it; the table is what Recovery gave. Evicts what is over the budget.
   StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentTable table);
   StoreEngine(const StoreEngine&) = delete;
   StoreEngine& operator=(const StoreEngine&) = delete;
@@ -68,19 +83,53 @@ class StoreEngine {
   struct Figures {
     std::atomic<uint64_t> entries{0}, usedBytes{0}, bytesRead{0}, bytesWritten{0};
     std::atomic<uint64_t> corruptBlocks{0}, syncs{0};
+    std::atomic<uint64_t> evicted{0}, movedBytes{0}, cleanedSegments{0};
+  };
+  // A batch of changes, and what has to be told once the index has it.
+  struct Changes {
+    IndexBatch batch;
+    std::vector<IndexEntry> dead;
+    std::vector<IndexEntry> evicted;
   };
 
   void mutate(StoreOp op);
+  bool takeBack(StoreOp& op);
+  bool letCleaningPass(const StoreKey& key);
   void startMutation(StoreOp& op);
   void startPut(StoreOp& op, const std::optional<IndexEntry>& known);
   void startRemove(StoreOp& op, const std::optional<IndexEntry>& known);
   void append(const StoreOp& op, AppendRequest request);
   void commit(std::vector<Appended> records, std::vector<SegmentMark> marks);
+  Changes changesOf(const std::vector<Appended>& records, std::vector<SegmentMark> marks);
+  void applied(const Changes& changes, const std::vector<Appended>& records);
+  bool isMove(uint64_t appendCookie) const;
   void finishMutation(const StoreKey& key, StoreCompletion completion);
   void startGet(const StoreOp& op);
+  static void answerGet(const StoreOp& op, StoreCompletion completion, ReadResult result);
   void finishGet(const StoreOp& op, const IndexEntry& entry, ReadResult result);
   void quarantine(const StoreOp& op, uint64_t sequence, StoreCompletion answer);
   void refreshFigures();
+  // For the policy: never goes back, whatever the clock does.
+  uint64_t nowMs() { return latestMs_ = std::max(latestMs_, config_.clockMs()); }
+
+  // Space: store_engine_space.cc.
+  void loadResidents();
+  Status refuseIfTooMuch(const StoreOp& op) const;
+  bool evictOne(Changes& changes);
+  void giveUp(const IndexEntry& entry, Changes& changes);
+  Status applyEvictions(Changes changes);
+  Status evict(const IndexEntry& entry);
+  Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
+  std::optional<IndexEntry> entryOf(Residents::Prefix prefix);
+  bool evictSome(uint64_t bytes);
+  void relieve();
+  bool makeRoom();
+  void cleanAhead();
+  void startCleaning(Segment& segment);
+  void leave(const RecordHeader& header, const RecordAddress& address, Done done) override;
+  void carry(const StoreKey& key, const RecordAddress& address, const Done& done);
+  void move(const IndexEntry& entry, int attempt, Done done);
+  void cleaned(SegmentId id, Status outcome) override;
 
   const EngineConfig config_;
   Index& index_;
@@ -88,9 +137,16 @@ class StoreEngine {
   RingDriver driver_;
   AppendLog log_;
   RecordReader reader_;
+  SegmentCleaner cleaner_;
+  Residents residents_;
   // Per key with a mutation under way: it and those that wait for it.
   std::unordered_map<StoreKey, std::deque<StoreOp>, DigestHash> mutations_;
   std::unordered_map<uint64_t, StoreKey> appends_;  // by append cookie
+  std::deque<AppendRequest> stalled_;               // wait for room, in order
+  uint64_t pendingPuts_ = 0;                        // record bytes of puts that are not committed
+  size_t cleanedInVain_ = 0;                        // segments, since something that waited went on
+  uint64_t cleanedForRolls_ = 0;
+  uint64_t latestMs_ = 0;
   uint64_t nextAppend_ = 1;
   // Keys whose last append failed: its record may be on the disk all the same and come back at the
   // next opening, so removing such a key takes a tombstone even when the index has no entry.

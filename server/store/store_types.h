@@ -44,4 +44,10 @@ struct EntryMeta {
 
 inline constexpr uint32_t kMaxAttributeBytes = 1024;
 
+// What keeping an entry is good for, told by whoever can read its attributes.
+struct EntryWorth {
+  bool evictable = true;            // false: goes only when it is removed or expires
+  double recomputeSeconds = 0.001;  // what a hit saves
+};
+
 }  // namespace spolia::store

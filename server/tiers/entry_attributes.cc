@@ -75,6 +75,19 @@ EntryAttributes attributesOf(const Namespace& ns, const codec::StreamHeader& hea
   return out;
 }
 
+store::EntryWorth entryWorthOf(const store::EntryMeta& meta) {
+  // Policies compare seconds; which model computes how fast is not known here.
+  constexpr double kSecondsPerToken = 0.001;
+  store::EntryWorth worth;
+  const auto kind = static_cast<codec::EntryKind>(meta.kind);
+  worth.evictable = kind != codec::EntryKind::kManifest && kind != codec::EntryKind::kProfile;
+  const Result<EntryAttributes> attributes = readAttributes(meta.attributes);
+  if (attributes.ok() && attributes->tokens > 0) {
+    worth.recomputeSeconds = kSecondsPerToken * attributes->tokens;
+  }
+  return worth;
+}
+
 Result<codec::EntryInfo> entryInfoOf(const store::EntryMeta& meta) {
   SPOLIA_ASSIGN_OR_RETURN(EntryAttributes attributes, readAttributes(meta.attributes));
   const bool known = meta.kind >= static_cast<uint8_t>(codec::EntryKind::kChunk) &&

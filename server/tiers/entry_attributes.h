@@ -45,6 +45,9 @@ Result<EntryAttributes> readAttributes(ByteSpan bytes);
 // Attributes of a verified stream.
 EntryAttributes attributesOf(const Namespace& ns, const codec::StreamHeader& header,
                              ByteSpan stream);
+// What the entry is good for, as eviction sees it: a chunk saves computing its tokens; manifests
+// and profiles, on which others depend, go only when they are removed.
+store::EntryWorth entryWorthOf(const store::EntryMeta& meta);
 // kCorrupt when the attributes are malformed or the kind is unknown.
 Result<codec::EntryInfo> entryInfoOf(const store::EntryMeta& meta);
 

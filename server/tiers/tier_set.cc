@@ -54,7 +54,9 @@ Namespace embeddedNamespace() {
 }
 
 Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config) {
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::open(config));
+  store::StoreConfig withWorth = config;
+  withWorth.worthOf = entryWorthOf;
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::open(withWorth));
   return std::unique_ptr<TierSet>(new TierSet(std::make_unique<Impl>(std::move(store))));
 }
 

@@ -49,11 +49,48 @@ inline Bytes simulationValue(uint64_t key, uint64_t version, uint64_t maxBytes) 
   return out;
 }
 
+// First in, first out, and tells what it gave up.
+class TellingPolicy final : public store::EvictionPolicy {
+ public:
+  TellingPolicy(uint64_t capacity, std::function<void(uint64_t keyHash)> told)
+      : EvictionPolicy(capacity), told_(std::move(told)) {}
+  std::string_view name() const override { return "telling"; }
+  size_t stateBytes() const override { return 0; }
+
+ private:
+  struct Chunk {
+    uint64_t keyHash, bytes, order;
+  };
+  uint64_t bytesAt(store::Slot slot) const override {
+    const auto it = chunks_.find(slot);
+    return it == chunks_.end() ? 0 : it->second.bytes;
+  }
+  void onInsert(store::Slot slot, const store::ChunkTraits& chunk, uint64_t) override {
+    chunks_[slot] = {chunk.keyHash, chunk.storedBytes, next_++};
+  }
+  void onTouch(store::Slot, uint64_t, uint64_t) override {}
+  void onRemove(store::Slot slot, uint64_t keyHash, store::Departure why) override {
+    if (why == store::Departure::kEvicted) told_(keyHash);
+    chunks_.erase(slot);
+  }
+  store::Slot onChooseVictim(uint64_t) override {
+    const auto first =
+        std::ranges::min_element(chunks_, {}, [](const auto& chunk) { return chunk.second.order; });
+    return first == chunks_.end() ? store::kNoSlot : first->first;
+  }
+  void onPostpone(store::Slot slot, uint64_t) override { chunks_.at(slot).order = next_++; }
+
+  const std::function<void(uint64_t)> told_;
+  std::map<store::Slot, Chunk> chunks_;
+  uint64_t next_ = 0;
+};
+
 struct SimulationShape {
   uint64_t segmentBytes = 1 << 20;
   uint32_t maxSegments = 6;
   uint64_t keys = 12;
   uint64_t maxValue = 150000;
+  bool evicts = false;
 
   static SimulationShape of(uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -63,6 +100,7 @@ struct SimulationShape {
     shape.keys = 3 + random() % 24;
     constexpr uint64_t kValues[] = {300, 9000, 70000, 150000};
     shape.maxValue = kValues[random() % std::size(kValues)];
+    shape.evicts = random() % 2 == 0;
     return shape;
   }
 };
@@ -98,8 +136,17 @@ class StoreSimulation {
     store::EngineConfig config;
     config.log = {shape_.segmentBytes, shape_.maxSegments, ++epoch_, true};
     config.clock = [] { return uint64_t{1}; };
+    config.damaged = [this](const StoreKey& key) { damaged_.push_back(key); };
+    if (shape_.evicts) {
+      config.makePolicy = [this](uint64_t capacity) {
+        return std::make_unique<TellingPolicy>(
+            capacity, [this](uint64_t keyHash) { evicted_.push_back(keyHash); });
+      };
+    }
     engine_ =
         std::make_unique<store::StoreEngine>(std::move(config), *ring_, index_, std::move(*table));
+    noteEvictions();
+    noteDamaged();
   }
 
   // One random operation; its answer is awaited some time.
@@ -137,8 +184,16 @@ class StoreSimulation {
     engine_->accept(std::move(op));
   }
 
+  // Until nothing accepted is unfinished; the seed is lost to a store that never gets there.
+  void crank() {
+    constexpr int kEnough = 1'000'000;
+    int turns = 0;
+    for (; !engine_->idle() && turns < kEnough; ++turns) engine_->pump(store::Ring::Wait::kPoll);
+    ASSERT_LT(turns, kEnough) << "an operation is never finished";
+  }
+
   void finish() {
-    while (!engine_->idle()) engine_->pump(store::Ring::Wait::kPoll);
+    crank();
     answers();
     ASSERT_TRUE(mutations_.empty() && gets_.empty()) << "an operation was never answered";
   }
@@ -149,6 +204,8 @@ class StoreSimulation {
     engine_.reset();
     ring_.reset();
     queue_.drain();
+    noteEvictions();
+    noteDamaged();
     mutations_.clear();
     // What a read in flight found damaged may be gone.
     for (const auto& [cookie, key] : gets_) possible_[key].insert(0);
@@ -187,6 +244,11 @@ class StoreSimulation {
             << "key " << key << " has version " << *version << " and may have " << listed(possible);
       }
       possible = {*version};
+      if (*version == 0) {
+        possible.insert(undone_[key].begin(), undone_[key].end());
+      } else {
+        undone_.erase(key);
+      }
     }
   }
 
@@ -225,7 +287,7 @@ class StoreSimulation {
     op.key = simulationKey(key);
     op.length = UINT64_MAX;
     engine_->accept(std::move(op));
-    while (!engine_->idle()) engine_->pump(store::Ring::Wait::kPoll);
+    crank();
     auto done = queue_.drain();
     return done.size() == 1 ? std::move(done[0]) : store::StoreCompletion{};
   }
@@ -243,6 +305,27 @@ class StoreSimulation {
     return same ? std::optional(version) : std::nullopt;
   }
 
+  // What was found damaged is gone.
+  void noteDamaged() {
+    for (const StoreKey& lost : std::exchange(damaged_, {})) {
+      for (auto& [key, possible] : possible_) {
+        if (simulationKey(key) == lost) possible.insert(0);
+      }
+    }
+  }
+
+  // An evicted value is gone, and may come back when the index is lost.
+  void noteEvictions() {
+    for (const uint64_t keyHash : std::exchange(evicted_, {})) {
+      for (auto& [key, possible] : possible_) {
+        if (store::Residents::prefixOf(simulationKey(key)) != keyHash) continue;
+        tell("key " + std::to_string(key) + " is evicted");
+        undone_[key].insert(possible.begin(), possible.end());
+        possible.insert(0);
+      }
+    }
+  }
+
   void answers() {
     for (store::StoreCompletion& done : queue_.drain()) {
       if (const auto get = gets_.extract(done.cookie); !get.empty()) {
@@ -253,6 +336,7 @@ class StoreSimulation {
       ASSERT_FALSE(node.empty()) << "answered twice";
       answeredMutation(node.mapped(), done);
     }
+    noteEvictions();
   }
 
   // A failed read is a miss; data that is served is right.
@@ -279,6 +363,7 @@ class StoreSimulation {
     ++acknowledged_;
     // Mutations of a key happen in order: earlier values are gone, later ones may come.
     auto& possible = possible_[m.key];
+    undone_.erase(m.key);
     for (auto it = possible.begin(); it != possible.end();) {
       const bool later = std::any_of(mutations_.begin(), mutations_.end(), [&](const auto& e) {
         return e.second.key == m.key && e.second.version == *it && e.first > done.cookie;
@@ -299,6 +384,9 @@ class StoreSimulation {
   uint64_t acknowledged_ = 0;
   std::map<uint64_t, uint64_t> versions_;            // by key: last value made
   std::map<uint64_t, std::set<uint64_t>> possible_;  // by key: values it may read as
+  std::map<uint64_t, std::set<uint64_t>> undone_;    // by key: values whose eviction may be undone
+  std::vector<StoreKey> damaged_;                    // not yet taken into account
+  std::vector<uint64_t> evicted_;                    // key hashes, not yet taken into account
   std::map<uint64_t, Mutation> mutations_;           // by cookie: unanswered
   std::map<uint64_t, uint64_t> gets_;                // by cookie: key
 };

@@ -41,14 +41,45 @@ bool SegmentTable::oldest(const Segment& segment) const {
   });
 }
 
+// `unseen`: nobody knows how old what is hidden in some segment is.
+bool SegmentTable::isReusable(const Segment& segment, bool unseen) const {
+  const bool unused = segment.liveBytes == 0 && segment.pins == 0 && !segment.bad &&
+                      (!active_ || segment.id != *active_);
+  return unused && (segment.tombstones == 0 || segment.cleaned || (!unseen && oldest(segment)));
+}
+
 Segment* SegmentTable::reusable() {
-  const bool unseen = doubtful();  // nobody knows how old what is hidden there is
+  const bool unseen = doubtful();
   for (Segment& segment : segments_) {
-    const bool unused = segment.liveBytes == 0 && segment.pins == 0 && !segment.bad &&
-                        (!active_ || segment.id != *active_);
-    if (unused && (segment.tombstones == 0 || (oldest(segment) && !unseen))) return &segment;
+    if (isReusable(segment, unseen)) return &segment;
   }
   return nullptr;
+}
+
+size_t SegmentTable::reusableCount() const {
+  const bool unseen = doubtful();
+  return static_cast<size_t>(std::ranges::count_if(
+      segments_, [&](const Segment& segment) { return isReusable(segment, unseen); }));
+}
+
+bool SegmentTable::waitsForReaders() const {
+  return std::ranges::any_of(segments_, [this](const Segment& segment) {
+    return segment.liveBytes == 0 && segment.pins > segment.unacknowledged && !segment.bad &&
+           (!active_ || segment.id != *active_);
+  });
+}
+
+Segment* SegmentTable::nextToClean() {
+  Segment* first = nullptr;
+  const bool unseen = doubtful();
+  for (Segment& segment : segments_) {
+    const bool sealed = !segment.bad && segment.firstSequence != 0 && segment.unacknowledged == 0 &&
+                        (!active_ || segment.id != *active_) && !isReusable(segment, unseen);
+    if (sealed && (first == nullptr || segment.firstSequence < first->firstSequence)) {
+      first = &segment;
+    }
+  }
+  return first;
 }
 
 SegmentId SegmentTable::nextId() const {
@@ -62,6 +93,11 @@ SegmentId SegmentTable::nextId() const {
 bool SegmentTable::doubtful() const {
   return std::any_of(segments_.begin(), segments_.end(),
                      [](const Segment& segment) { return segment.doubtful; });
+}
+
+bool SegmentTable::mayHoldEvicted() const {
+  return std::ranges::any_of(segments_,
+                             [](const Segment& segment) { return segment.tombstones > 0; });
 }
 
 uint64_t SegmentTable::liveBytes() const {

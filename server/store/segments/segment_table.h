@@ -16,15 +16,20 @@ struct Segment {
   FileHandle file;
   Generation generation;
   uint64_t size = 0;
-  uint64_t end = kDiskBlock;   // where the next record goes
-  uint64_t zeroedTo = 0;       // fresh files only: written with zeros up to here; 0: not fresh
-  uint64_t liveBytes = 0;      // of records the index names
-  uint64_t tombstones = 0;     // since the generation began
-  uint64_t firstSequence = 0;  // of what was ever written to it; 0: nothing
-  uint64_t lastSequence = 0;   // of what was acknowledged or recovered
-  uint32_t pins = 0;           // reads and writes under way
-  bool bad = false;            // an access failed: never written again
-  bool doubtful = false;       // may hold records that recovery could not see
+  uint64_t end = kDiskBlock;  // where the next record goes
+  uint64_t zeroedTo = 0;      // fresh files only: written with zeros up to here; 0: not fresh
+  uint64_t liveBytes = 0;     // of records the index names
+  // Records since the generation began that alone tell that an older record of their key is dead:
+  // tombstones, and what was evicted.
+  uint64_t tombstones = 0;
+  uint64_t markedTo = 0;        // how far the index knows of it
+  uint64_t firstSequence = 0;   // of what was ever written to it; 0: nothing
+  uint64_t lastSequence = 0;    // of what was acknowledged or recovered
+  uint32_t pins = 0;            // reads and writes under way
+  uint32_t unacknowledged = 0;  // writes among those
+  bool bad = false;             // an access failed: never written again
+  bool cleaned = false;         // what its tombstones say stands elsewhere
+  bool doubtful = false;        // may hold records that recovery could not see
 
   uint64_t room() const { return bad || end > size ? 0 : size - end; }
 };
@@ -50,13 +55,23 @@ class SegmentTable {
   // A segment in which nothing is needed any more: no live record, nobody reading, and no tombstone
   // that an older segment could need. Null when there is none.
   Segment* reusable();
+  size_t reusableCount() const;
+  // Nothing in any other segment is older than what was acknowledged in this one.
+  bool oldest(const Segment& segment) const;
+  // Some segment is empty and free as soon as nobody reads in it.
+  bool waitsForReaders() const;
+  // The sealed segment that was begun first and can be written again once it is empty; null when
+  // there is none.
+  Segment* nextToClean();
   SegmentId nextId() const;
   uint64_t liveBytes() const;
   // Some segment may hold records of keys that the index does not know.
   bool doubtful() const;
+  // Some entry may have been evicted, and come back with an index that is rebuilt.
+  bool mayHoldEvicted() const;
 
  private:
-  bool oldest(const Segment& segment) const;
+  bool isReusable(const Segment& segment, bool unseen) const;
 
   std::vector<Segment> segments_;
   std::optional<SegmentId> active_;

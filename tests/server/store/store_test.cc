@@ -34,6 +34,7 @@ class StoreTest : public ::testing::TestWithParam<IoBackend> {
     c.segmentBytes = 4 << 20;
     c.capacityBytes = 16 << 20;
     c.io = GetParam();
+    c.eviction = eviction_;
     return c;
   }
   void open() {
@@ -76,6 +77,7 @@ class StoreTest : public ::testing::TestWithParam<IoBackend> {
   }
 
   test::TemporaryDirectory directory_;
+  std::string eviction_ = "none";
   StoreQueue queue_;
   std::unique_ptr<Store> store_;
 };
@@ -178,7 +180,7 @@ TEST_P(StoreTest, FullStoreSaysSoAndCanBeEmptied) {
     ASSERT_LT(stored, 100u);
   }
   EXPECT_EQ(last.status.code(), ErrorCode::kOutOfSpace);
-  EXPECT_GE(stored, 20u);  // three of four segments of 4 MiB
+  EXPECT_GE(stored, 20u);  // nine tenths of three of four segments of 4 MiB
   for (uint64_t i = 0; i < stored; ++i) expectPayload(i, payloadOf(i, 500000));
   for (uint64_t i = 0; i < stored; ++i) EXPECT_TRUE(remove(i).status.ok());
   for (uint64_t i = 0; i < stored; ++i) {
@@ -189,6 +191,81 @@ TEST_P(StoreTest, FullStoreSaysSoAndCanBeEmptied) {
     EXPECT_EQ(get(i).status.code(), ErrorCode::kNotFound);
     expectPayload(1000 + i, payloadOf(i, 500000));
   }
+}
+
+// Three of the four segments are for entries, nine tenths of them may be live.
+TEST_P(StoreTest, AFullStoreEvictsWhatWasNotUsed) {
+  for (const std::string& policy : {"lru", "s3-fifo", "arc", "gdsf", "value"}) {
+    SCOPED_TRACE(policy);
+    std::filesystem::remove_all(config().directory);
+    eviction_ = policy;
+    open();
+    constexpr uint64_t kPuts = 120, kBytes = 400000;
+    for (uint64_t i = 0; i < kPuts; ++i) {
+      ASSERT_TRUE(put(i, payloadOf(i, kBytes)).status.ok()) << i;
+      get(0);  // used all the time
+    }
+    const auto expectSound = [&] {
+      uint64_t there = 0;
+      for (uint64_t i = 0; i < kPuts; ++i) {
+        const StoreCompletion got = get(i);
+        if (got.status.code() == ErrorCode::kNotFound) continue;
+        const Bytes expected = payloadOf(i, kBytes);
+        ASSERT_TRUE(got.status.ok()) << got.status.toString();
+        EXPECT_TRUE(std::equal(expected.begin(), expected.end(), got.range().begin()));
+        ++there;
+      }
+      EXPECT_GE(there, 20u);
+      EXPECT_LT(there, 30u);
+    };
+    expectSound();
+    const StoreFigures figures = store_->figures();
+    EXPECT_GE(figures.evicted, kPuts - 30);
+    EXPECT_GT(figures.cleanedSegments, 0u);
+    uint64_t onDisk = 0;
+    for (const auto& file : std::filesystem::directory_iterator(config().directory / "segments")) {
+      onDisk += file.file_size();
+    }
+    EXPECT_LE(onDisk, config().capacityBytes);
+    open();
+    expectSound();
+    // What "value" keeps follows from what it has seen, which is little.
+    if (policy != "value") expectPayload(0, payloadOf(0, kBytes));
+    store_.reset();
+  }
+}
+
+TEST_P(StoreTest, WhatMayNotGoIsRefusedOnceItFillsTheStore) {
+  eviction_ = "lru";
+  StoreConfig c = config();
+  c.worthOf = [](const EntryMeta& meta) { return EntryWorth{meta.kind != 1, 1}; };
+  auto opened = Store::open(c);
+  ASSERT_TRUE(opened.ok());
+  store_ = std::move(*opened);
+  uint64_t stored = 0;
+  while (put(stored, payloadOf(stored, 500000)).status.ok()) ++stored;
+  EXPECT_GE(stored, 18u);
+  ASSERT_LT(stored, 30u);
+  for (uint64_t i = 0; i < stored; ++i) expectPayload(i, payloadOf(i, 500000));
+  EXPECT_EQ(store_->figures().evicted, 0u);
+}
+
+// Entries that are replaced beside one that stays: its segment is emptied by moving it.
+TEST_P(StoreTest, AnEntryThatStaysDoesNotHoldUpTheOthers) {
+  open();
+  ASSERT_TRUE(put(0, payloadOf(0, 300000)).status.ok());
+  for (uint64_t i = 1; i <= 120; ++i) {
+    ASSERT_TRUE(put(1 + i % 3, payloadOf(i, 700000), PutPolicy::kReplace).status.ok()) << i;
+    if (i % 10 == 0) {
+      ASSERT_TRUE(remove(1 + i % 3).status.ok());
+    }
+  }
+  expectPayload(0, payloadOf(0, 300000));
+  EXPECT_GT(store_->figures().movedBytes, 0u);
+  open();
+  expectPayload(0, payloadOf(0, 300000));
+  expectPayload(1 + 119 % 3, payloadOf(119, 700000));
+  EXPECT_EQ(get(1 + 120 % 3).status.code(), ErrorCode::kNotFound);
 }
 
 TEST_P(StoreTest, ReplacingOverAndOverDoesNotFillTheDisk) {
