@@ -12,6 +12,7 @@ recorded trace (--trace); of the generated ones where none is given.
 
 import json
 import subprocess
+import sys
 
 PROGRAMS = ["policy_bench"]
 GENERATED = ("zipf", "scans", "conversations")
@@ -22,7 +23,10 @@ def replay(bench, arguments):
     command = [bench.program("policy_bench"), *arguments]
     if bench.smoke:
         command += ["--smoke", "--bootstrap", "100"]
-    return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit("bench/run: failed: " + " ".join(command))
+    return json.loads(done.stdout)
 
 
 def add_trace(figures, result):

@@ -22,7 +22,7 @@ Result<std::unique_ptr<EvictionPolicy>> makePolicy(std::string_view name, uint64
   if (name == "value") policy = std::make_unique<ValuePolicy>(capacityBytes, params.value);
   if (policy) return policy;
   std::string expected;
-  for (const std::string_view known : policyNames()) expected += " " + std::string(known);
+  for (const std::string_view known : policyNames()) expected.append(" ").append(known);
   return Status(ErrorCode::kInvalidArgument,
                 "eviction policy '" + std::string(name) + "': expected one of" + expected);
 }
