@@ -92,7 +92,7 @@ Status StoreConfig::validate() const {
   const auto& policies = policyNames();
   if (eviction != kNoEviction && std::ranges::count(policies, eviction) == 0) {
     std::string known = kNoEviction;
-    for (const std::string_view name : policies) known += ", " + std::string(name);
+    for (const std::string_view name : policies) known.append(", ").append(name);
     return bad("eviction is \"" + eviction + "\", expected one of " + known);
   }
   if (queueDepth < 1 || queueDepth > 4096) {
