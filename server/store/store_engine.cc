@@ -88,9 +88,12 @@ void StoreEngine::startMutation(StoreOp& op) {
       // Replaced or removed since it was read: nothing is left to move.
       if (!*known || (*known)->sequence != op.sequence) break;
       return append(op, {std::move(op.put.meta), std::move(op.put.payload), false, RoomFor::kMove});
-    case StoreOp::Kind::kCarry:
+    case StoreOp::Kind::kCarry: {
       if (*known) break;
-      return append(op, {EntryMeta{op.key}, AlignedBuffer(), true, RoomFor::kMove});
+      EntryMeta meta;
+      meta.key = op.key;
+      return append(op, {std::move(meta), AlignedBuffer(), true, RoomFor::kMove});
+    }
     default:
       return startRemove(op, *known);
   }

@@ -195,7 +195,7 @@ TEST_P(StoreTest, FullStoreSaysSoAndCanBeEmptied) {
 
 // Three of the four segments are for entries, nine tenths of them may be live.
 TEST_P(StoreTest, AFullStoreEvictsWhatWasNotUsed) {
-  for (const std::string& policy : {"lru", "s3-fifo", "arc", "gdsf", "value"}) {
+  for (const std::string policy : {"lru", "s3-fifo", "arc", "gdsf", "value"}) {
     SCOPED_TRACE(policy);
     std::filesystem::remove_all(config().directory);
     eviction_ = policy;
