@@ -235,21 +235,40 @@ Result<std::vector<std::string>> DocumentLibrary::names() {
   return out;
 }
 
-Result<Manifest> DocumentLibrary::manifest(const std::string& name) {
-  const ChunkId id = codec::manifestIdOf(model_.fingerprint(), name);
-  Result<codec::ChunkCompletion> value =
-      await([&](codec::ChunkQueue& queue) { source_.submitGetValue(id, 0, queue); });
-  if (!value.ok()) {
-    if (value.status().code() != ErrorCode::kNotFound) {
-      return value.status().withContext("document '" + name + "'");
+Result<Manifest> DocumentLibrary::manifestOf(const std::string& name,
+                                             codec::ChunkCompletion value) {
+  if (!value.status.ok()) {
+    if (value.status.code() != ErrorCode::kNotFound) {
+      return value.status.withContext("document '" + name + "'");
     }
     return Status(ErrorCode::kNotFound, "no document '" + name + "' of this model");
   }
-  Result<Manifest> out = parseManifest(value->bytes.span());
+  Result<Manifest> out = parseManifest(value.bytes.span());
   if (!out.ok()) return out.status().withContext("document '" + name + "'");
   if (out->name != name) {
     return Status(ErrorCode::kCorrupt,
                   "document '" + name + "': its manifest is that of '" + out->name + "'");
+  }
+  return out;
+}
+
+Result<Manifest> DocumentLibrary::manifest(const std::string& name) {
+  return std::move(manifests({&name, 1}).front());
+}
+
+std::vector<Result<Manifest>> DocumentLibrary::manifests(std::span<const std::string> names) {
+  constexpr size_t kAtOnce = 64;
+  std::vector<Result<Manifest>> out(names.size(), Status(ErrorCode::kInternal, "not asked for"));
+  codec::ChunkQueue queue;
+  size_t asked = 0;
+  for (size_t answered = 0; answered < names.size(); ++answered) {
+    for (; asked < names.size() && asked - answered < kAtOnce; ++asked) {
+      const ChunkId id = codec::manifestIdOf(model_.fingerprint(), names[asked]);
+      source_.submitGetValue(id, asked, queue);
+    }
+    codec::ChunkCompletion value = queue.waitPop();
+    const size_t which = value.cookie;
+    out[which] = manifestOf(names[which], std::move(value));
   }
   return out;
 }

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +59,8 @@ class DocumentLibrary {
   Result<std::vector<std::string>> names();
   // kNotFound when there is none; kCorrupt when it names another document.
   Result<Manifest> manifest(const std::string& name);
+  // One for each name, in order, each as manifest() gives it; asked for together.
+  std::vector<Result<Manifest>> manifests(std::span<const std::string> names);
   // Removes manifest and the chunks no other manifest names. Number of chunks removed; kNotFound
   // when there is none.
   Result<uint32_t> remove(const std::string& name);
@@ -76,6 +79,7 @@ class DocumentLibrary {
 
   Result<Manifest> cut(const std::string& name, std::string_view text,
                        std::vector<std::vector<codec::TokenId>>& tokens) const;
+  static Result<Manifest> manifestOf(const std::string& name, codec::ChunkCompletion value);
   Result<ChunkId> idOf(std::string_view text, codec::CompileMode mode) const;
   Result<std::vector<Removable>> chunksOf(const Manifest& manifest) const;
   Result<bool> complete(const Manifest& manifest);

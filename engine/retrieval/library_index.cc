@@ -4,6 +4,13 @@
 
 namespace spolia::engine {
 
+namespace {
+
+// Manifests held in memory at a time, with their texts.
+constexpr size_t kReadTogether = 256;
+
+}  // namespace
+
 Result<LibraryIndex> LibraryIndex::create() {
   SPOLIA_ASSIGN_OR_RETURN(DocumentRanker ranker, DocumentRanker::create());
   return LibraryIndex(std::move(ranker));
@@ -19,13 +26,24 @@ Status LibraryIndex::update(DocumentLibrary& library, const std::vector<std::str
     SPOLIA_RETURN_IF_ERROR(ranker_.remove(*it));
     it = indexed_.erase(it);
   }
-  for (const std::string& name : names) {
-    if (indexed_.contains(name)) continue;
-    const Result<Manifest> manifest = library.manifest(name);
+  std::vector<std::string> fresh;
+  std::ranges::copy_if(names, std::back_inserter(fresh),
+                       [this](const std::string& name) { return !indexed_.contains(name); });
+  for (size_t begin = 0; begin < fresh.size(); begin += kReadTogether) {
+    const size_t count = std::min(kReadTogether, fresh.size() - begin);
+    SPOLIA_RETURN_IF_ERROR(add(library, std::span(fresh).subspan(begin, count)));
+  }
+  return Status();
+}
+
+Status LibraryIndex::add(DocumentLibrary& library, std::span<const std::string> names) {
+  const std::vector<Result<Manifest>> manifests = library.manifests(names);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Result<Manifest>& manifest = manifests[i];
     if (manifest.status().code() == ErrorCode::kNotFound) continue;  // gone since it was listed
     if (!manifest.ok()) return manifest.status();
-    SPOLIA_RETURN_IF_ERROR(ranker_.put(name, manifest->text()));
-    indexed_.insert(name);
+    SPOLIA_RETURN_IF_ERROR(ranker_.put(names[i], manifest->text()));
+    indexed_.insert(names[i]);
   }
   return Status();
 }

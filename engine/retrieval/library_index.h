@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +34,7 @@ class LibraryIndex {
  private:
   explicit LibraryIndex(DocumentRanker ranker) : ranker_(std::move(ranker)) {}
   Status update(DocumentLibrary& library, const std::vector<std::string>& names);
+  Status add(DocumentLibrary& library, std::span<const std::string> names);
 
   DocumentRanker ranker_;
   std::set<std::string> indexed_;
