@@ -12,6 +12,7 @@
 #include "server/server_config.h"
 #include "server/service/listener.h"
 #include "server/store/segment_dump.h"
+#include "server/store/store_check.h"
 
 namespace spolia {
 namespace {
@@ -30,6 +31,8 @@ struct Options {
   std::string tokenFile;
   std::string logLevel;
   bool check = false;
+  bool fsck = false;
+  bool rebuildIndex = false;
   std::vector<std::string> dump;
   bool json = false;
 };
@@ -150,6 +153,25 @@ int dumpSegments(const std::vector<std::string>& files, bool json) {
   return code;
 }
 
+int checkStore(const std::filesystem::path& directory) {
+  const auto checked =
+      store::checkStore(directory, [](const std::string& line) { std::cout << line << "\n"; });
+  if (!checked.ok()) return complain(checked.status(), kFailed);
+  std::cout << checked->segments << " segments, " << formatBytes(checked->bytesRead) << ": "
+            << checked->intact << " of " << checked->entries << " entries intact ("
+            << formatBytes(checked->liveBytes) << "), " << checked->problems << " problems; "
+            << checked->unnamed << " records of evicted or new entries\n";
+  return checked->problems == 0 ? kOk : kFailed;
+}
+
+int rebuildIndex(const std::filesystem::path& directory) {
+  const auto rebuilt = store::rebuildIndex(directory);
+  if (!rebuilt.ok()) return complain(rebuilt.status(), kFailed);
+  std::cout << "the index has " << rebuilt->entries << " entries, from " << rebuilt->segments
+            << " segments\n";
+  return kOk;
+}
+
 void describe(CLI::App& app, Options& options) {
   app.set_version_flag("--version", std::string("spoliad ") + kVersion);
   app.set_help_flag("-h,--help", "Print this help and exit");
@@ -165,12 +187,16 @@ void describe(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
   auto* dump = app.add_option("--dump-segment", options.dump,
                               "Show what stands in segment files, whatever their state, and exit");
+  app.add_flag("--fsck", options.fsck,
+               "Read all of a store that no server has open, tell what is damaged, and exit");
+  app.add_flag("--rebuild-index", options.rebuildIndex,
+               "Make a store's index again from its segments, and exit; with --fsck, before it");
   app.add_flag("--json", options.json, "A JSON object a line instead of text")->needs(dump);
   app.footer(
       "Where the store is, what it holds and where the server listens goes to stdout, ending in "
       "\"ready\"; messages go to stderr.\nExit codes: 0 stopped by a signal, 1 failed, 2 wrong use "
-      "or configuration. --dump-segment gives 1 when something is wrong "
-      "in a file, too.");
+      "or configuration. --dump-segment and --fsck give 1 when "
+      "something is wrong in a file, too.");
 }
 
 int run(int argc, char** argv) {
@@ -192,7 +218,10 @@ int run(int argc, char** argv) {
   }
   spdlog::set_default_logger(spdlog::stderr_color_mt("spoliad"));
   spdlog::set_level(spdlog::level::from_str(config->logLevel));
-  return serve(*config);
+  int code = kOk;
+  if (options.rebuildIndex) code = rebuildIndex(config->store.directory);
+  if (options.fsck && code == kOk) code = checkStore(config->store.directory);
+  return options.fsck || options.rebuildIndex ? code : serve(*config);
 }
 
 }  // namespace

@@ -119,6 +119,9 @@ std::vector<Key> storeKeys() {
           [](ServerConfig & c) -> auto& { return c.store.ack; }),
       text(
           "store.eviction", [](ServerConfig & c) -> auto& { return c.store.eviction; }),
+      bytes(
+          "store.scrub_rate",
+          [](ServerConfig & c) -> auto& { return c.store.scrubBytesPerSecond; }),
       choice<IoBackend>(
           "store.io",
           {{"auto", IoBackend::kAuto},

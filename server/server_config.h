@@ -26,10 +26,11 @@ struct ServerConfig {
   service::ServiceLimits limits;
   std::string logLevel = "info";  // debug, info, warn, error
 
-  // A store's defaults, with the eviction that a server has.
+  // A store's defaults, with the eviction and the scrubbing that a server has.
   static store::StoreConfig evicting() {
     store::StoreConfig config;
     config.eviction = "value";
+    config.scrubBytesPerSecond = 16 << 20;
     return config;
   }
   // kInvalidArgument naming the field: something is out of its range, nothing to listen on, or an

@@ -35,6 +35,9 @@ struct Options {
   std::string output;  // "-": stdout
   // ls
   uint64_t limit = 0;  // 0: all
+  // fsck
+  std::string store;
+  bool rebuildIndex = false;
 };
 
 // Each returns an ExitCode.
@@ -45,5 +48,7 @@ int ls(const Options& options);
 int rm(const Options& options);
 int ping(const Options& options);
 int verify(const Options& options);
+// Of a store on this machine; becomes another program where it succeeds.
+int fsck(const Options& options);
 
 }  // namespace spolia::cli

@@ -76,6 +76,13 @@ void describe(CLI::App& app, Options& options) {
   CLI::App* verify =
       add(app, options, "verify", "Check a stream file or a stored chunk completely");
   verify->add_option("what", options.file, "File, or id of 64 hex digits")->required();
+
+  CLI::App* fsck = app.add_subcommand(
+      "fsck", "Read all of a store that no server has open, and tell what is damaged");
+  fsck->set_help_flag("-h,--help", "Print this help and exit");
+  fsck->add_option("store", options.store, "Its directory")->required();
+  fsck->add_flag("--rebuild-index", options.rebuildIndex,
+                 "Make its index again from its segments first");
 }
 
 const char* defaultKind(Command command) {
@@ -94,7 +101,7 @@ int run(int argc, char** argv) {
   }
   const std::pair<const char*, Command> kCommands[] = {
       {"put", put}, {"get", get},   {"stat", stat},     {"ls", ls},
-      {"rm", rm},   {"ping", ping}, {"verify", verify},
+      {"rm", rm},   {"ping", ping}, {"verify", verify}, {"fsck", fsck},
   };
   for (const auto& [name, command] : kCommands) {
     if (!app.got_subcommand(name)) continue;

@@ -78,14 +78,29 @@ size_t AppendLog::freeSegments() const {
          table_.reusableCount();
 }
 
-// Puts leave the last free segment to tombstones and moves: a full store can still be emptied.
-Result<Segment*> AppendLog::roll(RoomFor what) {
+uint64_t AppendLog::roomForMoves() const {
+  const Segment* active = table_.active();
+  const uint64_t room = active != nullptr ? active->room() : 0;
+  return room + freeSegments() * (config_.segmentBytes - kDiskBlock);
+}
+
+// Puts leave the last free segment to tombstones and moves, and tombstones leave it to moves when
+// it would not take them all afterwards: a full store can still be emptied.
+bool AppendLog::mayTakeFree(RoomFor what, uint64_t bytes) {
+  const size_t free = freeSegments();
+  if (what == RoomFor::kMove || free != 1) return free > 0;
+  const Segment* next = what == RoomFor::kTombstone ? table_.nextToClean() : nullptr;
+  return next != nullptr ? next->liveBytes + bytes <= config_.segmentBytes - kDiskBlock
+                         : what == RoomFor::kTombstone;
+}
+
+Result<Segment*> AppendLog::roll(RoomFor what, uint64_t bytes) {
   const std::optional<SegmentId> previous =
       table_.active() != nullptr ? std::optional(table_.active()->id) : std::nullopt;
   // A full active segment may itself be free to be written again.
   table_.clearActive();
   Result<Segment*> next = Status(ErrorCode::kInternal, "no segment");
-  if (freeSegments() < (what == RoomFor::kPut ? 2 : 1)) {
+  if (!mayTakeFree(what, bytes)) {
     next =
         Status(ErrorCode::kOutOfSpace,
                "the store's cap of " + std::to_string(config_.maxSegments * config_.segmentBytes) +
@@ -103,15 +118,18 @@ Result<Segment*> AppendLog::roll(RoomFor what) {
 Result<Segment*> AppendLog::segmentFor(uint64_t bytes, RoomFor what) {
   Segment* active = table_.active();
   if (active != nullptr && active->room() >= bytes) {
-    const bool kept = what != RoomFor::kMove && active->room() < bytes + keptForMoves_;
+    const uint64_t keep = what == RoomFor::kPut         ? keptFromPuts_
+                          : what == RoomFor::kTombstone ? keptFromTombstones_
+                                                        : 0;
+    const bool kept = keep > 0 && active->room() < bytes + keep;
     if (!kept || freeSegments() > 0) return active;
     return Status(ErrorCode::kOutOfSpace, "the room that is left is kept for moves");
   }
-  return roll(what);
+  return roll(what, bytes);
 }
 
 Status AppendLog::rollForMoves() {
-  return roll(RoomFor::kMove).status();
+  return roll(RoomFor::kMove, 0).status();
 }
 
 Status AppendLog::zeroAhead(Segment& segment, uint64_t end) {

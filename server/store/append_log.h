@@ -73,9 +73,14 @@ class AppendLog {
   // record longer than a segment takes.
   Status append(AppendRequest& request);
   // Keeps so many bytes for moves, where no segment is free for them.
-  void keepForMoves(uint64_t bytes) { keptForMoves_ = bytes; }
+  void keepForMoves(uint64_t fromPuts, uint64_t fromTombstones) {
+    keptFromPuts_ = fromPuts;
+    keptFromTombstones_ = fromTombstones;
+  }
   // Goes on in the last free segment, so that the active one can be cleaned. kOutOfSpace.
   Status rollForMoves();
+  // Bytes that moves could still be written to.
+  uint64_t roomForMoves() const;
   // Segments that could be begun.
   size_t freeSegments() const;
   // Segments begun since the log was opened.
@@ -104,8 +109,9 @@ class AppendLog {
     bool failed = false;  // a write or sync failed: nothing behind it can be acknowledged
   };
 
+  bool mayTakeFree(RoomFor what, uint64_t bytes);
   Result<Segment*> segmentFor(uint64_t bytes, RoomFor what);
-  Result<Segment*> roll(RoomFor what);
+  Result<Segment*> roll(RoomFor what, uint64_t bytes);
   Result<Segment*> recycle(Segment& segment);
   Result<Segment*> create();
   Status zeroAhead(Segment& segment, uint64_t end);
@@ -121,7 +127,8 @@ class AppendLog {
   const Commit commit_;
   std::map<SegmentId, Queue> queues_;
   uint64_t generations_ = 0;
-  uint64_t keptForMoves_ = 0;
+  uint64_t keptFromPuts_ = 0;
+  uint64_t keptFromTombstones_ = 0;
   uint64_t sequences_ = 0;
   size_t pending_ = 0;
   uint64_t syncs_ = 0;

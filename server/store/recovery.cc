@@ -211,13 +211,22 @@ void Recovery::clearEnd(Segment& segment) {
   if (!status.ok()) segment.bad = true;
 }
 
-// Writing goes on where it ended last.
+// Writing goes on where it ended last, or in a free segment. In an older one only for want of both:
+// the segments have no order any more then, and what is dead in one cannot be dropped without
+// telling again that it is.
 void Recovery::chooseActive() {
   Segment* latest = nullptr;
+  Segment* withRoom = nullptr;
+  const auto later = [](const Segment& a, const Segment* b) {
+    return b == nullptr || a.lastSequence > b->lastSequence;
+  };
   for (Segment& segment : table_.all()) {
-    if (segment.room() < kDiskBlock || segment.generation.value == 0) continue;
-    if (latest == nullptr || segment.lastSequence > latest->lastSequence) latest = &segment;
+    if (segment.generation.value == 0) continue;
+    if (later(segment, latest)) latest = &segment;
+    if (segment.room() >= kDiskBlock && later(segment, withRoom)) withRoom = &segment;
   }
+  if (latest != withRoom && table_.reusableCount() > 0) return;
+  latest = withRoom;
   if (latest == nullptr) return;
   clearEnd(*latest);
   if (!latest->bad) table_.setActive(latest->id);

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "server/store/index/index_value.h"
+
 namespace spolia::store {
 
 namespace {
@@ -12,10 +14,10 @@ constexpr size_t kFirstTable = 1024;
 
 }  // namespace
 
-Residents::Residents(std::unique_ptr<EvictionPolicy> policy, WorthOf worthOf, uint64_t budgetBytes)
+Residents::Residents(std::unique_ptr<EvictionPolicy> policy, WorthOf worthOf, Footprint budget)
     : policy_(std::move(policy)),
       worthOf_(std::move(worthOf)),
-      budget_(budgetBytes),
+      budget_(budget),
       table_(policy_ ? kFirstTable : 0, kEmpty) {}
 
 Residents::Prefix Residents::prefixOf(const StoreKey& key) {
@@ -58,8 +60,12 @@ void Residents::erase(size_t at) {
   table_[gap] = kEmpty;
 }
 
-void Residents::add(const EntryMeta& meta, uint64_t bytes, uint64_t nowMs) {
-  liveBytes_ += bytes;
+Footprint Residents::footprintOf(const EntryMeta& meta, uint64_t recordBytes) {
+  return {recordBytes, indexedBytes(meta)};
+}
+
+void Residents::add(const EntryMeta& meta, uint64_t recordBytes, uint64_t nowMs) {
+  live_ += footprintOf(meta, recordBytes);
   if (!policy_) return;
   const EntryWorth worth = worthOf_(meta);
   if (!worth.evictable) return;
@@ -69,7 +75,7 @@ void Residents::add(const EntryMeta& meta, uint64_t bytes, uint64_t nowMs) {
   if (table_[at] != kEmpty) return;
   ChunkTraits traits;
   traits.keyHash = prefix;
-  traits.storedBytes = bytes;
+  traits.storedBytes = recordBytes;
   traits.recomputeSeconds = worth.recomputeSeconds;
   traits.kind = meta.kind;
   traits.expiresAt = meta.expiresAt;
@@ -80,14 +86,26 @@ void Residents::add(const EntryMeta& meta, uint64_t bytes, uint64_t nowMs) {
   prefixes_[slot] = prefix;
   table_[at] = slot;
   ++taken_;
+  evictable_ += footprintOf(meta, recordBytes);
 }
 
-void Residents::remove(const StoreKey& key, uint64_t bytes, Departure why) {
-  liveBytes_ -= std::min(liveBytes_, bytes);
+void Residents::remove(const EntryMeta& meta, uint64_t recordBytes, Departure why) {
+  live_ -= footprintOf(meta, recordBytes);
   if (!policy_) return;
-  const size_t at = place(prefixOf(key));
+  const size_t at = place(prefixOf(meta.key));
+  if (table_[at] == kEmpty) return;
+  evictable_ -= footprintOf(meta, recordBytes);
+  release(at, why);
+}
+
+void Residents::forget(Prefix prefix) {
+  if (!policy_) return;
+  const size_t at = place(prefix);
+  if (table_[at] != kEmpty) release(at, Departure::kRemoved);
+}
+
+void Residents::release(size_t at, Departure why) {
   const Slot slot = table_[at];
-  if (slot == kEmpty) return;
   policy_->remove(slot, prefixes_[slot], why);
   erase(at);
   free_.push_back(slot);
@@ -113,11 +131,6 @@ std::optional<Residents::Prefix> Residents::victim(uint64_t nowMs) {
 void Residents::postpone(Prefix prefix, uint64_t nowMs) {
   const Slot slot = policy_ ? slotOf(prefix) : kNoSlot;
   if (slot != kNoSlot) policy_->postpone(slot, nowMs);
-}
-
-bool Residents::couldFit(uint64_t bytes) const {
-  const uint64_t evictable = policy_ ? policy_->bytes() : 0;
-  return liveBytes_ - std::min(liveBytes_, evictable) + bytes <= budget_;
 }
 
 }  // namespace spolia::store

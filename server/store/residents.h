@@ -1,5 +1,5 @@
-// Residents: the entries of a store as its eviction policy sees them. Gives each a slot, keeps how
-// many bytes are live against a budget, and names the one to give up. Keys are kept as 64 of their
+// Residents: the entries of a store as its eviction policy sees them. Gives each a slot, keeps what
+// the live ones take against a budget, and names the one to give up. Keys are kept as 64 of their
 // bits; of two entries that share them the later is not known to the policy, and stays.
 //
 // Owned by the StoreEngine; one thread, the store's I/O thread.
@@ -23,11 +23,14 @@ class Residents {
   using WorthOf = std::function<EntryWorth(const EntryMeta&)>;
 
   // Without a policy nothing is ever evicted.
-  Residents(std::unique_ptr<EvictionPolicy> policy, WorthOf worthOf, uint64_t budgetBytes);
+  Residents(std::unique_ptr<EvictionPolicy> policy, WorthOf worthOf, Footprint budget);
 
-  // The entry is live, or ceased to be; `bytes` are its record's.
-  void add(const EntryMeta& meta, uint64_t bytes, uint64_t nowMs);
-  void remove(const StoreKey& key, uint64_t bytes, Departure why);
+  // The entry is live, or ceased to be; `recordBytes` are its record's.
+  void add(const EntryMeta& meta, uint64_t recordBytes, uint64_t nowMs);
+  void remove(const EntryMeta& meta, uint64_t recordBytes, Departure why);
+  // The index does not know it any more, so nobody can tell what it took.
+  void forget(Prefix prefix);
+  static Footprint footprintOf(const EntryMeta& meta, uint64_t recordBytes);
   void touch(const StoreKey& key, uint64_t nowMs);
   // Whether the entry is one that the policy may give up.
   bool mayGo(const StoreKey& key) const;
@@ -37,12 +40,13 @@ class Residents {
   // It cannot go now; others are named first.
   void postpone(Prefix prefix, uint64_t nowMs);
 
-  uint64_t liveBytes() const { return liveBytes_; }
-  uint64_t budget() const { return budget_; }
-  // Whether so many bytes more would be over the budget.
-  bool over(uint64_t bytes) const { return liveBytes_ + bytes > budget_; }
-  // Whether so many bytes could be live if all that may go went.
-  bool couldFit(uint64_t bytes) const;
+  const Footprint& live() const { return live_; }
+  const Footprint& budget() const { return budget_; }
+  // Whether so much more would be over the budget.
+  bool over(const Footprint& more) const { return !(live_ + more).within(budget_); }
+  // Whether so much more could be live if all that may go went.
+  bool couldFit(const Footprint& more) const { return (live_ - evictable_ + more).within(budget_); }
+
   size_t evictable() const { return policy_ ? policy_->count() : 0; }
 
   static Prefix prefixOf(const StoreKey& key);
@@ -56,11 +60,13 @@ class Residents {
   Slot slotOf(Prefix prefix) const { return table_[place(prefix)]; }
   void grow();
   void erase(size_t at);
+  void release(size_t at, Departure why);
 
   const std::unique_ptr<EvictionPolicy> policy_;
   const WorthOf worthOf_;
-  const uint64_t budget_;
-  uint64_t liveBytes_ = 0;
+  const Footprint budget_;
+  Footprint live_;
+  Footprint evictable_;           // the part of it that the policy may give up
   std::vector<Prefix> prefixes_;  // by slot
   std::vector<Slot> free_;        // slots of prefixes_ that are not taken
   std::vector<Slot> table_;       // open addressing, linear probing; a power of two

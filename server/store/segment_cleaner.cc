@@ -56,6 +56,7 @@ void SegmentCleaner::header(int error) {
   const auto again = [&](Status why) {
     if (++attempts_ < kAttempts) return readHeader(kDiskBlock);
     failure_ = std::move(why).withContext(segmentFileName(segment.id));
+    host_.unreadable(segment.id);
     next();
   };
   if (error != 0) return again(statusOfErrno(error, "reading a record's header"));

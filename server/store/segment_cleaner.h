@@ -27,6 +27,8 @@ class CleaningHost {
   // if the index names it; else sees to it that nothing older comes back for want of it. `done` may
   // be called before this returns.
   virtual void leave(const RecordHeader& header, const RecordAddress& address, Done done) = 0;
+  // A record's header could not be read, or is damaged; cleaned() follows.
+  virtual void unreadable(SegmentId id) = 0;
   // The segment was walked. On success nothing in it is needed any more; on failure it keeps what
   // it has.
   virtual void cleaned(SegmentId id, Status outcome) = 0;

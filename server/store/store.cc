@@ -13,6 +13,8 @@
 #include "server/store/io/pread_ring.h"
 #include "server/store/io/uring_ring.h"
 #include "server/store/recovery.h"
+#include "server/store/scrubber.h"
+#include "server/store/space_shares.h"
 #include "server/store/store_engine.h"
 #include "server/store/store_files.h"
 
@@ -51,8 +53,8 @@ struct Recovered {
   SegmentTable table;
 };
 
-Result<Recovered> recover(Ring& ring, const std::filesystem::path& indexDirectory) {
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Index> index, openRocksIndex(indexDirectory));
+Result<Recovered> recover(Ring& ring, const RocksIndexConfig& config) {
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Index> index, openRocksIndex(config));
   Recovery recovery(ring, *index);
   SPOLIA_RETURN_IF_ERROR(recovery.openSegments());
   SPOLIA_RETURN_IF_ERROR(recovery.replay());
@@ -61,16 +63,16 @@ Result<Recovered> recover(Ring& ring, const std::filesystem::path& indexDirector
 }
 
 // The index is a cache: a damaged one is rebuilt from the segments.
-Result<Recovered> recoverOrRebuild(Ring& ring, const std::filesystem::path& indexDirectory) {
-  Result<Recovered> recovered = recover(ring, indexDirectory);
+Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config) {
+  Result<Recovered> recovered = recover(ring, config);
   if (recovered.ok() || recovered.status().code() != ErrorCode::kCorrupt) return recovered;
   spdlog::warn("{}; rebuilding the index from the segments", recovered.status().message());
   std::error_code error;
-  std::filesystem::remove_all(indexDirectory, error);
+  std::filesystem::remove_all(config.directory, error);
   if (error) {
-    return Status(ErrorCode::kIoError, indexDirectory.string() + ": " + error.message());
+    return Status(ErrorCode::kIoError, config.directory.string() + ": " + error.message());
   }
-  return recover(ring, indexDirectory);
+  return recover(ring, config);
 }
 
 }  // namespace
@@ -85,9 +87,10 @@ Status StoreConfig::validate() const {
     return bad("segmentBytes is " + std::to_string(segmentBytes) +
                ", expected a multiple of 4096 from 1 MiB to 4 GiB");
   }
-  if (capacityBytes < 2 * segmentBytes) {
+  if (shareOut(capacityBytes, segmentBytes).segments < 2) {
     return bad("capacityBytes is " + std::to_string(capacityBytes) +
-               ", expected at least two segments of " + std::to_string(segmentBytes));
+               ", expected room for two segments of " + std::to_string(segmentBytes) +
+               " and at least " + std::to_string(kMinIndexShare) + " for the index");
   }
   const auto& policies = policyNames();
   if (eviction != kNoEviction && std::ranges::count(policies, eviction) == 0) {
@@ -172,13 +175,16 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   const std::filesystem::path segments = config.directory / "segments";
   SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(segments));
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments));
-  SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, config.directory / "index"));
+  const SpaceShares shares = shareOut(config.capacityBytes, config.segmentBytes);
+  const RocksIndexConfig index{config.directory / "index", shares.indexBytes, config.indexEnv};
+  SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, index));
   SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch,
                           nextEpoch(config.directory, latestEpoch(recovered.table)));
   EngineConfig engine;
-  engine.log = {config.segmentBytes,
-                static_cast<uint32_t>(config.capacityBytes / config.segmentBytes), epoch,
-                config.ack == AckMode::kDurable};
+  engine.log = {config.segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
+  engine.capacityBytes = config.capacityBytes;
+  engine.indexEntryBytes = index.entryBudget();
+  engine.indexFileBytes = shares.indexBytes;
   engine.clock = wallSeconds;
   engine.clockMs = wallMs;
   engine.damaged = [](const StoreKey& key) {
@@ -190,9 +196,14 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
       return *makePolicy(name, capacity);
     };
   }
-  return std::unique_ptr<Store>(
+  std::unique_ptr<Store> store(
       new Store(std::make_unique<Impl>(config.directory, std::move(lock), std::move(ring),
                                        std::move(recovered), std::move(engine))));
+  if (config.scrubBytesPerSecond > 0) {
+    store->scrubber_ = std::make_unique<Scrubber>(
+        *store, ScrubConfig{config.scrubBytesPerSecond, ScrubConfig().every});
+  }
+  return store;
 }
 
 void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
@@ -225,6 +236,16 @@ void Store::submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue
   impl_->submit(std::move(op));
 }
 
+void Store::submitVerify(const StoreKey& key, uint64_t cookie, StoreQueue& queue) {
+  StoreOp op;
+  op.kind = StoreOp::Kind::kVerify;
+  op.key = key;
+  op.length = UINT64_MAX;
+  op.cookie = cookie;
+  op.queue = &queue;
+  impl_->submit(std::move(op));
+}
+
 Result<std::optional<EntryMeta>> Store::find(const StoreKey& key) {
   SPOLIA_ASSIGN_OR_RETURN(std::optional<IndexEntry> entry, impl_->index().find(key));
   if (!entry || impl_->engine().expired(entry->meta)) return std::optional<EntryMeta>();
@@ -245,7 +266,9 @@ Result<Store::Page> Store::list(const StoreKey& from, size_t limit) {
 }
 
 StoreFigures Store::figures() const {
-  return impl_->engine().figures();
+  StoreFigures figures = impl_->engine().figures();
+  if (scrubber_) figures.scrubbedEntries = scrubber_->report().entries;
+  return figures;
 }
 
 const std::filesystem::path& Store::directory() const {

@@ -19,16 +19,22 @@
 #include "codec/base/result.h"
 #include "server/store/store_types.h"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace spolia::store {
 
 class RingFactory;  // server/store/io/ring.h
+class Scrubber;     // server/store/scrubber.h
 
 enum class AckMode : uint8_t { kDurable, kMemory };
 enum class IoBackend : uint8_t { kAuto, kUring, kPread };
 
 struct StoreConfig {
   std::filesystem::path directory;
-  // Hard cap on segment files together. Up to 9 tenths of it, less one segment, may be live.
+  // Hard cap on everything in the directory: segments, the index and its log. A 32nd, at least
+  // 2 MiB, is the index's; of the segments, less one, up to 9 tenths may be live.
   uint64_t capacityBytes = 8ull << 30;
   uint64_t segmentBytes = 256ull << 20;  // tests use less
   uint32_t queueDepth = 64;
@@ -37,10 +43,14 @@ struct StoreConfig {
   // What goes when the store is full, by a policy's name (eviction/policy_factory.h); "none": a put
   // that does not fit is refused.
   std::string eviction = "none";
+  // How fast a thread of its own reads all entries over and over to find damage; 0: not at all.
+  uint64_t scrubBytesPerSecond = 0;
   // What an entry is good for; null: all alike. Called from the I/O thread and in open().
   std::function<EntryWorth(const EntryMeta&)> worthOf;
   // Tests put a simulated disk here; null: the real one chosen by `io`. Not owned.
   RingFactory* ringFactory = nullptr;
+  // Likewise failing files under the index; null: the real ones. Not owned.
+  rocksdb::Env* indexEnv = nullptr;
 
   // kInvalidArgument naming the field and what was expected.
   Status validate() const;
@@ -60,6 +70,7 @@ struct StoreCompletion {
   // get: kNotFound (absent or expired), kCorrupt (a checksum failed: quarantined, counted).
   // put: kAlreadyExists (kIfAbsent and there), kOutOfSpace, kIoError.
   // remove: kNotFound.
+  // put, remove: kUnavailable while the index takes no writes (StoreFigures::readOnly).
   Status status;
   AlignedBuffer data;             // get: blocks that cover the range
   uint64_t dataOffset = 0;        // get: where the asked range starts in `data`
@@ -83,6 +94,9 @@ struct StoreFigures {
   uint64_t evicted = 0;          // entries given up for others
   uint64_t movedBytes = 0;       // written again to empty their segments
   uint64_t cleanedSegments = 0;  // emptied so
+  uint64_t scrubbedEntries = 0;  // read in search of damage
+  uint64_t indexBytes = 0;       // of the index's files
+  std::string readOnly;          // why nothing is written now; empty: it is
   std::string ioBackend;
 };
 
@@ -105,6 +119,10 @@ class Store {
   // Durable before its completion.
   void submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue);
 
+  // Reads all of an entry's record to see whether it is intact; a completion as of a get, without
+  // data. Does not count as use.
+  void submitVerify(const StoreKey& key, uint64_t cookie, StoreQueue& queue);
+
   // From the index alone; no disk read of the payload. nullopt: absent or expired.
   Result<std::optional<EntryMeta>> find(const StoreKey& key);
   struct Page {
@@ -121,6 +139,7 @@ class Store {
   class Impl;
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
+  std::unique_ptr<Scrubber> scrubber_;  // uses the store: goes first
 };
 
 }  // namespace spolia::store

@@ -23,9 +23,10 @@ uint64_t capacityOf(const AppendLogConfig& log) {
 
 // What may be live at most: cleaning an almost full segment would free almost nothing, and one
 // segment is kept for the moves.
-uint64_t budgetOf(const AppendLogConfig& log) {
+Footprint budgetOf(const EngineConfig& config) {
+  const AppendLogConfig& log = config.log;
   const uint64_t room = (log.maxSegments - 1) * (log.segmentBytes - kDiskBlock);
-  return room / 10 * 9;
+  return {room / 10 * 9, config.indexEntryBytes};
 }
 
 }  // namespace
@@ -42,14 +43,16 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
       reader_(driver_, table_),
       cleaner_(driver_, table_, *this),
       residents_(config_.makePolicy ? config_.makePolicy(capacityOf(config_.log)) : nullptr,
-                 config_.worthOf, budgetOf(config_.log)),
+                 config_.worthOf, budgetOf(config_)),
       backend_(ring.name()) {
   loadResidents();
+  keepForNext();
+  shrink();
   refreshFigures();
 }
 
 void StoreEngine::accept(StoreOp op) {
-  if (op.kind == StoreOp::Kind::kGet) return startGet(op);
+  if (op.kind == StoreOp::Kind::kGet || op.kind == StoreOp::Kind::kVerify) return startGet(op);
   if (op.kind == StoreOp::Kind::kPut) op.key = op.put.meta.key;
   mutate(std::move(op));
 }
@@ -69,7 +72,7 @@ bool StoreEngine::takeBack(StoreOp& op) {
   });
   if (at == stalled_.end()) return false;
   if (at->roomFor == RoomFor::kPut) {
-    pendingPuts_ -= AppendLog::recordBytes(at->meta, at->payload.size());
+    pendingPuts_ -= footprintOf(*at);
     op.put.meta = std::move(at->meta);
     op.put.payload = std::move(at->payload);
   }
@@ -107,7 +110,7 @@ void StoreEngine::startPut(StoreOp& op, const std::optional<IndexEntry>& known) 
     completion.meta = known->meta;
     return finishMutation(op.key, std::move(completion));
   }
-  if (Status status = refuseIfTooMuch(op); !status.ok()) {
+  if (Status status = refuseIfTooMuch(op.put); !status.ok()) {
     return finishMutation(op.key, failure(op.cookie, std::move(status)));
   }
   append(op, {std::move(op.put.meta), std::move(op.put.payload)});
@@ -132,6 +135,11 @@ void StoreEngine::startRemove(StoreOp& op, const std::optional<IndexEntry>& know
          {std::move(meta), AlignedBuffer(), true, op.done ? RoomFor::kMove : RoomFor::kTombstone});
 }
 
+Footprint StoreEngine::footprintOf(const AppendRequest& request) {
+  return Residents::footprintOf(request.meta,
+                                AppendLog::recordBytes(request.meta, request.payload.size()));
+}
+
 void StoreEngine::append(const StoreOp& op, AppendRequest request) {
   const StoreKey key = op.key;
   const uint64_t cookie = op.cookie;
@@ -139,17 +147,20 @@ void StoreEngine::append(const StoreOp& op, AppendRequest request) {
   appends_.emplace(request.cookie, key);
   const uint64_t tag = request.cookie;
   const bool mayWait = request.roomFor != RoomFor::kMove;
-  if (request.roomFor == RoomFor::kPut)
-    pendingPuts_ += AppendLog::recordBytes(request.meta, request.payload.size());
-  Status status = mayWait && !stalled_.empty() ? Status(ErrorCode::kOutOfSpace, "others wait")
-                                               : log_.append(request);
+  const bool put = request.roomFor == RoomFor::kPut;
+  if (put) pendingPuts_ += footprintOf(request);
+  Status status = index_.writable();
+  const bool written = status.ok();
+  if (written) {
+    status = mayWait && !stalled_.empty() ? Status(ErrorCode::kOutOfSpace, "others wait")
+                                          : log_.append(request);
+  }
   if (status.ok()) return cleanAhead();
-  if (mayWait && status.code() == ErrorCode::kOutOfSpace) {
+  if (written && mayWait && status.code() == ErrorCode::kOutOfSpace) {
     stalled_.push_back(std::move(request));
     return letCleaningPass(key) ? void() : relieve();
   }
-  if (request.roomFor == RoomFor::kPut)
-    pendingPuts_ -= AppendLog::recordBytes(request.meta, request.payload.size());
+  if (put) pendingPuts_ -= footprintOf(request);
   appends_.erase(tag);
   finishMutation(key, failure(cookie, std::move(status)));
 }
@@ -176,22 +187,22 @@ StoreEngine::Changes StoreEngine::changesOf(const std::vector<Appended>& records
                                             std::vector<SegmentMark> marks) {
   Changes changes;
   changes.batch.marks = std::move(marks);
-  uint64_t added = 0, freed = 0;
+  Footprint added, freed;
   for (const Appended& record : records) {
     if (!record.status.ok()) continue;
     Result<std::optional<IndexEntry>> known = index_.find(record.entry.meta.key);
     if (known.ok() && *known) {
-      freed += (*known)->address.length;
+      freed += Residents::footprintOf((*known)->meta, (*known)->address.length);
       changes.dead.push_back(std::move(**known));
     }
     if (record.tombstone) {
       changes.batch.removes.push_back(record.entry.meta.key);
     } else {
-      added += record.entry.address.length;
+      added += Residents::footprintOf(record.entry.meta, record.entry.address.length);
       changes.batch.puts.push_back(record.entry);
     }
   }
-  while (added > freed && residents_.over(added - freed) && evictOne(changes)) {
+  while (residents_.over(added - freed) && evictOne(changes)) {
   }
   return changes;
 }
@@ -206,7 +217,8 @@ void StoreEngine::applied(const Changes& changes, const std::vector<Appended>& r
   for (const IndexEntry& entry : changes.dead) {
     table_.dead(entry.address);
     if (moved.contains(entry.meta.key)) continue;
-    residents_.remove(entry.meta.key, entry.address.length, Departure::kRemoved);
+    cleanedInVain_ = shrunkInVain_ = 0;  // there is more to gain than there was
+    residents_.remove(entry.meta, entry.address.length, Departure::kRemoved);
   }
   for (const IndexEntry& entry : changes.evicted) table_.dead(entry.address);
   for (const IndexEntry& entry : changes.batch.puts) {
@@ -223,7 +235,7 @@ void StoreEngine::applied(const Changes& changes, const std::vector<Appended>& r
 void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark> marks) {
   const Changes changes = changesOf(records, std::move(marks));
   const Status stored = changes.batch.empty() ? Status() : index_.apply(changes.batch);
-  if (stored.ok()) applied(changes, records);
+  stored.ok() ? applied(changes, records) : keepEvicted(changes);
   refreshFigures();
   for (Appended& record : records) {
     const auto node = appends_.extract(record.cookie);
@@ -233,7 +245,8 @@ void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark>
     } else {
       inDoubt_.insert(key);
     }
-    if (record.roomFor == RoomFor::kPut) pendingPuts_ -= record.bytes;
+    if (record.roomFor == RoomFor::kPut)
+      pendingPuts_ -= Residents::footprintOf(record.entry.meta, record.bytes);
     const StoreOp& op = mutations_.at(key).front();
     Status status = record.status.ok() ? stored : record.status;
     if (status.ok() && op.unknown) status = absent(key);
@@ -241,7 +254,7 @@ void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark>
     completion.meta = std::move(record.entry.meta);
     finishMutation(key, std::move(completion));
   }
-  if (cleaner_.busy()) log_.keepForMoves(table_.find(*cleaner_.segment())->liveBytes);
+  if (cleaner_.busy()) keepForCleaning(*table_.find(*cleaner_.segment()));
   if (!stalled_.empty()) relieve();
 }
 
@@ -267,10 +280,11 @@ void StoreEngine::startGet(const StoreOp& op) {
     return op.queue->push(failure(op.cookie, absent(op.key)));
   }
   StoreOp small;  // what the continuation needs, without a payload
+  small.kind = op.kind;
   small.key = op.key;
   small.cookie = op.cookie;
   small.queue = op.queue;
-  residents_.touch(op.key, nowMs());
+  if (op.kind == StoreOp::Kind::kGet) residents_.touch(op.key, nowMs());
   const IndexEntry entry = std::move(**known);
   auto done = [this, small = std::move(small), entry](ReadResult result) {
     finishGet(small, entry, std::move(result));
@@ -291,13 +305,17 @@ void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResu
   } else {
     answerGet(op, std::move(completion), std::move(result));
   }
-  if (!stalled_.empty()) relieve();  // a segment may have been waiting for its last reader
+  // A segment may have been waiting for its last reader.
+  if (!stalled_.empty()) relieve();
+  shrink();
 }
 
 void StoreEngine::answerGet(const StoreOp& op, StoreCompletion completion, ReadResult result) {
-  completion.data = std::move(result.data);
-  completion.dataOffset = result.dataOffset;
-  completion.dataLength = result.status.ok() ? result.dataLength : 0;
+  if (op.kind == StoreOp::Kind::kGet) {
+    completion.data = std::move(result.data);
+    completion.dataOffset = result.dataOffset;
+    completion.dataLength = result.status.ok() ? result.dataLength : 0;
+  }
   op.queue->push(std::move(completion));
 }
 
@@ -319,7 +337,7 @@ void StoreEngine::quarantine(const StoreOp& op, uint64_t sequence, StoreCompleti
 }
 
 void StoreEngine::refreshFigures() {
-  figures_.usedBytes = residents_.liveBytes();
+  figures_.usedBytes = residents_.live().record;
   figures_.syncs = log_.syncs();
   figures_.bytesWritten = log_.bytesWritten();
 }
@@ -328,7 +346,7 @@ StoreFigures StoreEngine::figures() const {
   StoreFigures out;
   out.entries = figures_.entries;
   out.usedBytes = figures_.usedBytes;
-  out.capacityBytes = capacityOf(config_.log);
+  out.capacityBytes = config_.capacityBytes != 0 ? config_.capacityBytes : capacityOf(config_.log);
   out.bytesRead = figures_.bytesRead;
   out.bytesWritten = figures_.bytesWritten;
   out.corruptBlocks = figures_.corruptBlocks;
@@ -336,6 +354,8 @@ StoreFigures StoreEngine::figures() const {
   out.evicted = figures_.evicted;
   out.movedBytes = figures_.movedBytes;
   out.cleanedSegments = figures_.cleanedSegments;
+  out.indexBytes = index_.diskBytes();
+  out.readOnly = index_.writable().message();
   out.ioBackend = backend_;
   return out;
 }

@@ -30,9 +30,9 @@ struct DamagedRead {
 };
 
 struct StoreOp {
-  // What the store does by itself: kMove writes a record again elsewhere, kCarry a tombstone for a
-  // key that has no entry.
-  enum class Kind : uint8_t { kPut, kGet, kRemove, kMove, kCarry };
+  // kVerify reads without handing out. What the store does by itself: kMove writes a record again
+  // elsewhere, kCarry a tombstone for a key that has no entry.
+  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kCarry };
 
   Kind kind = Kind::kGet;
   PutRequest put;  // kPut, kMove
@@ -49,12 +49,16 @@ struct StoreOp {
 
 struct EngineConfig {
   AppendLogConfig log;
+  uint64_t capacityBytes = 0;  // the configured cap, for figures(); 0: that of the segments
   // Seconds; what expiry is measured by.
   std::function<uint64_t()> clock;
   // Milliseconds; what the policy is told.
   std::function<uint64_t()> clockMs = [] { return uint64_t{0}; };
   // What goes when the store is full; null: nothing, and a put that does not fit is refused.
   std::function<std::unique_ptr<EvictionPolicy>(uint64_t budgetBytes)> makePolicy;
+  // What the index's entries may take, by indexedBytes(), and its files at most.
+  uint64_t indexEntryBytes = UINT64_MAX;
+  uint64_t indexFileBytes = UINT64_MAX;
   // Told of each entry whose record was found damaged and which is a miss from then on.
   std::function<void(const StoreKey&)> damaged = [](const StoreKey&) {};
   Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
@@ -98,6 +102,7 @@ class StoreEngine final : private CleaningHost {
   void startMutation(StoreOp& op);
   void startPut(StoreOp& op, const std::optional<IndexEntry>& known);
   void startRemove(StoreOp& op, const std::optional<IndexEntry>& known);
+  static Footprint footprintOf(const AppendRequest& request);
   void append(const StoreOp& op, AppendRequest request);
   void commit(std::vector<Appended> records, std::vector<SegmentMark> marks);
   Changes changesOf(const std::vector<Appended>& records, std::vector<SegmentMark> marks);
@@ -114,10 +119,11 @@ class StoreEngine final : private CleaningHost {
 
   // Space: store_engine_space.cc.
   void loadResidents();
-  Status refuseIfTooMuch(const StoreOp& op) const;
+  Status refuseIfTooMuch(const PutRequest& put);
   bool evictOne(Changes& changes);
   void giveUp(const IndexEntry& entry, Changes& changes);
   Status applyEvictions(Changes changes);
+  void keepEvicted(const Changes& changes);
   Status evict(const IndexEntry& entry);
   Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
   std::optional<IndexEntry> entryOf(Residents::Prefix prefix);
@@ -125,10 +131,17 @@ class StoreEngine final : private CleaningHost {
   void relieve();
   bool makeRoom();
   void cleanAhead();
+  void shrink();
+  void dropSurplus();
   void startCleaning(Segment& segment);
+  void keepForCleaning(const Segment& segment) {
+    log_.keepForMoves(segment.liveBytes, segment.liveBytes);
+  }
+  void keepForNext();
   void leave(const RecordHeader& header, const RecordAddress& address, Done done) override;
   void carry(const StoreKey& key, const RecordAddress& address, const Done& done);
   void move(const IndexEntry& entry, int attempt, Done done);
+  void unreadable(SegmentId id) override;
   void cleaned(SegmentId id, Status outcome) override;
 
   const EngineConfig config_;
@@ -143,8 +156,9 @@ class StoreEngine final : private CleaningHost {
   std::unordered_map<StoreKey, std::deque<StoreOp>, DigestHash> mutations_;
   std::unordered_map<uint64_t, StoreKey> appends_;  // by append cookie
   std::deque<AppendRequest> stalled_;               // wait for room, in order
-  uint64_t pendingPuts_ = 0;                        // record bytes of puts that are not committed
+  Footprint pendingPuts_;                           // of puts that are not committed
   size_t cleanedInVain_ = 0;                        // segments, since something that waited went on
+  size_t shrunkInVain_ = 0;                         // likewise, since one could be dropped
   uint64_t cleanedForRolls_ = 0;
   uint64_t latestMs_ = 0;
   uint64_t nextAppend_ = 1;

@@ -20,7 +20,7 @@ constexpr int kMoveReads = 3;
 void StoreEngine::loadResidents() {
   struct Found {
     uint64_t sequence;
-    uint64_t bytes;
+    uint64_t recordBytes;
     EntryMeta meta;
   };
   std::vector<Found> found;
@@ -33,22 +33,35 @@ void StoreEngine::loadResidents() {
   std::ranges::sort(found, {}, &Found::sequence);
   for (const Found& entry : found) {
     Changes changes;
-    while (residents_.over(entry.bytes) && evictOne(changes)) {
+    const Footprint footprint = Residents::footprintOf(entry.meta, entry.recordBytes);
+    while (residents_.over(footprint) && evictOne(changes)) {
     }
     if (const Status evicted = applyEvictions(std::move(changes)); !evicted.ok()) {
       spdlog::error("evicting: {}", evicted.message());
     }
-    residents_.add(entry.meta, entry.bytes, nowMs());
+    residents_.add(entry.meta, entry.recordBytes, nowMs());
   }
 }
 
-Status StoreEngine::refuseIfTooMuch(const StoreOp& op) const {
-  const uint64_t bytes = AppendLog::recordBytes(op.put.meta, op.put.payload.size());
-  if (residents_.couldFit(pendingPuts_ + bytes)) return Status();
-  return Status(ErrorCode::kOutOfSpace,
-                "the store may hold " + std::to_string(residents_.budget()) + " bytes, of which " +
-                    std::to_string(residents_.liveBytes()) + " are taken" +
-                    (config_.makePolicy ? " by what may not be evicted" : ""));
+Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
+  const uint64_t bytes = AppendLog::recordBytes(put.meta, put.payload.size());
+  const Footprint more = pendingPuts_ + Residents::footprintOf(put.meta, bytes);
+  const auto refusal = [](const std::string& what, uint64_t most, uint64_t taken) {
+    return Status(ErrorCode::kOutOfSpace, what + " may take " + std::to_string(most) +
+                                              " bytes, of which " + std::to_string(taken) +
+                                              " are taken");
+  };
+  const uint64_t indexFiles = index_.diskBytes();
+  if (indexFiles > config_.indexFileBytes) {
+    return refusal("the files of the store's index", config_.indexFileBytes, indexFiles);
+  }
+  if (residents_.couldFit(more)) return Status();
+  const Footprint& budget = residents_.budget();
+  const Footprint& live = residents_.live();
+  Status status = residents_.couldFit({more.record, 0})
+                      ? refusal("entries in the store's index", budget.index, live.index)
+                      : refusal("the store's entries", budget.record, live.record);
+  return config_.makePolicy ? status.withContext("what may not be evicted is in the way") : status;
 }
 
 std::optional<IndexEntry> StoreEngine::entryOf(Residents::Prefix prefix) {
@@ -67,7 +80,7 @@ bool StoreEngine::evictOne(Changes& changes) {
     if (!victim) return false;
     const std::optional<IndexEntry> entry = entryOf(*victim);
     if (!entry) {
-      residents_.remove(Residents::firstKeyOf(*victim), 0, Departure::kRemoved);
+      residents_.forget(*victim);
     } else if (mutations_.contains(entry->meta.key)) {
       residents_.postpone(*victim, nowMs());
     } else {
@@ -81,7 +94,7 @@ bool StoreEngine::evictOne(Changes& changes) {
 // No tombstone is written: a rebuild of the index may bring the entry back. Its record now stands
 // for one, lest an older record of its key come back after the segment was written again.
 void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes) {
-  residents_.remove(entry.meta.key, entry.address.length, Departure::kEvicted);
+  residents_.remove(entry.meta, entry.address.length, Departure::kEvicted);
   changes.batch.removes.push_back(entry.meta.key);
   changes.evicted.push_back(entry);
   Segment* segment = table_.find(entry.address);
@@ -99,16 +112,23 @@ void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes) {
 
 Status StoreEngine::applyEvictions(Changes changes) {
   if (changes.batch.empty()) return Status();
-  SPOLIA_RETURN_IF_ERROR(index_.apply(changes.batch));
-  applied(changes, {});
-  return Status();
+  Status status = index_.apply(changes.batch);
+  status.ok() ? applied(changes, {}) : keepEvicted(changes);
+  return status;
+}
+
+// The index did not take the evictions: the entries are there still.
+void StoreEngine::keepEvicted(const Changes& changes) {
+  for (const IndexEntry& entry : changes.evicted) {
+    residents_.add(entry.meta, entry.address.length, nowMs());
+  }
 }
 
 // At least so many live bytes less. False when there is nothing more to give up.
 bool StoreEngine::evictSome(uint64_t bytes) {
-  const uint64_t before = residents_.liveBytes();
+  const uint64_t before = residents_.live().record;
   Changes changes;
-  while (residents_.liveBytes() + bytes > before && evictOne(changes)) {
+  while (residents_.live().record + bytes > before && evictOne(changes)) {
   }
   const bool any = !changes.evicted.empty();
   return applyEvictions(std::move(changes)).ok() && any;
@@ -117,17 +137,20 @@ bool StoreEngine::evictSome(uint64_t bytes) {
 // Lets go on what waits for room, as far as there is some, and makes more.
 void StoreEngine::relieve() {
   while (!stalled_.empty() && !cleaner_.busy()) {
+    keepForNext();
     Status status = log_.append(stalled_.front());
+    if (status.code() == ErrorCode::kOutOfSpace) {
+      if (makeRoom()) return;
+      status = log_.append(stalled_.front());
+    }
     if (status.ok()) {
       stalled_.pop_front();
       cleanedInVain_ = 0;
       continue;
     }
-    if (status.code() == ErrorCode::kOutOfSpace && makeRoom()) return;
     const AppendRequest request = std::move(stalled_.front());
     stalled_.pop_front();
-    if (request.roomFor == RoomFor::kPut)
-      pendingPuts_ -= AppendLog::recordBytes(request.meta, request.payload.size());
+    if (request.roomFor == RoomFor::kPut) pendingPuts_ -= footprintOf(request);
     const StoreKey key = appends_.extract(request.cookie).mapped();
     StoreCompletion completion;
     completion.cookie = mutations_.at(key).front().cookie;
@@ -136,10 +159,11 @@ void StoreEngine::relieve() {
   }
 }
 
-// True when room is on its way: relieve() is called again then. What recovery could not see may be
+// True when room is on its way: relieve() is called again then. When not, there may be some all the
+// same. What recovery could not see may be
 // newer than what the index names: written again, an old record would hide it for good.
 bool StoreEngine::makeRoom() {
-  if (table_.doubtful()) return false;
+  if (table_.doubtful() || !index_.writable().ok()) return false;
   if (log_.pending() > 0 || table_.waitsForReaders()) return true;
   const bool evicted = cleanedInVain_ > 0 && evictSome(config_.log.segmentBytes / 4);
   if (!evicted && cleanedInVain_ > table_.all().size()) return false;
@@ -155,7 +179,7 @@ bool StoreEngine::makeRoom() {
 }
 
 void StoreEngine::startCleaning(Segment& segment) {
-  log_.keepForMoves(segment.liveBytes);
+  keepForCleaning(segment);
   cleaner_.start(segment);
 }
 
@@ -163,10 +187,50 @@ void StoreEngine::startCleaning(Segment& segment) {
 void StoreEngine::cleanAhead() {
   if (cleaner_.busy() || log_.rolls() == cleanedForRolls_) return;
   cleanedForRolls_ = log_.rolls();
-  const bool ahead = !table_.doubtful() && log_.freeSegments() < 2;
+  const bool ahead = !table_.doubtful() && log_.freeSegments() < 2 && index_.writable().ok();
   Segment* segment = ahead ? table_.nextToClean() : nullptr;
   const bool worthIt = segment != nullptr && segment->liveBytes <= segment->size / 10 * 9;
-  if (worthIt) startCleaning(*segment);
+  worthIt ? startCleaning(*segment) : keepForNext();
+}
+
+// What the segment to be emptied next needs stays free of everything but moves, before its turn
+// too: were it taken, no segment could ever be emptied again. Where there is less than that,
+// tombstones may have it, since they are what makes a segment need less.
+void StoreEngine::keepForNext() {
+  const Segment* next = table_.doubtful() ? nullptr : table_.nextToClean();
+  const uint64_t needed = next != nullptr ? next->liveBytes : 0;
+  log_.keepForMoves(needed, needed <= log_.roomForMoves() ? needed : 0);
+}
+
+// When the cap was lowered since the segments were made. One that is free stays: without it no
+// other can be emptied.
+void StoreEngine::dropSurplus() {
+  const size_t most = config_.log.maxSegments;
+  while (table_.all().size() > most) {
+    Segment* segment = table_.reusableCount() > 1 ? table_.reusable() : nullptr;
+    if (segment == nullptr) return;
+    if (const Status removed = driver_.ring().remove(segment->file); !removed.ok()) {
+      spdlog::warn("{} is over the cap and cannot be removed: {}", segmentFileName(segment->id),
+                   removed.message());
+      segment->bad = true;
+    } else {
+      table_.erase(segment->id);
+      shrunkInVain_ = 0;
+    }
+  }
+}
+
+void StoreEngine::shrink() {
+  if (table_.all().size() <= config_.log.maxSegments || cleaner_.busy()) return;
+  dropSurplus();
+  const bool cleans = table_.all().size() > config_.log.maxSegments && !table_.doubtful() &&
+                      !table_.waitsForReaders() && index_.writable().ok();
+  const bool inVain = cleans && shrunkInVain_ > table_.all().size();
+  if (inVain && !evictSome(config_.log.segmentBytes / 4)) return;
+  Segment* segment = cleans ? table_.nextToClean() : nullptr;
+  if (segment == nullptr) return;
+  ++shrunkInVain_;
+  startCleaning(*segment);
 }
 
 void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address, Done done) {
@@ -207,6 +271,11 @@ Status StoreEngine::evictUnmoved(const StoreKey& key, const RecordAddress& addre
   return residents_.mayGo(key) ? evict(*entry) : noRoom;
 }
 
+// A segment that cannot be read is left alone, so that the next one gets its turn.
+void StoreEngine::unreadable(SegmentId id) {
+  table_.find(id)->bad = true;
+}
+
 void StoreEngine::move(const IndexEntry& entry, int attempt, Done done) {
   reader_.read(entry, 0, UINT64_MAX, [this, entry, attempt, done](ReadResult result) {
     figures_.bytesRead += result.bytesRead;
@@ -223,7 +292,10 @@ void StoreEngine::move(const IndexEntry& entry, int attempt, Done done) {
       StoreCompletion answer;
       return quarantine(op, entry.sequence, std::move(answer));
     }
-    if (!result.status.ok()) return done(result.status);
+    if (!result.status.ok()) {
+      unreadable(entry.address.segment);
+      return done(result.status);
+    }
     op.put.meta = entry.meta;
     op.put.payload = std::move(result.data);
     mutate(std::move(op));
@@ -231,15 +303,14 @@ void StoreEngine::move(const IndexEntry& entry, int attempt, Done done) {
 }
 
 void StoreEngine::cleaned(SegmentId id, Status outcome) {
-  log_.keepForMoves(0);
+  keepForNext();
   if (outcome.ok()) {
     ++figures_.cleanedSegments;
   } else {
     spdlog::warn("{} cannot be emptied: {}", segmentFileName(id), outcome.message());
-    // A segment that cannot be read is left alone, so that the next one gets its turn.
-    if (outcome.code() != ErrorCode::kOutOfSpace) table_.find(id)->bad = true;
   }
   relieve();
+  if (outcome.ok()) shrink();
 }
 
 }  // namespace spolia::store

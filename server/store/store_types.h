@@ -1,6 +1,7 @@
 // Addresses and names inside a store, each a type of its own. Value types; any thread.
 #pragma once
 
+#include <algorithm>
 #include <compare>
 #include <cstdint>
 #include <string>
@@ -43,6 +44,29 @@ struct EntryMeta {
 };
 
 inline constexpr uint32_t kMaxAttributeBytes = 1024;
+
+// What entries take: of the segments by their records, of the index's files.
+struct Footprint {
+  uint64_t record = 0;
+  uint64_t index = 0;
+
+  Footprint& operator+=(const Footprint& other) {
+    record += other.record;
+    index += other.index;
+    return *this;
+  }
+  // Never below nothing.
+  Footprint& operator-=(const Footprint& other) {
+    record -= std::min(record, other.record);
+    index -= std::min(index, other.index);
+    return *this;
+  }
+  friend Footprint operator+(Footprint a, const Footprint& b) { return a += b; }
+  friend Footprint operator-(Footprint a, const Footprint& b) { return a -= b; }
+  bool within(const Footprint& budget) const {
+    return record <= budget.record && index <= budget.index;
+  }
+};
 
 // What keeping an entry is good for, told by whoever can read its attributes.
 struct EntryWorth {

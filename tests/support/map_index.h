@@ -28,11 +28,17 @@ class MapIndex final : public store::Index {
     return out;
   }
   Status apply(const store::IndexBatch& batch) override {
+    SPOLIA_RETURN_IF_ERROR(writable_);
     log_.push_back(batch);
     play(batch);
     return Status();
   }
+  Status writable() override { return writable_; }
+  uint64_t diskBytes() override { return diskBytes_; }
 
+  // From now on; success lets it be written again.
+  void setWritable(Status status) { writable_ = std::move(status); }
+  void setDiskBytes(uint64_t bytes) { diskBytes_ = bytes; }
   size_t batches() const { return log_.size(); }
   // Forgets all but the first `kept` batches.
   void crash(size_t kept) {
@@ -49,6 +55,8 @@ class MapIndex final : public store::Index {
     for (const store::SegmentMark& mark : batch.marks) marks_[mark.segment] = mark;
   }
 
+  Status writable_;
+  uint64_t diskBytes_ = 0;
   std::vector<store::IndexBatch> log_;
   std::map<StoreKey, store::IndexEntry> entries_;
   std::map<store::SegmentId, store::SegmentMark> marks_;

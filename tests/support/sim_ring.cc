@@ -200,6 +200,12 @@ Result<store::FileHandle> SimRing::create(const std::string& name, uint64_t byte
   return open(name);
 }
 
+Status SimRing::remove(store::FileHandle file) {
+  if (!disk_.alive()) return store::statusOfErrno(EIO, at(file).name);
+  disk_.files_.erase(at(file).name);
+  return Status();
+}
+
 Status SimRing::readNow(store::FileHandle file, uint64_t offset, MutableByteSpan out) {
   const int error = disk_.read(at(file), offset, out);
   return error ? store::statusOfErrno(error, at(file).name) : Status();

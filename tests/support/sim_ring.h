@@ -111,6 +111,7 @@ class SimRing final : public store::Ring {
   Result<uint64_t> size(store::FileHandle file) override;
   Result<store::FileHandle> create(const std::string& name, uint64_t bytes,
                                    ByteSpan first) override;
+  Status remove(store::FileHandle file) override;
   Status readNow(store::FileHandle file, uint64_t offset, MutableByteSpan out) override;
   Status writeNow(store::FileHandle file, uint64_t offset, ByteSpan data) override;
   Status syncNow(store::FileHandle file) override;

@@ -109,8 +109,8 @@ class StoreSimulation {
  public:
   explicit StoreSimulation(uint64_t seed) : StoreSimulation(seed, SimulationShape::of(seed)) {}
   StoreSimulation(uint64_t seed, SimulationShape shape)
-      : shape_(shape), random_(seed), disk_(seed ^ 0x5eed) {
-    spdlog::set_level(spdlog::level::off);
+      : shape_(shape), cap_(shape.maxSegments), random_(seed), disk_(seed ^ 0x5eed) {
+    spdlog::set_level(std::getenv("SPOLIA_SIM_TRACE") ? spdlog::level::warn : spdlog::level::off);
     for (uint64_t key = 0; key < shape_.keys; ++key) possible_[key] = {0};
   }
 
@@ -118,6 +118,16 @@ class StoreSimulation {
   std::mt19937_64& random() { return random_; }
   const SimulationShape& shape() const { return shape_; }
   const store::StoreEngine& engine() const { return *engine_; }
+  // From the next opening on.
+  void setCap(uint32_t segments) { cap_ = segments; }
+  // Of each entry that is put.
+  void attributes(size_t bytes) { attributeBytes_ = bytes; }
+  void limitIndexFiles(uint64_t bytes) { indexFileBytes_ = bytes; }
+  // Instead of one in memory; it is not lost with the power.
+  void useIndex(std::function<std::unique_ptr<store::Index>()> open) {
+    openIndex_ = std::move(open);
+  }
+  MapIndex& index() { return index_; }
   uint64_t acknowledged() const { return acknowledged_; }
 
   // `blind`: the disk fails to read while the store recovers, so records may be hidden from it for
@@ -126,7 +136,9 @@ class StoreSimulation {
     tell(blind ? "open, blind" : "open");
     save();
     ring_ = std::make_unique<SimRing>(disk_);
-    store::Recovery recovery(*ring_, index_);
+    if (openIndex_) ownIndex_ = openIndex_();
+    store::Index& index = ownIndex_ ? *ownIndex_ : index_;
+    store::Recovery recovery(*ring_, index);
     Status status = recovery.openSegments();
     ASSERT_TRUE(status.ok()) << status.toString();
     status = recovery.replay();
@@ -134,7 +146,8 @@ class StoreSimulation {
     Result<store::SegmentTable> table = recovery.finish();
     ASSERT_TRUE(table.ok()) << table.status().toString();
     store::EngineConfig config;
-    config.log = {shape_.segmentBytes, shape_.maxSegments, ++epoch_, true};
+    config.log = {shape_.segmentBytes, cap_, ++epoch_, true};
+    config.indexFileBytes = indexFileBytes_;
     config.clock = [] { return uint64_t{1}; };
     config.damaged = [this](const StoreKey& key) { damaged_.push_back(key); };
     if (shape_.evicts) {
@@ -144,7 +157,7 @@ class StoreSimulation {
       };
     }
     engine_ =
-        std::make_unique<store::StoreEngine>(std::move(config), *ring_, index_, std::move(*table));
+        std::make_unique<store::StoreEngine>(std::move(config), *ring_, index, std::move(*table));
     noteEvictions();
     noteDamaged();
   }
@@ -173,6 +186,8 @@ class StoreSimulation {
       const uint64_t version = kind == store::StoreOp::Kind::kPut ? ++versions_[key] : 0;
       if (version != 0) {
         op.put.meta.key = op.key;
+        op.put.meta.attributes = simulationValue(key, version, 1);
+        op.put.meta.attributes.resize(attributeBytes_, std::byte{1});
         op.put.payload = AlignedBuffer::copyOf(simulationValue(key, version, shape_.maxValue));
         op.put.policy = store::PutPolicy::kReplace;
       }
@@ -202,6 +217,7 @@ class StoreSimulation {
   void kill() {
     tell("kill");
     engine_.reset();
+    ownIndex_.reset();
     ring_.reset();
     queue_.drain();
     noteEvictions();
@@ -234,6 +250,7 @@ class StoreSimulation {
     disk_.setFaults({});
     for (uint64_t key = 0; key < shape_.keys; ++key) {
       const store::StoreCompletion got = get(key);
+      noteEvictions();
       const std::optional<uint64_t> version = versionOf(key, got);
       ASSERT_TRUE(version) << "key " << key << ": " << got.status.toString();
       auto& possible = possible_[key];
@@ -356,7 +373,8 @@ class StoreSimulation {
     const ErrorCode code = done.status.code();
     const bool removedNothing = m.version == 0 && code == ErrorCode::kNotFound;
     if (code != ErrorCode::kOk && !removedNothing) {
-      EXPECT_TRUE(code == ErrorCode::kIoError || code == ErrorCode::kOutOfSpace)
+      EXPECT_TRUE(code == ErrorCode::kIoError || code == ErrorCode::kOutOfSpace ||
+                  code == ErrorCode::kUnavailable)
           << done.status.toString();
       return;  // in doubt until the next check
     }
@@ -373,9 +391,14 @@ class StoreSimulation {
   }
 
   const SimulationShape shape_;
+  uint32_t cap_;  // segments
+  size_t attributeBytes_ = 0;
+  uint64_t indexFileBytes_ = UINT64_MAX;
   std::mt19937_64 random_;
   SimDisk disk_;
   MapIndex index_;
+  std::function<std::unique_ptr<store::Index>()> openIndex_;
+  std::unique_ptr<store::Index> ownIndex_;
   std::unique_ptr<SimRing> ring_;
   std::unique_ptr<store::StoreEngine> engine_;
   store::StoreQueue queue_;

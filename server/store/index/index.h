@@ -1,7 +1,7 @@
 // Index: where each live entry's record is. A cache of the segments: it may be lost and is rebuilt
 // from them. rocks_index is the real form, map_index one for tests and simulations.
 //
-// Threads: find and scan from any thread; apply from one.
+// Threads: find, scan and writable from any thread; apply from one.
 #pragma once
 
 #include <cstdint>
@@ -46,12 +46,17 @@ class Index {
   virtual ~Index() = default;
 
   virtual Result<std::optional<IndexEntry>> find(const StoreKey& key) = 0;
-  // Entries in key order from `from` on, until `visit` says false.
+  // Entries in key order from `from` on, until `visit` says false. `visit` does not call the index.
   virtual Status scan(const StoreKey& from,
                       const std::function<bool(const IndexEntry&)>& visit) = 0;
   virtual Result<std::vector<SegmentMark>> marks() = 0;
   // Not synced: after a power loss a prefix of the batches is there.
   virtual Status apply(const IndexBatch& batch) = 0;
+  // Why apply() would fail, when that is known: kOutOfSpace or kUnavailable. Reads go on. Goes back
+  // to success by itself where what stood in the way is gone.
+  virtual Status writable() = 0;
+  // What its files take now, about.
+  virtual uint64_t diskBytes() = 0;
 };
 
 }  // namespace spolia::store

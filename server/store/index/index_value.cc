@@ -4,6 +4,8 @@ namespace spolia::store {
 namespace {
 
 constexpr uint8_t kValueVersion = 1;
+// Of an entry without attributes: a key of 33 bytes, the value below, and what RocksDB adds.
+constexpr uint64_t kFixedEntryBytes = 33 + 54 + 16;
 
 }  // namespace
 
@@ -20,6 +22,10 @@ Bytes encodeEntry(const IndexEntry& entry) {
   w.u64(entry.meta.expiresAt);
   w.bytes(entry.meta.attributes);
   return w.take();
+}
+
+uint64_t indexedBytes(const EntryMeta& meta) {
+  return kFixedEntryBytes + meta.attributes.size();
 }
 
 Result<IndexEntry> parseEntry(const StoreKey& key, ByteSpan value) {

@@ -1,16 +1,14 @@
 #include "server/store/index/rocks_index.h"
 
-#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/options.h>
-#include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
-#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <mutex>
 
 #include "server/store/index/index_value.h"
+#include "server/store/index/rocks_database.h"
 
 namespace spolia::store {
 namespace {
@@ -41,109 +39,107 @@ std::string markKey(SegmentId segment) {
   return out;
 }
 
-Status fromRocks(const rocksdb::Status& status) {
-  if (status.ok()) return Status();
-  ErrorCode code = ErrorCode::kIoError;
-  if (status.IsCorruption()) code = ErrorCode::kCorrupt;
-  if (status.IsNoSpace()) code = ErrorCode::kOutOfSpace;
-  return Status(code, "index: " + status.ToString());
-}
-
-// Debian's 7.8.3 has no liburing and fixes of later versions are missing: no async_io, no WAL
-// compression or recycling, two write buffers, the plain LRU cache.
-rocksdb::Options options() {
-  rocksdb::Options o;
-  o.create_if_missing = true;
-  o.paranoid_checks = true;
-  o.max_write_buffer_number = 2;
-  o.write_buffer_size = 8 << 20;
-  o.max_background_jobs = 2;
-  o.keep_log_file_num = 2;
-  o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  o.max_open_files = 64;
-  rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(16 << 20);
-  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
-  o.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  return o;
-}
-
 class RocksIndex final : public Index {
  public:
-  explicit RocksIndex(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
+  RocksIndex(const RocksIndexConfig& config, std::unique_ptr<RocksDatabase> database)
+      : directory_(config.directory),
+        measureEvery_(writeBufferBytes(config.shareBytes) / 4),
+        database_(std::move(database)) {}
 
   Result<std::optional<IndexEntry>> find(const StoreKey& key) override {
-    rocksdb::PinnableSlice value;
-    const rocksdb::Status status = db_->Get({}, db_->DefaultColumnFamily(), entryKey(key), &value);
-    if (status.IsNotFound()) return std::optional<IndexEntry>();
-    SPOLIA_RETURN_IF_ERROR(fromRocks(status));
-    SPOLIA_ASSIGN_OR_RETURN(IndexEntry entry, parseEntry(key, bytesOf(value)));
-    return std::optional<IndexEntry>(std::move(entry));
+    return database_->use([&](rocksdb::DB& db) -> Result<std::optional<IndexEntry>> {
+      rocksdb::PinnableSlice value;
+      const rocksdb::Status status = db.Get({}, db.DefaultColumnFamily(), entryKey(key), &value);
+      if (status.IsNotFound()) return std::optional<IndexEntry>();
+      SPOLIA_RETURN_IF_ERROR(statusOfRocks(status));
+      SPOLIA_ASSIGN_OR_RETURN(IndexEntry entry, parseEntry(key, bytesOf(value)));
+      return std::optional<IndexEntry>(std::move(entry));
+    });
   }
 
   Status scan(const StoreKey& from, const std::function<bool(const IndexEntry&)>& visit) override {
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
-    for (it->Seek(entryKey(from)); it->Valid(); it->Next()) {
-      const rocksdb::Slice key = it->key();
-      if (key.size() != 33 || key[0] != kEntryPrefix) break;
-      StoreKey storeKey;
-      std::memcpy(storeKey.bytes.data(), key.data() + 1, 32);
-      SPOLIA_ASSIGN_OR_RETURN(const IndexEntry entry, parseEntry(storeKey, bytesOf(it->value())));
-      if (!visit(entry)) break;
-    }
-    return fromRocks(it->status());
+    return database_->use([&](rocksdb::DB& db) {
+      std::unique_ptr<rocksdb::Iterator> it(db.NewIterator({}));
+      for (it->Seek(entryKey(from)); it->Valid(); it->Next()) {
+        const rocksdb::Slice key = it->key();
+        if (key.size() != 33 || key[0] != kEntryPrefix) break;
+        StoreKey storeKey;
+        std::memcpy(storeKey.bytes.data(), key.data() + 1, 32);
+        SPOLIA_ASSIGN_OR_RETURN(const IndexEntry entry, parseEntry(storeKey, bytesOf(it->value())));
+        if (!visit(entry)) break;
+      }
+      return statusOfRocks(it->status());
+    });
   }
 
   Result<std::vector<SegmentMark>> marks() override {
-    std::vector<SegmentMark> out;
-    std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
-    for (it->Seek(std::string(1, kMarkPrefix)); it->Valid(); it->Next()) {
-      const rocksdb::Slice key = it->key();
-      if (key.size() != 5 || key[0] != kMarkPrefix) break;
-      SegmentId segment;
-      for (size_t i = 1; i < 5; ++i) {
-        segment.value = segment.value << 8 | static_cast<uint8_t>(key[i]);
+    return database_->use([](rocksdb::DB& db) -> Result<std::vector<SegmentMark>> {
+      std::vector<SegmentMark> out;
+      std::unique_ptr<rocksdb::Iterator> it(db.NewIterator({}));
+      for (it->Seek(std::string(1, kMarkPrefix)); it->Valid(); it->Next()) {
+        const rocksdb::Slice key = it->key();
+        if (key.size() != 5 || key[0] != kMarkPrefix) break;
+        SegmentId segment;
+        for (size_t i = 1; i < 5; ++i) {
+          segment.value = segment.value << 8 | static_cast<uint8_t>(key[i]);
+        }
+        SPOLIA_ASSIGN_OR_RETURN(SegmentMark mark, parseMark(segment, bytesOf(it->value())));
+        out.push_back(mark);
       }
-      SPOLIA_ASSIGN_OR_RETURN(SegmentMark mark, parseMark(segment, bytesOf(it->value())));
-      out.push_back(mark);
-    }
-    SPOLIA_RETURN_IF_ERROR(fromRocks(it->status()));
-    return out;
+      SPOLIA_RETURN_IF_ERROR(statusOfRocks(it->status()));
+      return out;
+    });
   }
 
   Status apply(const IndexBatch& batch) override {
     rocksdb::WriteBatch write;
     for (const IndexEntry& entry : batch.puts) {
       const Bytes value = encodeEntry(entry);
-      SPOLIA_RETURN_IF_ERROR(fromRocks(write.Put(entryKey(entry.meta.key), slice(value))));
+      SPOLIA_RETURN_IF_ERROR(statusOfRocks(write.Put(entryKey(entry.meta.key), slice(value))));
     }
     for (const StoreKey& key : batch.removes) {
-      SPOLIA_RETURN_IF_ERROR(fromRocks(write.Delete(entryKey(key))));
+      SPOLIA_RETURN_IF_ERROR(statusOfRocks(write.Delete(entryKey(key))));
     }
     for (const SegmentMark& mark : batch.marks) {
       const Bytes value = encodeMark(mark);
-      SPOLIA_RETURN_IF_ERROR(fromRocks(write.Put(markKey(mark.segment), slice(value))));
+      SPOLIA_RETURN_IF_ERROR(statusOfRocks(write.Put(markKey(mark.segment), slice(value))));
     }
-    return fromRocks(db_->Write({}, &write));
+    written_ += write.GetDataSize();
+    return database_->write(write);
+  }
+
+  Status writable() override { return database_->writable(); }
+
+  uint64_t diskBytes() override {
+    std::lock_guard lock(mutex_);
+    const uint64_t written = written_;
+    if (measuredAt_ != 0 && written < measuredAt_ + measureEvery_) return measured_;
+    measuredAt_ = written + 1;
+    measured_ = 0;
+    std::error_code error;
+    for (const auto& file : std::filesystem::directory_iterator(directory_, error)) {
+      // A file may go while it is looked at.
+      const uintmax_t bytes = file.file_size(error);
+      if (!error) measured_ += bytes;
+    }
+    return measured_;
   }
 
  private:
-  std::unique_ptr<rocksdb::DB> db_;
+  const std::filesystem::path directory_;
+  const uint64_t measureEvery_;  // bytes of batches
+  const std::unique_ptr<RocksDatabase> database_;
+  std::atomic<uint64_t> written_{0};
+  std::mutex mutex_;  // guards what follows
+  uint64_t measured_ = 0;
+  uint64_t measuredAt_ = 0;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<Index>> openRocksIndex(const std::filesystem::path& directory) {
-  rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(options(), directory.string(), &db);
-  if (!status.ok()) {
-    // Whatever stands in the way, the segments have everything: let the caller rebuild.
-    const Status failure = fromRocks(status);
-    if (failure.code() == ErrorCode::kOutOfSpace) return failure;
-    return Status(ErrorCode::kCorrupt, failure.message());
-  }
-  return std::unique_ptr<Index>(std::make_unique<RocksIndex>(std::unique_ptr<rocksdb::DB>(db)));
+Result<std::unique_ptr<Index>> openRocksIndex(const RocksIndexConfig& config) {
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<RocksDatabase> database, RocksDatabase::open(config));
+  return std::unique_ptr<Index>(std::make_unique<RocksIndex>(config, std::move(database)));
 }
 
 }  // namespace spolia::store

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/check.h"
@@ -41,7 +42,9 @@ Status statusOfErrno(int error, const std::string& what) {
 }
 
 DiskFiles::~DiskFiles() {
-  for (const File& file : files_) ::close(file.fd);
+  for (const File& file : files_) {
+    if (file.fd >= 0) ::close(file.fd);
+  }
 }
 
 Result<std::vector<std::string>> DiskFiles::list() const {
@@ -101,6 +104,14 @@ Result<FileHandle> DiskFiles::create(const std::string& name, uint64_t bytes, By
   }
   files_[static_cast<size_t>(file.value)].name = name;
   return file;
+}
+
+Status DiskFiles::remove(FileHandle file) {
+  File& which = files_[static_cast<size_t>(file.value)];
+  if (::unlink((directory_ / which.name).c_str()) != 0) return statusOfErrno(errno, which.name);
+  SPOLIA_RETURN_IF_ERROR(syncDirectory());
+  ::close(std::exchange(which.fd, -1));
+  return Status();
 }
 
 Status DiskFiles::readNow(FileHandle file, uint64_t offset, MutableByteSpan out) const {

@@ -24,6 +24,7 @@ class DiskFiles {
   Result<FileHandle> open(const std::string& name);
   Result<uint64_t> size(FileHandle file) const;
   Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first);
+  Status remove(FileHandle file);
   Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) const;
   Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) const;
   Status syncNow(FileHandle file) const;
@@ -54,6 +55,7 @@ class DiskRing : public Ring {
   Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first) final {
     return files_.create(name, bytes, first);
   }
+  Status remove(FileHandle file) final { return files_.remove(file); }
   Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) final {
     return files_.readNow(file, offset, out);
   }

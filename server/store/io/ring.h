@@ -76,6 +76,8 @@ class Ring {
   // A new file of `bytes` that begins with `first`: temporary name, space reserved, written,
   // fsync, rename, directory fsync. After a crash it is there whole or not at all. kOutOfSpace.
   virtual Result<FileHandle> create(const std::string& name, uint64_t bytes, ByteSpan first) = 0;
+  // The file is gone for good when this returns; nothing of it is in flight.
+  virtual Status remove(FileHandle file) = 0;
   virtual Status readNow(FileHandle file, uint64_t offset, MutableByteSpan out) = 0;
   virtual Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) = 0;
   // fdatasync. After a failure the file's unsynced writes are lost for good; never tried again.

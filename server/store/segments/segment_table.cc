@@ -1,6 +1,7 @@
 #include "server/store/segments/segment_table.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "codec/base/check.h"
 
@@ -10,6 +11,10 @@ Segment* SegmentTable::find(SegmentId id) {
   const auto it = std::find_if(segments_.begin(), segments_.end(),
                                [&](const Segment& s) { return s.id == id; });
   return it == segments_.end() ? nullptr : &*it;
+}
+
+void SegmentTable::erase(SegmentId id) {
+  std::erase_if(segments_, [id](const Segment& segment) { return segment.id == id; });
 }
 
 Segment* SegmentTable::find(const RecordAddress& address) {
@@ -41,25 +46,37 @@ bool SegmentTable::oldest(const Segment& segment) const {
   });
 }
 
-// `unseen`: nobody knows how old what is hidden in some segment is.
-bool SegmentTable::isReusable(const Segment& segment, bool unseen) const {
+SegmentTable::Outlook SegmentTable::outlook() const {
+  Outlook out;
+  out.unseen = doubtful();
+  for (const Segment& segment : segments_) {
+    if (segment.firstSequence == 0 || segment.firstSequence >= out.second) continue;
+    out.second = segment.firstSequence;
+    if (out.second < out.first) std::swap(out.first, out.second);
+  }
+  return out;
+}
+
+bool SegmentTable::isReusable(const Segment& segment, const Outlook& outlook) const {
   const bool unused = segment.liveBytes == 0 && segment.pins == 0 && !segment.bad &&
                       (!active_ || segment.id != *active_);
-  return unused && (segment.tombstones == 0 || segment.cleaned || (!unseen && oldest(segment)));
+  if (!unused || segment.tombstones == 0 || segment.cleaned) return unused;
+  const uint64_t others = segment.firstSequence == outlook.first ? outlook.second : outlook.first;
+  return !outlook.unseen && others >= segment.lastSequence;
 }
 
 Segment* SegmentTable::reusable() {
-  const bool unseen = doubtful();
+  const Outlook outlook = this->outlook();
   for (Segment& segment : segments_) {
-    if (isReusable(segment, unseen)) return &segment;
+    if (isReusable(segment, outlook)) return &segment;
   }
   return nullptr;
 }
 
 size_t SegmentTable::reusableCount() const {
-  const bool unseen = doubtful();
+  const Outlook outlook = this->outlook();
   return static_cast<size_t>(std::ranges::count_if(
-      segments_, [&](const Segment& segment) { return isReusable(segment, unseen); }));
+      segments_, [&](const Segment& segment) { return isReusable(segment, outlook); }));
 }
 
 bool SegmentTable::waitsForReaders() const {
@@ -71,10 +88,10 @@ bool SegmentTable::waitsForReaders() const {
 
 Segment* SegmentTable::nextToClean() {
   Segment* first = nullptr;
-  const bool unseen = doubtful();
+  const Outlook outlook = this->outlook();
   for (Segment& segment : segments_) {
     const bool sealed = !segment.bad && segment.firstSequence != 0 && segment.unacknowledged == 0 &&
-                        (!active_ || segment.id != *active_) && !isReusable(segment, unseen);
+                        (!active_ || segment.id != *active_) && !isReusable(segment, outlook);
     if (sealed && (first == nullptr || segment.firstSequence < first->firstSequence)) {
       first = &segment;
     }

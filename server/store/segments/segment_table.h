@@ -37,6 +37,8 @@ struct Segment {
 class SegmentTable {
  public:
   void add(const Segment& segment) { segments_.push_back(segment); }
+  // Its file is gone.
+  void erase(SegmentId id);
 
   // Null when there is none of that number (and, second form, that generation).
   Segment* find(SegmentId id);
@@ -61,7 +63,7 @@ class SegmentTable {
   // Some segment is empty and free as soon as nobody reads in it.
   bool waitsForReaders() const;
   // The sealed segment that was begun first and can be written again once it is empty; null when
-  // there is none.
+  // there is none. In this order no tombstone has to be written again.
   Segment* nextToClean();
   SegmentId nextId() const;
   uint64_t liveBytes() const;
@@ -71,7 +73,13 @@ class SegmentTable {
   bool mayHoldEvicted() const;
 
  private:
-  bool isReusable(const Segment& segment, bool unseen) const;
+  // What is the same for all segments in asking whether one can be reused.
+  struct Outlook {
+    bool unseen = false;  // nobody knows how old what is hidden in some segment is
+    uint64_t first = UINT64_MAX, second = UINT64_MAX;  // least numbers of what segments begin with
+  };
+  Outlook outlook() const;
+  bool isReusable(const Segment& segment, const Outlook& outlook) const;
 
   std::vector<Segment> segments_;
   std::optional<SegmentId> active_;

@@ -10,7 +10,7 @@
 namespace spolia::store {
 namespace {
 
-constexpr uint64_t kBudget = 100'000;
+constexpr Footprint kBudget{100'000, 1'000'000};
 
 EntryMeta metaOf(uint64_t n, uint8_t kind = 1) {
   EntryMeta meta;
@@ -24,7 +24,7 @@ EntryWorth worthOf(const EntryMeta& meta) {
 }
 
 Residents lru() {
-  return {std::make_unique<LruPolicy>(kBudget), worthOf, kBudget};
+  return {std::make_unique<LruPolicy>(kBudget.record), worthOf, kBudget};
 }
 
 TEST(Residents, TheOneNotUsedForTheLongestIsNamed) {
@@ -34,9 +34,9 @@ TEST(Residents, TheOneNotUsedForTheLongestIsNamed) {
   EXPECT_EQ(residents.victim(11), Residents::prefixOf(metaOf(1).key));
   residents.postpone(*residents.victim(11), 11);
   EXPECT_EQ(residents.victim(11), Residents::prefixOf(metaOf(2).key));
-  residents.remove(metaOf(2).key, 100, Departure::kEvicted);
+  residents.remove(metaOf(2), 100, Departure::kEvicted);
   EXPECT_EQ(residents.victim(11), Residents::prefixOf(metaOf(3).key));
-  EXPECT_EQ(residents.liveBytes(), 400u);
+  EXPECT_EQ(residents.live().record, 400u);
 }
 
 TEST(Residents, WhatMayNotGoIsCountedAndNeverNamed) {
@@ -45,10 +45,10 @@ TEST(Residents, WhatMayNotGoIsCountedAndNeverNamed) {
   residents.add(metaOf(2), 30'000, 0);
   EXPECT_FALSE(residents.mayGo(metaOf(1, 4).key));
   EXPECT_TRUE(residents.mayGo(metaOf(2).key));
-  EXPECT_TRUE(residents.over(20'000));
-  EXPECT_TRUE(residents.couldFit(40'000));
-  EXPECT_FALSE(residents.couldFit(40'001));
-  residents.remove(metaOf(2).key, 30'000, Departure::kEvicted);
+  EXPECT_TRUE(residents.over({20'000, 0}));
+  EXPECT_TRUE(residents.couldFit({40'000, 0}));
+  EXPECT_FALSE(residents.couldFit({40'001, 0}));
+  residents.remove(metaOf(2), 30'000, Departure::kEvicted);
   EXPECT_EQ(residents.victim(1), std::nullopt);
 }
 
@@ -56,16 +56,17 @@ TEST(Residents, WithoutAPolicyNothingGoes) {
   Residents residents(nullptr, worthOf, kBudget);
   residents.add(metaOf(1), 60'000, 0);
   EXPECT_EQ(residents.victim(1), std::nullopt);
-  EXPECT_FALSE(residents.couldFit(40'001));
-  residents.remove(metaOf(1).key, 60'000, Departure::kRemoved);
-  EXPECT_EQ(residents.liveBytes(), 0u);
+  EXPECT_FALSE(residents.couldFit({40'001, 0}));
+  residents.remove(metaOf(1), 60'000, Departure::kRemoved);
+  EXPECT_EQ(residents.live().record, 0u);
 }
 
 // Growth and removal from the table, against a map. Unknown keys are none of its business.
 TEST(Residents, KnowsExactlyThoseThatAreThere) {
   constexpr uint32_t kSeed = 7;
   std::mt19937_64 random(kSeed);
-  Residents residents(std::make_unique<LruPolicy>(UINT64_MAX / 2), worthOf, UINT64_MAX / 2);
+  Residents residents(std::make_unique<LruPolicy>(UINT64_MAX / 2), worthOf,
+                      Footprint{UINT64_MAX / 2, UINT64_MAX / 2});
   std::map<uint64_t, uint64_t> there;
   uint64_t bytes = 0;
   for (int step = 0; step < 60'000; ++step) {
@@ -77,11 +78,11 @@ TEST(Residents, KnowsExactlyThoseThatAreThere) {
       there[n] = size;
       bytes += size;
     } else {
-      residents.remove(metaOf(n).key, known->second, Departure::kRemoved);
+      residents.remove(metaOf(n), known->second, Departure::kRemoved);
       bytes -= known->second;
       there.erase(known);
     }
-    ASSERT_EQ(residents.liveBytes(), bytes) << "seed " << kSeed << ", step " << step;
+    ASSERT_EQ(residents.live().record, bytes) << "seed " << kSeed << ", step " << step;
     ASSERT_EQ(residents.evictable(), there.size());
   }
   for (uint64_t n = 0; n < 5000; ++n) {

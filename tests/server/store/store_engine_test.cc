@@ -74,6 +74,7 @@ void everything(uint64_t seed) {
   StoreSimulation sim(seed);
   std::mt19937_64& random = sim.random();
   for (uint64_t round = 2 + random() % 4; round > 0 && !failed(); --round) {
+    if (random() % 4 == 0) sim.setCap(2 + static_cast<uint32_t>(random() % 7));
     const bool blind = random() % 6 == 0;
     if (blind) sim.disk().setFaults({.readError = 0.1});
     sim.open(blind);
@@ -120,6 +121,79 @@ TEST(StoreSimulation, WhatIsFoundAfterAKillOutlivesAPowerLoss) {
       sim.kill();
     }
   });
+}
+
+// A cap that is lowered gives back the disk, and takes no more entries with it than it has to.
+TEST(StoreSimulation, ALoweredCapHoldsFromTheNextOpeningOn) {
+  forEachSeed(usualSeeds() / 20, 1, 1, [](uint64_t seed) {
+    SimulationShape shape{256 << 10, 7, 30, 40000};
+    shape.evicts = true;
+    StoreSimulation sim(seed, shape);
+    sim.open();
+    const uint64_t steps = 100 + sim.random()() % 100;
+    for (uint64_t i = 0; i < steps && !failed(); ++i) sim.step();
+    sim.finish();
+    const uint64_t before = sim.engine().figures().usedBytes;
+    const uint32_t lower = 2 + static_cast<uint32_t>(sim.random()() % 4);
+    sim.kill();
+    sim.setCap(lower);
+    sim.open();
+    sim.finish();
+    EXPECT_LE(sim.segments().size(), lower);
+    const uint64_t budget = (lower - 1) * (shape.segmentBytes - kDiskBlock) / 10 * 9;
+    EXPECT_GE(sim.engine().figures().usedBytes + shape.segmentBytes, std::min(before, budget));
+    for (int i = 0; i < 40 && !failed(); ++i) sim.step();
+    sim.finish();
+    EXPECT_LE(sim.segments().size(), lower);
+    sim.powerLoss();
+    sim.open();
+    if (!failed()) sim.check();
+  });
+}
+
+// While the index takes no writes nothing changes, what is there is served, and once it does again
+// the store goes on where it was.
+TEST(StoreSimulation, AnIndexThatTakesNoWritesMakesTheStoreReadOnly) {
+  StoreSimulation sim(3, SimulationShape{256 << 10, 4, 8, 40000});
+  sim.open();
+  for (int i = 0; i < 40 && !failed(); ++i) sim.step();
+  sim.finish();
+  sim.index().setWritable(Status(ErrorCode::kUnavailable, "no writes"));
+  EXPECT_EQ(sim.engine().figures().readOnly, "no writes");
+  const uint64_t acknowledged = sim.acknowledged();
+  const uint64_t operations = sim.disk().operations();
+  for (uint64_t key = 0; key < 8; ++key) {
+    sim.submit(StoreOp::Kind::kPut, key);
+    sim.submit(StoreOp::Kind::kGet, key);
+  }
+  sim.finish();
+  EXPECT_EQ(sim.acknowledged(), acknowledged);
+  EXPECT_EQ(sim.disk().operations(), operations) << "something was written";
+  sim.check();
+  sim.index().setWritable(Status());
+  for (uint64_t key = 0; key < 8; ++key) sim.submit(StoreOp::Kind::kPut, key);
+  sim.finish();
+  EXPECT_EQ(sim.acknowledged(), acknowledged + 8);
+  sim.powerLoss();
+  sim.open();
+  sim.check();
+}
+
+TEST(StoreSimulation, AnIndexOverItsShareTakesNoPutsButRemovals) {
+  StoreSimulation sim(3, SimulationShape{256 << 10, 4, 8, 40000});
+  sim.limitIndexFiles(1000);
+  sim.open();
+  sim.submit(StoreOp::Kind::kPut, 1);
+  sim.finish();
+  sim.index().setDiskBytes(1001);
+  const uint64_t acknowledged = sim.acknowledged();
+  sim.submit(StoreOp::Kind::kPut, 2);
+  sim.finish();
+  EXPECT_EQ(sim.acknowledged(), acknowledged);
+  sim.submit(StoreOp::Kind::kRemove, 1);
+  sim.finish();
+  EXPECT_EQ(sim.acknowledged(), acknowledged + 1);
+  sim.check();
 }
 
 // A sector of the medium goes bad while the store is closed, and the index is lost as well: what

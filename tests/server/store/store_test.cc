@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ class StoreTest : public ::testing::TestWithParam<IoBackend> {
     StoreConfig c;
     c.directory = directory_.path() / "store";
     c.segmentBytes = 4 << 20;
-    c.capacityBytes = 16 << 20;
+    c.capacityBytes = 18 << 20;  // four segments and the index
     c.io = GetParam();
     c.eviction = eviction_;
     return c;
@@ -71,6 +72,18 @@ class StoreTest : public ::testing::TestWithParam<IoBackend> {
     ASSERT_TRUE(got.status.ok()) << got.status.toString();
     ASSERT_EQ(got.range().size(), payload.size());
     EXPECT_TRUE(std::equal(payload.begin(), payload.end(), got.range().begin()));
+  }
+
+  // Of all files in the store's directory, or what they take if that is more.
+  uint64_t onDisk() {
+    uint64_t bytes = 0;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(config().directory)) {
+      struct stat info;
+      if (::stat(file.path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+      bytes += std::max<uint64_t>(static_cast<uint64_t>(info.st_size),
+                                  static_cast<uint64_t>(info.st_blocks) * 512);
+    }
+    return bytes;
   }
 
   // Puts 64 zeros, or `bytes`, into the first segment.
@@ -227,17 +240,55 @@ TEST_P(StoreTest, AFullStoreEvictsWhatWasNotUsed) {
     const StoreFigures figures = store_->figures();
     EXPECT_GE(figures.evicted, kPuts - 30);
     EXPECT_GT(figures.cleanedSegments, 0u);
-    uint64_t onDisk = 0;
-    for (const auto& file : std::filesystem::directory_iterator(config().directory / "segments")) {
-      onDisk += file.file_size();
-    }
-    EXPECT_LE(onDisk, config().capacityBytes);
+    EXPECT_LE(onDisk(), config().capacityBytes);
     open();
     expectSound();
     // What "value" keeps follows from what it has seen, which is little.
     if (policy != "value") expectPayload(0, payloadOf(0, kBytes));
     store_.reset();
   }
+}
+
+// Small entries, many of them: the index is what grows.
+TEST_P(StoreTest, TheCapHoldsForTheIndexToo) {
+  eviction_ = "lru";
+  std::mt19937_64 random(5);
+  uint64_t next = 0;
+  for (int opening = 0; opening < 3; ++opening) {
+    open();
+    constexpr uint64_t kAtOnce = 100;
+    for (int batch = 0; batch < 60; ++batch) {
+      for (uint64_t i = 0; i < kAtOnce; ++i) {
+        PutRequest request;
+        request.meta.key = keyOf(random() % 3 == 0 ? random() % 2000 : 10'000 + next++);
+        request.meta.attributes = payloadOf(random(), 900);
+        request.policy = PutPolicy::kReplace;
+        store_->submitPut(std::move(request), 0, queue_);
+      }
+      for (uint64_t i = 0; i < kAtOnce; ++i) {
+        const StoreCompletion done = queue_.waitPop();
+        ASSERT_TRUE(done.status.ok()) << done.status.toString();
+      }
+      ASSERT_LE(onDisk(), config().capacityBytes) << "after batch " << batch;
+    }
+    EXPECT_GT(store_->figures().evicted, 0u);
+    EXPECT_GT(store_->figures().entries, 200u);
+    EXPECT_LE(store_->figures().indexBytes, 2u << 20);
+  }
+}
+
+TEST_P(StoreTest, ALoweredCapGivesTheDiskBack) {
+  eviction_ = "lru";
+  open();
+  for (uint64_t i = 0; i < 26; ++i) ASSERT_TRUE(put(i, payloadOf(i, 400000)).status.ok());
+  store_.reset();
+  StoreConfig smaller = config();
+  smaller.capacityBytes = 10 << 20;
+  auto opened = Store::open(smaller);
+  ASSERT_TRUE(opened.ok()) << opened.status().toString();
+  store_ = std::move(*opened);
+  store_.reset();  // finishes what it began
+  EXPECT_LE(onDisk(), smaller.capacityBytes);
 }
 
 TEST_P(StoreTest, WhatMayNotGoIsRefusedOnceItFillsTheStore) {

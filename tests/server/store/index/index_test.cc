@@ -37,7 +37,7 @@ class IndexTest : public ::testing::TestWithParam<bool> {
       return;
     }
     index_.reset();
-    auto opened = openRocksIndex(directory_.path() / "index");
+    auto opened = openRocksIndex({directory_.path() / "index"});
     ASSERT_TRUE(opened.ok()) << opened.status().toString();
     index_ = std::move(*opened);
   }
