@@ -111,7 +111,7 @@ void MemoryTier::insert(const BlockId& id, ByteSpan bytes, Entrance entrance) {
   places.insert(std::ranges::lower_bound(places, id.block, {}, &Place::block), {id.block, slot});
   Held& held = held_[slot];
   held.bytes = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
-  std::ranges::copy(bytes, held.bytes.get());
+  std::memcpy(held.bytes.get(), bytes.data(), bytes.size());
   held.size = static_cast<uint32_t>(bytes.size());
   held.block = id.block;
   held.key = &entry->first;

@@ -32,14 +32,17 @@ Bytes bytesOf(uint64_t key, uint64_t version, uint32_t block, size_t size = kBlo
 }
 
 bool same(ByteSpan a, ByteSpan b) {
-  return std::ranges::equal(a, b);
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
+
+// Of a scan: smaller, so that there can be many.
+constexpr uint64_t kSmall = 8u << 10;
 
 // One request for one block, as the reader of payloads makes it. Whether it was held.
 bool request(MemoryTier& memory, uint64_t key, uint32_t block = 0) {
   const BlockId id{keyOf(key), 1, block};
   if (!memory.find(id).empty()) return true;
-  static const Bytes kBytes(kBlock);
+  static const Bytes kBytes(kSmall);
   if (memory.ask(id.key, block)) memory.insert(id, kBytes, MemoryTier::Entrance::kAsked);
   return false;
 }
@@ -90,16 +93,16 @@ TEST(MemoryTier, OnlyTheVersionAskedForIsFound) {
 // Against a model that remembers all that was ever put in: what is found is what was put in for
 // that very version, and the bound holds after every call.
 TEST(MemoryTier, BoundAndContentsHoldUnderRandomLoad) {
-  for (uint64_t seed = 1; seed <= 8; ++seed) {
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937_64 random(seed);
     const auto below = [&](uint64_t n) { return random() % n; };
-    const uint64_t capacity = (1 << 20) + below(3 << 20);
+    const uint64_t capacity = (1 << 20) + below(1 << 20);
     MemoryTier memory(capacity);
     std::map<std::tuple<uint64_t, uint64_t, uint32_t>, size_t> put;  // key, version, block: size
     std::map<uint64_t, uint64_t> versions;
     uint64_t now = 0, found = 0;
-    for (int step = 0; step < 10'000; ++step) {
+    for (int step = 0; step < 4'000; ++step) {
       const uint64_t key = below(60), version = versions[key];
       const auto block = static_cast<uint32_t>(below(4));
       const BlockId id{keyOf(key), version, block};
@@ -113,7 +116,7 @@ TEST(MemoryTier, BoundAndContentsHoldUnderRandomLoad) {
           ASSERT_TRUE(same(held, bytesOf(key, version, block, size->second)));
         }
       } else if (what < 90) {
-        const size_t some = 1 + below(below(3) == 0 ? 200 : kBlock);
+        const size_t some = 1 + below(below(8) == 0 ? kBlock : 12'000);
         const size_t size = put.try_emplace({key, version, block}, some).first->second;
         const auto entrance =
             what < 80 ? MemoryTier::Entrance::kAsked : MemoryTier::Entrance::kAhead;
@@ -130,7 +133,8 @@ TEST(MemoryTier, BoundAndContentsHoldUnderRandomLoad) {
       }
       ASSERT_LE(memory.usedBytes(), capacity);
     }
-    EXPECT_GT(found, 500u);
+    EXPECT_GT(found, 200u);
+    EXPECT_GT(memory.figures().evictedBytes, 0u);
     for (uint64_t key = 0; key < 60; ++key) memory.drop(keyOf(key));
     EXPECT_LT(memory.usedBytes(), 256u << 10) << "bookkeeping alone";
   }
@@ -145,7 +149,7 @@ TEST(MemoryTier, TheBoundCoversWhatTheAllocatorGives) {
   for (size_t size : {size_t{1}, size_t{300}, size_t{5000}, size_t{kBlock}}) {
     const Bytes bytes(size);
     const size_t before = allocated();
-    MemoryTier memory(8 << 20);
+    MemoryTier memory(2 << 20);
     const uint64_t rounds = 2 * memory.capacity() / (size + 64);
     for (uint64_t i = 0; i < rounds; ++i) {
       memory.insert({keyOf(i), 1, 0}, bytes, MemoryTier::Entrance::kAsked);
@@ -167,16 +171,16 @@ TEST(MemoryTier, AScanDoesNotFlushTheHotSet) {
     for (uint64_t key = 0; key < kHot; ++key) held += memory.holds({keyOf(key), 1, 0});
     return held;
   };
-  MemoryTier once(kHeld * kBlock);
+  MemoryTier once(kHeld * kSmall);
   heat(once);
   ASSERT_EQ(hot(once), static_cast<int>(kHot));
   const uint64_t admitted = once.figures().admittedBytes;
   for (uint64_t key = 1000; key < 1000 + 20 * kHeld; ++key) EXPECT_FALSE(request(once, key));
   EXPECT_EQ(hot(once), static_cast<int>(kHot));
-  EXPECT_LE(once.figures().admittedBytes - admitted, 4 * kBlock) << "a scan is not taken in";
+  EXPECT_LE(once.figures().admittedBytes - admitted, 4 * kSmall) << "a scan is not taken in";
 
   // One that asks for each block twice and a half, as a reader by overlapping ranges does.
-  MemoryTier often(kHeld * kBlock);
+  MemoryTier often(kHeld * kSmall);
   heat(often);
   for (uint64_t key = 1000; key < 1000 + 20 * kHeld; ++key) {
     for (uint64_t i = 0; i < 2 + key % 2; ++i) request(often, key);
