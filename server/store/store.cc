@@ -241,10 +241,6 @@ void Store::submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue
   impl_->submit(std::move(op));
 }
 
-void Store::noteUse(const StoreKey& key) {
-  impl_->noteUse(key);
-}
-
 Result<std::optional<EntryMeta>> Store::find(const StoreKey& key) {
   SPOLIA_ASSIGN_OR_RETURN(std::optional<IndexEntry> entry, impl_->index().find(key));
   if (!entry || impl_->engine().expired(entry->meta)) return std::optional<EntryMeta>();
@@ -265,6 +261,10 @@ Result<Store::Page> Store::list(const StoreKey& from, size_t limit) {
     return true;
   }));
   return page;
+}
+
+void Store::noteUse(const StoreKey& key) {
+  impl_->noteUse(key);
 }
 
 StoreFigures Store::figures() const {

@@ -105,10 +105,6 @@ class Store {
   // Durable before its completion.
   void submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue);
 
-  // The entry was used without being read from here, so that eviction knows. Cheap: it is told
-  // with others, and some are forgotten when there are very many. Absent keys are ignored.
-  void noteUse(const StoreKey& key);
-
   // From the index alone; no disk read of the payload. nullopt: absent or expired.
   Result<std::optional<EntryMeta>> find(const StoreKey& key);
   struct Page {
@@ -117,6 +113,10 @@ class Store {
   };
   // Live entries in key order, from `from` on.
   Result<Page> list(const StoreKey& from, size_t limit);
+
+  // The entry was used without being read from here, so that eviction knows. Cheap: it is told
+  // with others, and some are forgotten when there are very many. Absent keys are ignored.
+  void noteUse(const StoreKey& key);
 
   StoreFigures figures() const;
   const std::filesystem::path& directory() const;
