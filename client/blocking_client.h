@@ -23,7 +23,9 @@ class BlockingClient {
   codec::ChunkCompletion putValue(ValueToPut value);
   codec::ChunkCompletion getValue(const ChunkId& id);
 
-  Result<LookupPage> lookup(std::span<const ChunkId> ids) { return client_->lookup(ids); }
+  Result<LookupPage> lookup(std::span<const ChunkId> ids, LookupFor why = LookupFor::kKnowing) {
+    return client_->lookup(ids, why);
+  }
   Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor, size_t limit) {
     return client_->list(kind, cursor, limit);
   }

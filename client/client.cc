@@ -315,10 +315,11 @@ Client::Completion Client::remove(const ChunkId& id) {
       callSlots_));
 }
 
-Client::Reply<LookupPage> Client::lookup(std::vector<ChunkId> ids) {
+Client::Reply<LookupPage> Client::lookup(std::vector<ChunkId> ids, LookupFor why) {
   return call<LookupPage>(
-      [ids = std::move(ids)](ServerConnection& on) {
+      [ids = std::move(ids), why](ServerConnection& on) {
         auto request = on.session().lookupRequest();
+        request.setWillFetch(why == LookupFor::kFetching);
         auto list = request.initIds(static_cast<uint32_t>(ids.size()));
         for (uint32_t i = 0; i < list.size(); ++i) list.set(i, protocol::dataOf(ids[i].span()));
         return request.send().then([count = ids.size()](auto response) -> Result<LookupPage> {

@@ -33,6 +33,10 @@ struct ValueToPut {
   uint64_t expiresAt = 0;  // store clock seconds, 0: never
 };
 
+// Why a lookup is made. kFetching: what is there will be fetched, in this order, so the server
+// begins to read it.
+enum class LookupFor : uint8_t { kKnowing, kFetching };
+
 struct LookupPage {
   std::vector<Result<codec::EntryInfo>> entries;  // kNotFound for those that are not there
   uint32_t prefix = 0;                            // how many of the first are all there
@@ -65,7 +69,7 @@ class Client {
   // Any entry as stored; a chunk gives its whole stream.
   Completion getValue(const ChunkId& id);
 
-  Reply<LookupPage> lookup(std::vector<ChunkId> ids);
+  Reply<LookupPage> lookup(std::vector<ChunkId> ids, LookupFor why = LookupFor::kKnowing);
   Reply<codec::EntryPage> list(codec::EntryKind kind, std::string cursor, size_t limit);
   Reply<codec::StoreStats> stats();
   Reply<PingReply> ping();

@@ -168,9 +168,9 @@ void QueuedClient::submitRemove(const ChunkId& id, Done done) {
 }
 
 void QueuedClient::submitLookup(std::span<const ChunkId> ids,
-                                std::function<void(Result<LookupPage>)> done) {
-  postCall<LookupPage>(std::move(done), [ids = std::vector<ChunkId>(ids.begin(), ids.end())](
-                                            Client& client) { return client.lookup(ids); });
+                                std::function<void(Result<LookupPage>)> done, LookupFor why) {
+  postCall<LookupPage>(std::move(done), [ids = std::vector<ChunkId>(ids.begin(), ids.end()),
+                                         why](Client& client) { return client.lookup(ids, why); });
 }
 
 void QueuedClient::submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
@@ -211,10 +211,9 @@ void QueuedClient::submitGetValue(const ChunkId& id, uint64_t cookie, codec::Chu
   post(into(queue, cookie), [id](Client& client) { return client.getValue(id); });
 }
 
-Result<LookupPage> QueuedClient::lookup(std::span<const ChunkId> ids) {
-  return wait<LookupPage>([ids = std::vector<ChunkId>(ids.begin(), ids.end())](Client& client) {
-    return client.lookup(ids);
-  });
+Result<LookupPage> QueuedClient::lookup(std::span<const ChunkId> ids, LookupFor why) {
+  return wait<LookupPage>([ids = std::vector<ChunkId>(ids.begin(), ids.end()),
+                           why](Client& client) { return client.lookup(ids, why); });
 }
 
 Result<codec::EntryPage> QueuedClient::list(codec::EntryKind kind, const std::string& cursor,

@@ -35,7 +35,8 @@ class QueuedClient {
   void submitFetch(const ChunkId& id, const codec::KvRange& range, Done done);
   void submitStore(AlignedBuffer stream, codec::PutMode mode, Done done);
   void submitRemove(const ChunkId& id, Done done);
-  void submitLookup(std::span<const ChunkId> ids, std::function<void(Result<LookupPage>)> done);
+  void submitLookup(std::span<const ChunkId> ids, std::function<void(Result<LookupPage>)> done,
+                    LookupFor why = LookupFor::kKnowing);
 
   void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
   void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
@@ -49,7 +50,7 @@ class QueuedClient {
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
 
   // Blocking.
-  Result<LookupPage> lookup(std::span<const ChunkId> ids);
+  Result<LookupPage> lookup(std::span<const ChunkId> ids, LookupFor why = LookupFor::kKnowing);
   Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor, size_t limit);
   Result<codec::StoreStats> stats();
   Result<PingReply> ping();

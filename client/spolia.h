@@ -237,6 +237,10 @@ SPOLIA_API int32_t spolia_chunk_id(const spolia_id* fingerprint, const spolia_ch
  * (NULL is allowed) is how many of the first ids are all there. entries may be NULL. */
 SPOLIA_API int32_t spolia_lookup(spolia_client*, const spolia_id* ids, size_t count,
                                  spolia_entry* entries, uint32_t* prefix, spolia_error*);
+/* A hint that what is there of these ids (at most 4,096) will be fetched, in this order: the server
+ * begins to read it into its memory. Returns at once; whether it went well shows nowhere. */
+SPOLIA_API int32_t spolia_will_fetch(spolia_client*, const spolia_id* ids, size_t count,
+                                     spolia_error*);
 /* Encodes and uploads; SPOLIA_OK when it is durable (with the server's ack "durable"). `result`
  * may be NULL. */
 SPOLIA_API int32_t spolia_store(spolia_client*, const spolia_store_request*, spolia_result* result,

@@ -76,6 +76,13 @@ codec::StoreStats readStats(protocol::Stats::Reader in) {
   stats.bytesRead = in.getBytesRead();
   stats.bytesWritten = in.getBytesWritten();
   stats.ioBackend = protocol::textOf(in.getIoBackend());
+  stats.memoryCapacityBytes = in.getMemoryCapacityBytes();
+  stats.memoryUsedBytes = in.getMemoryUsedBytes();
+  stats.memoryHits = in.getMemoryHits();
+  stats.memoryServedBytes = in.getMemoryServedBytes();
+  stats.memoryAdmittedBytes = in.getMemoryAdmittedBytes();
+  stats.memoryAheadBytes = in.getMemoryAheadBytes();
+  stats.memoryEvictedBytes = in.getMemoryEvictedBytes();
   return stats;
 }
 

@@ -95,6 +95,14 @@ struct StoreStats {
   uint64_t bytesRead = 0;
   uint64_t bytesWritten = 0;
   std::string ioBackend;  // "io_uring", "pread"
+  // The tier above the disk.
+  uint64_t memoryCapacityBytes = 0;  // 0: there is none
+  uint64_t memoryUsedBytes = 0;      // bookkeeping included
+  uint64_t memoryHits = 0;           // of the hits, those from memory alone
+  uint64_t memoryServedBytes = 0;    // in those
+  uint64_t memoryAdmittedBytes = 0;  // taken in because asked for again
+  uint64_t memoryAheadBytes = 0;     // taken in before they were asked for
+  uint64_t memoryEvictedBytes = 0;   // given up for others
 };
 
 // One page of a listing; pass `next` back to go on, empty at the end.

@@ -73,6 +73,12 @@ Setter bytes(uint64_t EngineConfig::*member) {
   };
 }
 
+Status setMemory(EngineConfig& config, const std::string& value) {
+  SPOLIA_ASSIGN_OR_RETURN(config.storeMemory, parseBytes(value));
+  const bool good = config.storeMemory == 0 || config.storeMemory >= 1u << 20;
+  return good ? Status() : expected("0 or at least 1 MiB", value);
+}
+
 Status setRounding(EngineConfig& config, const std::string& value) {
   if (value != "fast" && value != "invariant") return expected("fast or invariant", value);
   config.rounding = value == "fast" ? Rounding::kFast : Rounding::kInvariant;
@@ -106,6 +112,7 @@ const std::vector<Key>& keys() {
       {"store.token_file", ValueKind::kText, text(&C::tokenFile)},
       {kStoreKey, ValueKind::kText, text(&C::store)},
       {"store.capacity", ValueKind::kText, bytes(&C::storeCapacity)},
+      {"store.memory", ValueKind::kText, setMemory},
       {"ingest.chunk_tokens", ValueKind::kInteger,
        integer(&C::chunkTokens, kMinChunkTokens, codec::kMaxChunkTokens)},
       {"ingest.preset", ValueKind::kText, named(&C::preset, codec::presetFromName)},

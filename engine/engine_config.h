@@ -29,6 +29,7 @@ struct EngineConfig {
   std::filesystem::path tokenFile;  // credential for `cache`; empty: none
   std::filesystem::path store;      // empty: defaultStoreDirectory()
   uint64_t storeCapacity = 8ull << 30;
+  uint64_t storeMemory = 256ull << 20;  // for chunks asked for again and again; 0: none
 
   uint32_t chunkTokens = 256;
   codec::Preset preset = codec::Preset::kHigh;

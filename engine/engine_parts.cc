@@ -25,6 +25,7 @@ Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const M
   EmbeddedStoreConfig store;
   store.directory = config.store.empty() ? defaultStoreDirectory() : config.store;
   store.capacityBytes = config.storeCapacity;
+  store.memoryBytes = config.storeMemory;
   return openEmbeddedKvSource(store);
 }
 

@@ -108,7 +108,9 @@ void printStore(const codec::StoreStats& stats) {
   std::cout << "store " << stats.location << ": " << stats.entries << " entries, "
             << formatBytes(stats.usedBytes) << " of " << formatBytes(stats.capacityBytes)
             << " used, " << formatBytes(stats.freeDiskBytes) << " free on its disk, "
-            << stats.ioBackend << "\n";
+            << stats.ioBackend << ", "
+            << (stats.memoryCapacityBytes == 0 ? "no" : formatBytes(stats.memoryCapacityBytes))
+            << " memory above it\n";
 }
 
 int serve(const ServerConfig& config) {
@@ -116,7 +118,7 @@ int serve(const ServerConfig& config) {
   kj::UnixEventPort::captureSignal(SIGTERM);
   kj::UnixEventPort::captureSignal(SIGINT);
   auto io = kj::setupAsyncIo();
-  auto tiers = tiers::TierSet::open(config.store);
+  auto tiers = tiers::TierSet::open(config.store, config.memoryBytes);
   if (!tiers.ok()) return complain(tiers.status(), kFailed);
   printStore((*tiers)->stats());
 

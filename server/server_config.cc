@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "server/service/listen_socket.h"
+#include "server/tiers/memory_tier.h"
 
 namespace spolia {
 namespace {
@@ -128,6 +129,8 @@ std::vector<Key> storeKeys() {
            {"io_uring", IoBackend::kUring},
            {"pread", IoBackend::kPread}},
           [](ServerConfig & c) -> auto& { return c.store.io; }),
+      bytes(
+          "memory.capacity", [](ServerConfig & c) -> auto& { return c.memoryBytes; }),
   };
 }
 
@@ -260,6 +263,10 @@ Status ServerConfig::validate() const {
     return wrong("store.directory: expected the directory to keep entries in (or --store DIR)");
   }
   SPOLIA_RETURN_IF_ERROR(store.validate());
+  if (memoryBytes != 0 && memoryBytes < tiers::MemoryTier::kLeastCapacity) {
+    return wrong("memory.capacity: " + std::to_string(memoryBytes) +
+                 " bytes, expected 0 (none) or at least 1 MiB");
+  }
   if (listen.tcp.empty() && listen.unixSocket.empty()) {
     return wrong("listen.tcp, listen.unix: both empty, expected at least one");
   }

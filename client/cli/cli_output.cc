@@ -50,6 +50,13 @@ nlohmann::ordered_json toJson(const codec::StoreStats& stats) {
   out["bytes_read"] = stats.bytesRead;
   out["bytes_written"] = stats.bytesWritten;
   out["io"] = stats.ioBackend;
+  out["memory_capacity_bytes"] = stats.memoryCapacityBytes;
+  out["memory_used_bytes"] = stats.memoryUsedBytes;
+  out["memory_hits"] = stats.memoryHits;
+  out["memory_served_bytes"] = stats.memoryServedBytes;
+  out["memory_admitted_bytes"] = stats.memoryAdmittedBytes;
+  out["memory_ahead_bytes"] = stats.memoryAheadBytes;
+  out["memory_evicted_bytes"] = stats.memoryEvictedBytes;
   return out;
 }
 

@@ -275,6 +275,17 @@ int32_t spolia_list(spolia_client* client, uint32_t kind, spolia_cursor* cursor,
   });
 }
 
+int32_t spolia_will_fetch(spolia_client* client, const spolia_id* ids, size_t count,
+                          spolia_error* error) {
+  return run(error, [&]() -> Status {
+    SPOLIA_RETURN_IF_ERROR(present(client, "client"));
+    SPOLIA_ASSIGN_OR_RETURN(auto wanted, readIds(ids, count, protocol::kMaxLookupIds));
+    client->parts->net().submitLookup(
+        wanted, [](const Result<LookupPage>&) {}, LookupFor::kFetching);
+    return {};
+  });
+}
+
 int32_t spolia_store_stats(spolia_client* client, spolia_store_info* out, spolia_error* error) {
   return run(error, [&]() -> Status {
     SPOLIA_RETURN_IF_ERROR(present(client, "client"));

@@ -12,8 +12,8 @@
 # process, which knows nothing of capabilities handed out before.
 #
 # Evolution: methods and fields are appended, never renumbered; a server that lacks a method answers
-# UNIMPLEMENTED and a field that is not set has its default. Planned and not here yet: prefetch,
-# lease, removeAll, passing of memory by file descriptor.
+# UNIMPLEMENTED and a field that is not set has its default. Planned and not here yet: lease,
+# removeAll, passing of memory by file descriptor.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("spolia::protocol");
@@ -70,9 +70,11 @@ interface Session {
   # invalid_argument. A session without a model handles chunks only with the right `admin`.
   # Limits: kMaxCallsInFlight calls at a time on a connection (more: resource_exhausted).
 
-  lookup @0 (ids :List(Id)) -> (entries :List(LookupAnswer), prefix :UInt32);
+  lookup @0 (ids :List(Id), willFetch :Bool) -> (entries :List(LookupAnswer), prefix :UInt32);
   # One answer per id, in order, from the index alone: nothing is read from the medium. `prefix` is
   # how many of the first ids are all there. Limit: kMaxLookupIds ids.
+  #   willFetch  a hint that what is there will be fetched, in this order: the server begins to read
+  #              it into its memory, as far as it has room there.
 
   open @1 (id :Id) -> (found :Bool, header :Data);
   # The stream's header as stored (codec/FORMAT.md), for chunks. Waits for one read.
@@ -239,4 +241,12 @@ struct Stats {
   ioBackend @11 :Text;
   connections @12 :UInt32;
   uptimeSeconds @13 :UInt64;
+  # The memory above the disk; a capacity of 0: there is none.
+  memoryCapacityBytes @14 :UInt64;
+  memoryUsedBytes @15 :UInt64;      # bookkeeping included
+  memoryHits @16 :UInt64;           # of `hits`, those served from memory alone
+  memoryServedBytes @17 :UInt64;    # in those
+  memoryAdmittedBytes @18 :UInt64;  # taken in because asked for again
+  memoryAheadBytes @19 :UInt64;     # taken in before they were asked for
+  memoryEvictedBytes @20 :UInt64;   # given up for others
 }

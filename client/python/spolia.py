@@ -135,6 +135,7 @@ _SIGNATURES = {
     "chunk_id": [POINTER(_Id), POINTER(_Chunk), POINTER(_Id), POINTER(_Error)],
     "lookup": [c_void_p, POINTER(_Id), c_size_t, POINTER(_Entry), POINTER(c_uint32),
                POINTER(_Error)],
+    "will_fetch": [c_void_p, POINTER(_Id), c_size_t, POINTER(_Error)],
     "store": [c_void_p, POINTER(_Store), POINTER(_Result), POINTER(_Error)],
     "fetch": [c_void_p, POINTER(_Fetch), POINTER(_Result), POINTER(_Error)],
     "stat": [c_void_p, POINTER(_Id), POINTER(_ChunkInfo), POINTER(_Layer), c_size_t,
@@ -474,9 +475,11 @@ class Client:
         ids = [self.chunk_id(c) if isinstance(c, Chunk) else c for c in chunks]
         return (_Id * len(ids))(*[_id(i) for i in ids])
 
-    def lookup(self, chunks: "Sequence[Union[Chunk, bytes]]") -> Lookup:
-        """What is there of these chunks or ids, and how many of the first are all there."""
+    def lookup(self, chunks: "Sequence[Union[Chunk, bytes]]", will_fetch: bool = False) -> Lookup:
+        """What is there of these, and how many of the first all are. will_fetch: begin to read."""
         ids, prefix = self._ids(chunks), c_uint32()
+        if will_fetch:
+            _call("will_fetch", self._handle, ids, len(ids))
         entries = (_Entry * len(ids))()
         _call("lookup", self._handle, ids, len(ids), entries, byref(prefix))
         return Lookup([_entry(entry) for entry in entries], prefix.value)

@@ -58,7 +58,8 @@ Result<std::unique_ptr<KvSource>> openEmbeddedKvSource(const EmbeddedStoreConfig
   store.directory = config.directory;
   store.capacityBytes = config.capacityBytes;
   store.segmentBytes = config.segmentBytes;
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<tiers::TierSet> tiers, tiers::TierSet::open(store));
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<tiers::TierSet> tiers,
+                          tiers::TierSet::open(store, config.memoryBytes));
   return std::unique_ptr<KvSource>(std::make_unique<EmbeddedKvSource>(std::move(tiers)));
 }
 

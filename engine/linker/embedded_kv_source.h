@@ -14,6 +14,7 @@ struct EmbeddedStoreConfig {
   std::filesystem::path directory;  // created when absent
   uint64_t capacityBytes = 8ull << 30;
   uint64_t segmentBytes = 256ull << 20;
+  uint64_t memoryBytes = 0;  // of the tier above the disk; 0: none
 };
 
 // Opens the store. kUnavailable naming the holder when another process has it, kUnsupported for a

@@ -136,6 +136,7 @@ kj::Promise<void> SessionServer::doLookup(LookupContext context) {
       writeFailure(entries[i].status(), out[i].initFailed());
     }
   }
+  if (context.getParams().getWillFetch()) service_.calls.tiers().readAhead(state_.ns, wanted);
   const auto gap = std::find_if(entries.begin(), entries.end(), [](auto& e) { return !e.ok(); });
   results.setPrefix(static_cast<uint32_t>(gap - entries.begin()));
   return kj::READY_NOW;
@@ -297,6 +298,7 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setUsedBytes(stats.usedBytes);
   out.setFreeDiskBytes(stats.freeDiskBytes);
   out.setIoBackend(protocol::textReader(stats.ioBackend));
+  out.setMemoryCapacityBytes(stats.memoryCapacityBytes);
   out.setUptimeSeconds((service_.timer.now() - service_.started) / kj::SECONDS);
   // Counters cover all tenants: to others they would be a way to watch them.
   if ((state_.rights & kAdminRight) == 0) return kj::READY_NOW;
@@ -307,6 +309,12 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setDifferingPuts(stats.differingPuts);
   out.setBytesRead(stats.bytesRead);
   out.setBytesWritten(stats.bytesWritten);
+  out.setMemoryUsedBytes(stats.memoryUsedBytes);
+  out.setMemoryHits(stats.memoryHits);
+  out.setMemoryServedBytes(stats.memoryServedBytes);
+  out.setMemoryAdmittedBytes(stats.memoryAdmittedBytes);
+  out.setMemoryAheadBytes(stats.memoryAheadBytes);
+  out.setMemoryEvictedBytes(stats.memoryEvictedBytes);
   out.setConnections(service_.connections);
   return kj::READY_NOW;
 }

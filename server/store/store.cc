@@ -24,6 +24,8 @@ namespace {
 constexpr uint64_t kMinSegmentBytes = 1 << 20;
 constexpr uint64_t kMaxSegmentBytes = 1ull << 32;
 constexpr const char* kNoEviction = "none";
+// The I/O thread is woken for half of them; a request wakes it sooner.
+constexpr size_t kMostUsesHeld = 2048;
 
 uint64_t wallMs() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -133,6 +135,16 @@ class Store::Impl {
     ring_->wake();
   }
 
+  void noteUse(const StoreKey& key) {
+    {
+      std::lock_guard lock(mutex_);
+      if (used_.size() == kMostUsesHeld) return;
+      used_.push_back(key);
+      if (used_.size() != kMostUsesHeld / 2) return;
+    }
+    ring_->wake();
+  }
+
   Index& index() { return *index_; }
   const StoreEngine& engine() const { return engine_; }
   const std::filesystem::path& directory() const { return directory_; }
@@ -141,12 +153,15 @@ class Store::Impl {
   void run() {
     for (;;) {
       std::vector<StoreOp> ops;
+      std::vector<StoreKey> used;
       bool closing;
       {
         std::lock_guard lock(mutex_);
         ops.swap(inbox_);
+        used.swap(used_);
         closing = closing_;
       }
+      for (const StoreKey& key : used) engine_.noteUse(key);
       for (StoreOp& op : ops) engine_.accept(std::move(op));
       if (closing && ops.empty() && engine_.idle()) return;
       engine_.pump(ops.empty() ? Ring::Wait::kBlock : Ring::Wait::kPoll);
@@ -160,6 +175,7 @@ class Store::Impl {
   StoreEngine engine_;
   std::mutex mutex_;
   std::vector<StoreOp> inbox_;  // guarded by mutex_
+  std::vector<StoreKey> used_;  // guarded by mutex_
   bool closing_ = false;        // guarded by mutex_
   std::thread thread_;
 };
@@ -249,6 +265,7 @@ void Store::submitVerify(const StoreKey& key, uint64_t cookie, StoreQueue& queue
 Result<std::optional<EntryMeta>> Store::find(const StoreKey& key) {
   SPOLIA_ASSIGN_OR_RETURN(std::optional<IndexEntry> entry, impl_->index().find(key));
   if (!entry || impl_->engine().expired(entry->meta)) return std::optional<EntryMeta>();
+  entry->meta.version = entry->sequence;
   return std::optional<EntryMeta>(std::move(entry->meta));
 }
 
@@ -259,10 +276,16 @@ Result<Store::Page> Store::list(const StoreKey& from, size_t limit) {
       page.next = entry.meta.key;
       return false;
     }
-    if (!impl_->engine().expired(entry.meta)) page.entries.push_back(entry.meta);
+    if (impl_->engine().expired(entry.meta)) return true;
+    page.entries.push_back(entry.meta);
+    page.entries.back().version = entry.sequence;
     return true;
   }));
   return page;
+}
+
+void Store::noteUse(const StoreKey& key) {
+  impl_->noteUse(key);
 }
 
 StoreFigures Store::figures() const {

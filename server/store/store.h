@@ -76,7 +76,7 @@ struct StoreCompletion {
   uint64_t dataOffset = 0;        // get: where the asked range starts in `data`
   uint64_t dataLength = 0;        // get: how long it is
   uint64_t bytesRead = 0;         // get: read from the medium
-  std::optional<EntryMeta> meta;  // of the entry found or there already
+  std::optional<EntryMeta> meta;  // of the entry found (get: with its version) or there already
 
   ByteSpan range() const { return data.span().subspan(dataOffset, dataLength); }
 };
@@ -131,6 +131,10 @@ class Store {
   };
   // Live entries in key order, from `from` on.
   Result<Page> list(const StoreKey& from, size_t limit);
+
+  // The entry was used without being read from here, so that eviction knows. Cheap: it is told
+  // with others, and some are forgotten when there are very many. Absent keys are ignored.
+  void noteUse(const StoreKey& key);
 
   StoreFigures figures() const;
   const std::filesystem::path& directory() const;

@@ -300,6 +300,7 @@ void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResu
   StoreCompletion completion = failure(op.cookie, result.status);
   completion.bytesRead = result.bytesRead;
   completion.meta = entry.meta;
+  completion.meta->version = entry.sequence;
   if (result.status.code() == ErrorCode::kCorrupt) {
     quarantine(op, entry.sequence, std::move(completion));
   } else {

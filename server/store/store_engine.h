@@ -72,6 +72,8 @@ class StoreEngine final : private CleaningHost {
   StoreEngine& operator=(const StoreEngine&) = delete;
 
   void accept(StoreOp op);
+  // As a get does, for an entry that was not read here.
+  void noteUse(const StoreKey& key) { residents_.touch(key, nowMs()); }
   // Starts what can start and handles what has completed.
   void pump(Ring::Wait mode) { driver_.pump(mode); }
   // Nothing accepted is unfinished.

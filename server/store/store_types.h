@@ -41,6 +41,9 @@ struct EntryMeta {
   uint64_t payloadBytes = 0;
   uint64_t expiresAt = 0;  // store clock seconds; 0: never
   Bytes attributes;
+  // Of what the store tells: differs from that of every other record, also of the same key. Ignored
+  // in a put.
+  uint64_t version = 0;
 };
 
 inline constexpr uint32_t kMaxAttributeBytes = 1024;

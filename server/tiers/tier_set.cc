@@ -43,9 +43,11 @@ Result<codec::EntryInfo> lookupOne(store::Store& store, const StoreKey& key) {
 
 class TierSet::Impl {
  public:
-  explicit Impl(std::unique_ptr<store::Store> opened) : store(std::move(opened)), worker(*store) {}
+  Impl(std::unique_ptr<store::Store> opened, uint64_t memory)
+      : store(std::move(opened)), memoryBytes(memory), worker(*store, memory) {}
 
   std::unique_ptr<store::Store> store;
+  const uint64_t memoryBytes;
   TierWorker worker;  // finishes before the store closes
 };
 
@@ -53,11 +55,18 @@ Namespace embeddedNamespace() {
   return {"embedded", sha256(asBytes("spolia embedded namespace"))};
 }
 
-Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config) {
+Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config,
+                                               uint64_t memoryBytes) {
+  if (memoryBytes != 0 && memoryBytes < MemoryTier::kLeastCapacity) {
+    return Status(ErrorCode::kInvalidArgument, "memory: " + std::to_string(memoryBytes) +
+                                                   " bytes, expected 0 (none) or at least " +
+                                                   std::to_string(MemoryTier::kLeastCapacity));
+  }
   store::StoreConfig withWorth = config;
   withWorth.worthOf = entryWorthOf;
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::open(withWorth));
-  return std::unique_ptr<TierSet>(new TierSet(std::make_unique<Impl>(std::move(store))));
+  return std::unique_ptr<TierSet>(
+      new TierSet(std::make_unique<Impl>(std::move(store), memoryBytes)));
 }
 
 TierSet::TierSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -80,6 +89,15 @@ void TierSet::submitFetch(const Namespace& ns, const ChunkId& id, const codec::K
                           uint64_t cookie, codec::ChunkQueue& queue) {
   TierRequest request = makeRequest(Kind::kFetch, ns, id, cookie, queue);
   request.range = range;
+  impl_->worker.submit(std::move(request));
+}
+
+void TierSet::readAhead(const Namespace& ns, std::span<const ChunkId> ids) {
+  if (impl_->memoryBytes == 0 || ids.empty()) return;
+  TierRequest request;
+  request.kind = Kind::kReadAhead;
+  request.ns = ns;
+  request.ids.assign(ids.begin(), ids.end());
   impl_->worker.submit(std::move(request));
 }
 
@@ -157,6 +175,14 @@ codec::StoreStats TierSet::stats() const {
   out.bytesRead = figures.bytesRead;
   out.bytesWritten = figures.bytesWritten;
   out.ioBackend = figures.ioBackend;
+  const MemoryFigures& memory = impl_->worker.memoryFigures();
+  out.memoryCapacityBytes = impl_->memoryBytes;
+  out.memoryUsedBytes = memory.usedBytes;
+  out.memoryHits = counters.memoryHits;
+  out.memoryServedBytes = counters.memoryServedBytes;
+  out.memoryAdmittedBytes = memory.admittedBytes;
+  out.memoryAheadBytes = memory.aheadBytes;
+  out.memoryEvictedBytes = memory.evictedBytes;
   return out;
 }
 

@@ -1,6 +1,6 @@
-// TierSet: chunks and small values by chunk id and namespace, over the tiers of this process (today
-// the disk store). It knows streams (headers, frames, ids); the store below knows bytes only. Owned
-// by the server's main or by an engine's embedded source.
+// TierSet: chunks and small values by chunk id and namespace, over the tiers of this process: the
+// disk store, and above it a memory tier. It knows streams (headers, frames, ids); the store below
+// knows bytes only. Owned by the server's main or by an engine's embedded source.
 //
 // Threads: every method may be called from any thread; submit* return at once and give exactly one
 // completion each. The queue outlives its requests.
@@ -39,8 +39,10 @@ struct ValuePut {
 
 class TierSet {
  public:
-  // As Store::open.
-  static Result<std::unique_ptr<TierSet>> open(const store::StoreConfig& config);
+  // As Store::open. The memory tier takes up to so many bytes, at least MemoryTier::kLeastCapacity
+  // (else kInvalidArgument) or 0 for none; it takes them only for what is asked for again.
+  static Result<std::unique_ptr<TierSet>> open(const store::StoreConfig& config,
+                                               uint64_t memoryBytes = 0);
   ~TierSet();
   TierSet(const TierSet&) = delete;
   TierSet& operator=(const TierSet&) = delete;
@@ -54,6 +56,9 @@ class TierSet {
   // Completion with the smallest covering set of frames, ordered as in the stream.
   void submitFetch(const Namespace& ns, const ChunkId& id, const codec::KvRange& range,
                    uint64_t cookie, codec::ChunkQueue& queue);
+  // A hint that these will be fetched: they are read into the memory tier, as far as it has room
+  // for what nobody has asked for yet. Without completion; what fails is told to who fetches.
+  void readAhead(const Namespace& ns, std::span<const ChunkId> ids);
   // Stores a complete stream after verifying it whole (chunk id recomputed, every frame's
   // checksum). kCorrupt or kInvalidArgument when it is not what it says; nothing is stored then.
   void submitStore(const Namespace& ns, AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,

@@ -17,9 +17,7 @@ using codec::Tier;
 using Kind = TierRequest::Kind;
 
 constexpr uint64_t kParsedHeadersBytes = 32u << 20;
-// The store's cookie: number of the operation, and which of its reads.
-constexpr uint32_t kPartBits = 20;
-constexpr uint64_t kPartMask = (uint64_t{1} << kPartBits) - 1;
+constexpr int kMostRestarts = 3;
 
 bool isWrite(Kind kind) {
   return kind == Kind::kStore || kind == Kind::kPutValue || kind == Kind::kRemove;
@@ -31,17 +29,30 @@ bool finer(const codec::EntryInfo& candidate, const codec::EntryInfo& present) {
   return candidate.levels > present.levels;
 }
 
-// The asked bytes alone, moved where they start the buffer already.
-AlignedBuffer takeRange(store::StoreCompletion& completion) {
-  if (completion.dataOffset != 0) return AlignedBuffer::copyOf(completion.range());
-  completion.data.resizeWithin(completion.dataLength);
-  return std::move(completion.data);
+// Bytes of the frames, neighbours together.
+std::vector<PayloadRange> rangesOf(const codec::StreamHeader& header,
+                                   const std::vector<uint32_t>& frames) {
+  std::vector<PayloadRange> ranges;
+  for (uint32_t index : frames) {
+    const codec::FrameEntry& frame = header.frames[index];
+    if (!ranges.empty() && ranges.back().offset + ranges.back().length == frame.offset) {
+      ranges.back().length += frame.size;
+    } else {
+      ranges.push_back({frame.offset, frame.size});
+    }
+  }
+  return ranges;
 }
 
 }  // namespace
 
-TierWorker::TierWorker(store::Store& store)
-    : store_(store), headers_(kParsedHeadersBytes), thread_([this] { run(); }) {}
+TierWorker::TierWorker(store::Store& store, uint64_t memoryBytes)
+    : store_(store),
+      memory_(memoryBytes),
+      reader_(store, memory_,
+              [this](uint64_t number, PayloadRead read) { onRead(number, std::move(read)); }),
+      headers_(kParsedHeadersBytes),
+      thread_([this] { run(); }) {}
 
 TierWorker::~TierWorker() {
   requests_.push({});
@@ -49,11 +60,14 @@ TierWorker::~TierWorker() {
 }
 
 void TierWorker::run() {
-  pollfd queues[] = {{requests_.eventFd(), POLLIN, 0}, {stored_.eventFd(), POLLIN, 0}};
-  while (!stopping_ || !operations_.empty()) {
+  pollfd queues[] = {{requests_.eventFd(), POLLIN, 0},
+                     {written_.eventFd(), POLLIN, 0},
+                     {reader_.eventFd(), POLLIN, 0}};
+  while (!stopping_ || !operations_.empty() || !reader_.idle()) {
     // An interrupted poll looks like an idle one: the queues are drained either way.
-    static_cast<void>(::poll(queues, 2, -1));
-    for (store::StoreCompletion& completion : stored_.drain()) onStore(std::move(completion));
+    static_cast<void>(::poll(queues, std::size(queues), -1));
+    for (store::StoreCompletion& completion : written_.drain()) onWritten(std::move(completion));
+    reader_.drain();
     for (TierRequest& request : requests_.drain()) accept(std::move(request));
   }
 }
@@ -63,10 +77,20 @@ void TierWorker::accept(TierRequest request) {
     stopping_ = true;
     return;
   }
+  if (request.kind == Kind::kReadAhead) return readAhead(request);
   const uint64_t number = nextNumber_++;
   Operation& operation = operations_[number];
   operation.request = std::move(request);
   begin(number, operation);
+}
+
+// An entry that cannot be found or read is found out by whoever asks for it.
+void TierWorker::readAhead(const TierRequest& request) {
+  for (const ChunkId& id : request.ids) {
+    const StoreKey key = storeKeyOf(request.ns, id);
+    const auto found = store_.find(key);
+    if (found.ok() && *found) reader_.readAhead({key, (*found)->version, (*found)->payloadBytes});
+  }
 }
 
 void TierWorker::begin(uint64_t number, Operation& operation) {
@@ -86,25 +110,6 @@ void TierWorker::begin(uint64_t number, Operation& operation) {
   if (claimKey(number, operation)) beginWrite(number, operation);
 }
 
-void TierWorker::onStore(store::StoreCompletion completion) {
-  const uint64_t number = completion.cookie >> kPartBits;
-  const auto found = operations_.find(number);
-  if (found == operations_.end()) return;
-  Operation& operation = found->second;
-  if (operation.writing) {
-    onWritten(number, operation, std::move(completion));
-    return;
-  }
-  operation.bytesRead += completion.bytesRead;
-  if (operation.request.kind == Kind::kGetValue) {
-    onValue(number, operation, std::move(completion));
-  } else if (operation.readingHeader) {
-    onHeader(number, operation, std::move(completion));
-  } else {
-    onRun(number, operation, completion.cookie & kPartMask, std::move(completion));
-  }
-}
-
 void TierWorker::beginRead(uint64_t number, Operation& operation) {
   auto found = store_.find(operation.key);
   if (!found.ok()) return fail(number, found.status());
@@ -113,12 +118,12 @@ void TierWorker::beginRead(uint64_t number, Operation& operation) {
   auto info = entryInfoOf(**found);
   if (!attributes.ok()) return fail(number, attributes.status());
   if (!info.ok()) return fail(number, info.status());
+  operation.version = (*found)->version;
   operation.attributes = std::move(*attributes);
   operation.info = std::move(*info);
-  const uint64_t cookie = number << kPartBits;
   if (operation.request.kind == Kind::kGetValue) {
-    store_.submitGet(operation.key, 0, operation.info.bytes, cookie, stored_);
-    return;
+    return reader_.read(sourceOf(operation), {{0, operation.info.bytes}},
+                        PayloadReader::Interest::kAsked, number);
   }
   if (operation.info.kind != codec::EntryKind::kChunk) {
     return fail(number, Status(ErrorCode::kNotFound, "no such chunk; the id names another kind"));
@@ -126,23 +131,52 @@ void TierWorker::beginRead(uint64_t number, Operation& operation) {
   operation.header = headers_.find(operation.key, operation.attributes.contentTag);
   if (operation.header != nullptr) return afterHeader(number, operation);
   operation.readingHeader = true;
-  store_.submitGet(operation.key, 0, operation.attributes.headerBytes, cookie, stored_);
+  reader_.read(sourceOf(operation), {{0, operation.attributes.headerBytes}},
+               PayloadReader::Interest::kPassing, number);
 }
 
-void TierWorker::onHeader(uint64_t number, Operation& operation,
-                          store::StoreCompletion completion) {
-  operation.readingHeader = false;
-  if (!completion.status.ok()) return fail(number, std::move(completion.status));
-  auto header = codec::parseHeader(completion.range());
+PayloadSource TierWorker::sourceOf(const Operation& operation) const {
+  return {operation.key, operation.version, operation.info.bytes};
+}
+
+void TierWorker::onRead(uint64_t number, PayloadRead read) {
+  Operation& operation = operations_.at(number);
+  operation.bytesRead += read.bytesRead;
+  const bool header = std::exchange(operation.readingHeader, false);
+  if (!read.status.ok() || read.replaced) {
+    if (restart(number, operation, read)) return;
+    if (read.status.ok()) {
+      read.status = Status(ErrorCode::kUnavailable, "replaced again and again while it was read");
+    }
+    return fail(number, std::move(read.status));
+  }
+  if (header) return onHeader(number, operation, std::move(read));
+  operation.request.kind == Kind::kGetValue ? onValue(number, operation, std::move(read))
+                                            : onFrames(number, operation, std::move(read));
+}
+
+bool TierWorker::restart(uint64_t number, Operation& operation, const PayloadRead& read) {
+  if (operation.restarts == kMostRestarts) return false;
+  if (read.remembered && read.status.ok() && !read.replaced) memory_.drop(operation.key);
+  if (!read.replaced && !(read.remembered && read.status.ok())) {
+    const auto found = store_.find(operation.key);
+    if (!found.ok() || !*found || (*found)->version == operation.version) return false;
+  }
+  ++operation.restarts;
+  beginRead(number, operation);
+  return true;
+}
+
+void TierWorker::onHeader(uint64_t number, Operation& operation, PayloadRead read) {
+  auto header = codec::parseHeader(read.range());
   if (!header.ok() || header->chunkId != operation.request.id) {
-    if (retryIfReplaced(number, operation)) return;
+    if (restart(number, operation, read)) return;
     return fail(number, header.ok() ? Status(ErrorCode::kCorrupt, "stored under another id")
                                     : header.status());
   }
   auto entry = std::make_shared<CachedHeader>();
-  // From the bytes themselves: what was read may be newer than what the index said before.
-  entry->contentTag = attributesOf(operation.request.ns, *header, completion.range()).contentTag;
-  entry->raw = toBytes(completion.range().first(header->headerBytes));
+  entry->contentTag = operation.attributes.contentTag;
+  entry->raw = toBytes(read.range().first(header->headerBytes));
   entry->header = std::make_shared<const codec::StreamHeader>(std::move(*header));
   headers_.insert(operation.key, entry);
   operation.header = std::move(entry);
@@ -150,114 +184,61 @@ void TierWorker::onHeader(uint64_t number, Operation& operation,
 }
 
 void TierWorker::afterHeader(uint64_t number, Operation& operation) {
-  if (operation.request.kind == Kind::kFetch) return submitRuns(number, operation);
+  if (operation.request.kind == Kind::kFetch) return readFrames(number, operation);
   ChunkCompletion completion;
   completion.header = operation.header->header;
   completion.bytes = AlignedBuffer::copyOf(operation.header->raw);
-  completion.tier = Tier::kDisk;
+  completion.tier = operation.bytesRead == 0 ? Tier::kMemory : Tier::kDisk;
   finish(number, std::move(completion));
 }
 
-void TierWorker::submitRuns(uint64_t number, Operation& operation) {
+void TierWorker::readFrames(uint64_t number, Operation& operation) {
   const codec::StreamHeader& header = *operation.header->header;
   operation.frames = codec::coveringFrames(header, operation.request.range);
-  operation.runs.clear();
+  std::vector<PayloadRange> ranges = rangesOf(header, operation.frames);
   uint64_t total = 0;
-  for (uint32_t index : operation.frames) {
-    const codec::FrameEntry& frame = header.frames[index];
-    total += frame.size;
-    auto& runs = operation.runs;
-    if (!runs.empty() && runs.back().offset + runs.back().length == frame.offset) {
-      runs.back().length += frame.size;
-    } else {
-      runs.push_back({frame.offset, frame.size, {}});
-    }
-  }
+  for (const PayloadRange& range : ranges) total += range.length;
   // Offsets of slices are 32 bits, and a read may begin up to a block before its range.
-  if (total > UINT32_MAX / 2 || operation.runs.size() > kPartMask) {
+  if (total > UINT32_MAX / 2) {
     return fail(number, Status(ErrorCode::kResourceExhausted, "range: expected less at a time"));
   }
-  operation.readsLeft = operation.runs.size();
-  if (operation.runs.empty()) return finishFetch(number, operation);
-  for (size_t i = 0; i < operation.runs.size(); ++i) {
-    const Run& part = operation.runs[i];
-    store_.submitGet(operation.key, part.offset, part.length, number << kPartBits | i, stored_);
-  }
+  reader_.read(sourceOf(operation), std::move(ranges), PayloadReader::Interest::kAsked, number);
 }
 
-void TierWorker::onRun(uint64_t number, Operation& operation, size_t part,
-                       store::StoreCompletion completion) {
-  operation.runs[part].read = std::move(completion);
-  if (--operation.readsLeft == 0) finishFetch(number, operation);
-}
-
-void TierWorker::finishFetch(uint64_t number, Operation& operation) {
+void TierWorker::onFrames(uint64_t number, Operation& operation, PayloadRead read) {
   ChunkCompletion completion;
   completion.header = operation.header->header;
-  completion.tier = Tier::kDisk;
+  completion.tier = read.tier;
   Status status;
-  size_t next = 0;  // frame
-  uint64_t total = 0;
-  for (const Run& part : operation.runs) total += part.length;
-  const bool single = operation.runs.size() == 1;
-  if (!single) completion.bytes = AlignedBuffer(total);
   uint64_t at = 0;
-  for (Run& part : operation.runs) {
-    status = part.read.status;
-    if (status.ok() && part.read.dataLength != part.length) {
+  for (uint32_t index : operation.frames) {
+    const uint32_t size = completion.header->frames[index].size;
+    if (size > read.length - at) {
       status = Status(ErrorCode::kCorrupt, "stored stream is shorter than its frame table says");
+    } else {
+      status = codec::verifyFrame(*completion.header, {index, read.range().subspan(at, size)});
     }
     if (!status.ok()) break;
-    uint64_t inBuffer = single ? part.read.dataOffset : at;
-    const ByteSpan bytes = part.read.range();
-    uint64_t inRun = 0;
-    for (; inRun < part.length && next < operation.frames.size() && status.ok(); ++next) {
-      const uint32_t index = operation.frames[next];
-      const uint32_t size = completion.header->frames[index].size;
-      status = codec::verifyFrame(*completion.header, {index, bytes.subspan(inRun, size)});
-      completion.frames.push_back({index, static_cast<uint32_t>(inBuffer + inRun), size});
-      inRun += size;
-    }
-    if (!single) std::copy(bytes.begin(), bytes.end(), completion.bytes.data() + at);
-    at += part.length;
+    completion.frames.push_back({index, static_cast<uint32_t>(read.start + at), size});
+    at += size;
   }
   if (!status.ok()) {
-    // Any failure may come from reading an entry that was just replaced with an old table.
-    if (retryIfReplaced(number, operation)) return;
+    if (restart(number, operation, read)) return;
     return fail(number, std::move(status));
   }
-  if (single) completion.bytes = std::move(operation.runs[0].read.data);
+  completion.bytes = std::move(read.bytes);
   finish(number, std::move(completion));
 }
 
-bool TierWorker::retryIfReplaced(uint64_t number, Operation& operation) {
-  if (operation.retried) return false;
-  auto found = store_.find(operation.key);
-  if (!found.ok() || !*found) return false;
-  const auto attributes = readAttributes((*found)->attributes);
-  if (!attributes.ok() || attributes->contentTag == operation.attributes.contentTag) return false;
-  operation.retried = true;
-  operation.runs.clear();
-  beginRead(number, operation);
-  return true;
-}
-
-void TierWorker::onValue(uint64_t number, Operation& operation, store::StoreCompletion completion) {
-  if (!completion.status.ok()) return fail(number, std::move(completion.status));
-  // The entry may have been replaced since the index was asked.
-  if (completion.meta) {
-    auto info = entryInfoOf(*completion.meta);
-    if (!info.ok()) return fail(number, info.status());
-    operation.info = std::move(*info);
-  }
-  ChunkCompletion out;
-  out.tier = Tier::kDisk;
-  out.bytes = takeRange(completion);
-  if (out.bytes.size() != operation.info.bytes) {
-    if (retryIfReplaced(number, operation)) return;
+void TierWorker::onValue(uint64_t number, Operation& operation, PayloadRead read) {
+  if (read.length != operation.info.bytes) {
     return fail(number, Status(ErrorCode::kCorrupt, "stored value is shorter than it was"));
   }
-  finish(number, std::move(out));
+  ChunkCompletion completion;
+  completion.tier = read.tier;
+  completion.bytes = std::move(read.bytes);
+  completion.bytes.resizeWithin(read.length);
+  finish(number, std::move(completion));
 }
 
 Status TierWorker::prepareStore(Operation& operation) {
@@ -304,11 +285,11 @@ bool TierWorker::claimKey(uint64_t number, Operation& operation) {
 }
 
 void TierWorker::beginWrite(uint64_t number, Operation& operation) {
-  const uint64_t cookie = number << kPartBits;
   TierRequest& request = operation.request;
   if (request.kind == Kind::kRemove) {
     headers_.erase(operation.key);
-    store_.submitRemove(operation.key, cookie, stored_);
+    memory_.drop(operation.key);
+    store_.submitRemove(operation.key, number, written_);
     return;
   }
   auto found = store_.find(operation.key);
@@ -336,14 +317,14 @@ void TierWorker::beginWrite(uint64_t number, Operation& operation) {
   put.meta.attributes = writeAttributes(operation.attributes);
   put.payload = std::move(request.bytes);
   put.policy = store::PutPolicy::kReplace;
-  store_.submitPut(std::move(put), cookie, stored_);
+  store_.submitPut(std::move(put), number, written_);
 }
 
-void TierWorker::onWritten(uint64_t number, Operation& operation,
-                           store::StoreCompletion completion) {
+void TierWorker::onWritten(store::StoreCompletion completion) {
+  const uint64_t number = completion.cookie;
   if (!completion.status.ok()) return fail(number, std::move(completion.status));
   ChunkCompletion out;
-  out.outcome = operation.outcome;
+  out.outcome = operations_.at(number).outcome;
   finish(number, std::move(out));
 }
 
@@ -358,6 +339,10 @@ void TierWorker::finish(uint64_t number, ChunkCompletion completion) {
   }
   if (!isWrite(operation.request.kind)) {
     ++(completion.status.ok() ? counters_.hits : counters_.misses);
+    if (completion.status.ok() && completion.tier == Tier::kMemory) {
+      ++counters_.memoryHits;
+      counters_.memoryServedBytes += completion.bytes.size();
+    }
   }
   operation.request.queue->push(std::move(completion));
   if (!operation.writing) return;

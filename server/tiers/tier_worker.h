@@ -1,9 +1,9 @@
-// The tier thread: takes requests and the store's completions from two queues, so that nothing
-// blocks in submit*, and does all parsing and verifying. Owned by TierSet, which outlives no
-// request: destruction finishes what was accepted.
+// The tier thread: takes requests and the store's completions from queues, so that nothing blocks
+// in submit*, and does all parsing and verifying. Owned by TierSet, which outlives no request:
+// destruction finishes what was accepted.
 //
-// A later memory tier belongs here, between a request and the store: looked at in begin(), filled
-// where completions are given.
+// Every read begins with the index: what the memory tier and the cache of headers hold is used for
+// the very entry that the index names then.
 #pragma once
 
 #include <atomic>
@@ -16,19 +16,31 @@
 #include "codec/chunk_exchange.h"
 #include "server/store/store.h"
 #include "server/tiers/entry_attributes.h"
+#include "server/tiers/memory_tier.h"
 #include "server/tiers/parsed_headers.h"
+#include "server/tiers/payload_reader.h"
 #include "server/tiers/tier_set.h"
 
 namespace spolia::tiers {
 
 struct TierRequest {
-  enum class Kind : uint8_t { kStop, kOpen, kFetch, kStore, kRemove, kPutValue, kGetValue };
+  enum class Kind : uint8_t {
+    kStop,
+    kOpen,
+    kFetch,
+    kStore,
+    kRemove,
+    kPutValue,
+    kGetValue,
+    kReadAhead
+  };
 
   Kind kind = Kind::kStop;
   Namespace ns;
   ChunkId id;
-  codec::KvRange range;  // fetch
-  AlignedBuffer bytes;   // store, put
+  std::vector<ChunkId> ids;  // read ahead; no completion
+  codec::KvRange range;      // fetch
+  AlignedBuffer bytes;       // store, put
   codec::PutMode mode = codec::PutMode::kIfAbsent;
   codec::EntryKind entryKind = codec::EntryKind::kChunk;  // put
   std::string label;                                      // put
@@ -41,12 +53,14 @@ struct TierCounters {
   std::atomic<uint64_t> hits{0};
   std::atomic<uint64_t> misses{0};
   std::atomic<uint64_t> differingPuts{0};
+  std::atomic<uint64_t> memoryHits{0};         // of the hits, those from memory alone
+  std::atomic<uint64_t> memoryServedBytes{0};  // payload in them
 };
 
 class TierWorker {
  public:
-  // `store` outlives it.
-  explicit TierWorker(store::Store& store);
+  // `store` outlives it. The memory tier has so many bytes, 0: there is none.
+  TierWorker(store::Store& store, uint64_t memoryBytes);
   ~TierWorker();
   TierWorker(const TierWorker&) = delete;
   TierWorker& operator=(const TierWorker&) = delete;
@@ -54,51 +68,47 @@ class TierWorker {
   // Any thread.
   void submit(TierRequest request) { requests_.push(std::move(request)); }
   const TierCounters& counters() const { return counters_; }
+  const MemoryFigures& memoryFigures() const { return memory_.figures(); }
 
  private:
-  // Frames that are neighbours in the stream, read at once.
-  struct Run {
-    uint64_t offset = 0;
-    uint64_t length = 0;
-    store::StoreCompletion read;
-  };
   struct Operation {
     TierRequest request;
     StoreKey key;
+    uint64_t version = 0;        // of the entry found
     codec::EntryInfo info;       // of the entry found, or of what is put
     EntryAttributes attributes;  // likewise
     codec::PutOutcome outcome = codec::PutOutcome::kStored;
     std::shared_ptr<const CachedHeader> header;
     std::vector<uint32_t> frames;
-    std::vector<Run> runs;
-    size_t readsLeft = 0;
     uint64_t bytesRead = 0;
+    int restarts = 0;
     bool readingHeader = false;
-    bool retried = false;
     bool writing = false;  // holds its key in writers_
   };
 
   void run();
   void accept(TierRequest request);
   void begin(uint64_t number, Operation& operation);
-  void onStore(store::StoreCompletion completion);
+  void readAhead(const TierRequest& request);
 
   void beginRead(uint64_t number, Operation& operation);
-  void onHeader(uint64_t number, Operation& operation, store::StoreCompletion completion);
+  void onRead(uint64_t number, PayloadRead read);
+  void onHeader(uint64_t number, Operation& operation, PayloadRead read);
   void afterHeader(uint64_t number, Operation& operation);
-  void submitRuns(uint64_t number, Operation& operation);
-  void onRun(uint64_t number, Operation& operation, size_t part, store::StoreCompletion completion);
-  void finishFetch(uint64_t number, Operation& operation);
-  // Starts a read again, once, when the entry was replaced while it was read.
-  bool retryIfReplaced(uint64_t number, Operation& operation);
-  void onValue(uint64_t number, Operation& operation, store::StoreCompletion completion);
+  void readFrames(uint64_t number, Operation& operation);
+  void onFrames(uint64_t number, Operation& operation, PayloadRead read);
+  void onValue(uint64_t number, Operation& operation, PayloadRead read);
+  // Begins a read again, a few times, when it was `replaced` or what it failed with cannot be the
+  // last word: the entry is another by now, or the bytes are from memory and wrong there.
+  bool restart(uint64_t number, Operation& operation, const PayloadRead& read);
+  PayloadSource sourceOf(const Operation& operation) const;
 
   Status prepareStore(Operation& operation);
   Status prepareValue(Operation& operation);
   // Whether the key is free for this writer; otherwise it waits for its turn.
   bool claimKey(uint64_t number, Operation& operation);
   void beginWrite(uint64_t number, Operation& operation);
-  void onWritten(uint64_t number, Operation& operation, store::StoreCompletion completion);
+  void onWritten(store::StoreCompletion completion);
 
   // Gives the completion and forgets the operation.
   void finish(uint64_t number, codec::ChunkCompletion completion);
@@ -107,8 +117,10 @@ class TierWorker {
   store::Store& store_;
   TierCounters counters_;
   CompletionQueue<TierRequest> requests_;
-  store::StoreQueue stored_;
+  store::StoreQueue written_;
   // The rest is the tier thread's.
+  MemoryTier memory_;
+  PayloadReader reader_;
   ParsedHeaders headers_;
   std::unordered_map<uint64_t, Operation> operations_;
   // Keys being written or removed, with those who wait: one change of a key at a time, so that the

@@ -320,6 +320,7 @@ static void test_directory_calls(spolia_client* client) {
   memset(&ids[1], 9, sizeof ids[1]);
   make_text(&chunk, 2);
   ids[2] = id_of(&chunk.chunk);
+  CHECK_CODE(SPOLIA_OK, spolia_will_fetch(client, ids, 3, &error));
   CHECK_CODE(SPOLIA_OK, spolia_lookup(client, ids, 3, entries, &prefix, &error));
   CHECK(prefix == 1 && entries[0].code == SPOLIA_OK && entries[1].code == SPOLIA_NOT_FOUND);
   CHECK(entries[2].code == SPOLIA_OK && entries[2].preset == SPOLIA_HIGH);
@@ -375,6 +376,8 @@ static void test_null_everywhere(spolia_client* client) {
   CHECK_CODE(bad, spolia_chunk_id(&id, NULL, &id, &error));
   CHECK_CODE(bad, spolia_lookup(client, NULL, 1, &entry, NULL, &error));
   CHECK_CODE(bad, spolia_lookup(client, &id, SIZE_MAX, &entry, NULL, &error));
+  CHECK_CODE(bad, spolia_will_fetch(client, NULL, 1, &error));
+  CHECK_CODE(bad, spolia_will_fetch(client, &id, 4097, &error));
   CHECK_CODE(bad, spolia_store(client, NULL, NULL, &error));
   CHECK_CODE(bad, spolia_fetch(client, NULL, &result, NULL));
   CHECK_CODE(bad, spolia_stat(client, &id, NULL, NULL, 0, NULL, 0, &error));

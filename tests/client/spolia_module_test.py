@@ -68,7 +68,7 @@ def test_listing(client):
     chunk, kv = sample(2)
     client.store(chunk, kv)
     assert {e.id for e in client.list()} - there == {client.chunk_id(chunk)}
-    found = client.lookup([chunk, bytes(32), chunk])
+    found = client.lookup([chunk, bytes(32), chunk], will_fetch=True)
     assert found.prefix == 1 and found.entries[1].code == spolia.Code.NOT_FOUND
     assert found.entries[2].preset == "high"
     client.remove(chunk)

@@ -111,6 +111,7 @@ TEST_F(EngineConfigTest, ShippedFileHoldsTheDefaults) {
   const EngineConfig defaults;
   EXPECT_EQ(config->kvType, defaults.kvType);
   EXPECT_EQ(config->storeCapacity, defaults.storeCapacity);
+  EXPECT_EQ(config->storeMemory, defaults.storeMemory);
   EXPECT_EQ(config->chunkTokens, defaults.chunkTokens);
   EXPECT_EQ(config->preset, defaults.preset);
   EXPECT_EQ(config->method, defaults.method);

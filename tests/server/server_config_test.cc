@@ -29,6 +29,7 @@ TEST(ServerConfig, TheShippedFileHoldsEveryKeyWithItsDefault) {
   EXPECT_EQ(shipped->store.queueDepth, defaults.store.queueDepth);
   EXPECT_EQ(shipped->store.ack, defaults.store.ack);
   EXPECT_EQ(shipped->store.io, defaults.store.io);
+  EXPECT_EQ(shipped->memoryBytes, defaults.memoryBytes);
   EXPECT_EQ(shipped->listen.tcp, defaults.listen.tcp);
   EXPECT_EQ(shipped->listen.unixSocket, defaults.listen.unixSocket);
   EXPECT_EQ(shipped->listen.allowPlaintext, defaults.listen.allowPlaintext);
@@ -87,6 +88,20 @@ TEST(ServerConfig, AddressesOpenToOthersNeedTokensAndConsent) {
   EXPECT_TRUE(config.validate().ok());
   config.store.directory = "";
   EXPECT_NE(config.validate().message().find("store.directory"), std::string::npos);
+}
+
+TEST(ServerConfig, MemoryIsNoneOrEnoughToBeWorthIt) {
+  auto config = parseServerConfig("[memory]\ncapacity = \"64 KiB\"\n", "f.toml");
+  ASSERT_TRUE(config.ok()) << config.status().toString();
+  config->store.directory = "/tmp/x";
+  EXPECT_EQ(config->validate().code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(config->validate().message().find("memory.capacity: 65536 bytes, expected 0"),
+            std::string::npos)
+      << config->validate().message();
+  config = parseServerConfig("[memory]\ncapacity = 0\n", "f.toml");
+  ASSERT_TRUE(config.ok());
+  config->store.directory = "/tmp/x";
+  EXPECT_TRUE(config->validate().ok());
 }
 
 TEST(ServerConfig, BytesAreReadAndWritten) {

@@ -3,11 +3,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
+#include <thread>
 
+#include "server/tiers/memory_tier.h"
 #include "tests/codec/codec_samples.h"
 #include "tests/support/temporary_directory.h"
 
@@ -23,14 +26,18 @@ class TierSetTest : public ::testing::Test {
  protected:
   TierSetTest() { open(); }
 
-  void open() {
-    tiers_.reset();
+  store::StoreConfig config() const {
     store::StoreConfig config;
     config.directory = directory_.path();
     config.capacityBytes = 64u << 20;
     config.segmentBytes = 4u << 20;
     config.queueDepth = 8;
-    auto opened = TierSet::open(config);
+    return config;
+  }
+  void open(uint64_t memoryBytes = 0) { open(config(), memoryBytes); }
+  void open(const store::StoreConfig& config, uint64_t memoryBytes) {
+    tiers_.reset();
+    auto opened = TierSet::open(config, memoryBytes);
     ASSERT_TRUE(opened.ok()) << opened.status().toString();
     tiers_ = std::move(*opened);
   }
@@ -78,6 +85,38 @@ class TierSetTest : public ::testing::Test {
     value.mode = mode;
     tiers_->submitPutValue(ns_, std::move(value), 4, queue_);
     return wait();
+  }
+
+  // Flips a bit in the store's files where these bytes stand.
+  bool damage(ByteSpan bytes) const {
+    const std::string text(asText(bytes));
+    bool damaged = false;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(directory_.path())) {
+      if (!file.is_regular_file()) continue;
+      std::ifstream in(file.path(), std::ios::binary);
+      const std::string content((std::istreambuf_iterator<char>(in)), {});
+      const size_t at = content.find(text);
+      if (at == std::string::npos) continue;
+      std::fstream out(file.path(), std::ios::binary | std::ios::in | std::ios::out);
+      out.seekp(static_cast<std::streamoff>(at + 10));
+      out.put(static_cast<char>(content[at + 10] ^ 1));
+      damaged = true;
+    }
+    return damaged;
+  }
+  // Fetched so often that it is in memory.
+  void warm(uint32_t seed) {
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(fetch(idOf(seed)).status.ok());
+    ASSERT_EQ(fetch(idOf(seed)).tier, codec::Tier::kMemory);
+  }
+  void expectFrames(const ChunkCompletion& done, ByteSpan stream) {
+    ASSERT_TRUE(done.status.ok()) << done.status.toString();
+    ASSERT_FALSE(done.frames.empty());
+    for (size_t i = 0; i < done.frames.size(); ++i) {
+      const codec::FrameEntry& frame = done.header->frames[done.frames[i].index];
+      EXPECT_TRUE(
+          std::ranges::equal(done.frame(i).bytes, stream.subspan(frame.offset, frame.size)));
+    }
   }
 
   test::TemporaryDirectory directory_;
@@ -317,26 +356,207 @@ TEST_F(TierSetTest, DamageOnDiskIsACountedMiss) {
   const AlignedBuffer bytes = stream(1);
   ASSERT_TRUE(put(AlignedBuffer::copyOf(bytes.span())).status.ok());
   tiers_.reset();
-  const std::string tail(asText(bytes.span().last(64)));
-  bool damaged = false;
-  for (const auto& file : std::filesystem::recursive_directory_iterator(directory_.path())) {
-    if (!file.is_regular_file()) continue;
-    std::ifstream in(file.path(), std::ios::binary);
-    const std::string content((std::istreambuf_iterator<char>(in)), {});
-    const size_t at = content.find(tail);
-    if (at == std::string::npos) continue;
-    std::fstream out(file.path(), std::ios::binary | std::ios::in | std::ios::out);
-    out.seekp(static_cast<std::streamoff>(at + 10));
-    out.put(static_cast<char>(content[at + 10] ^ 1));
-    damaged = true;
-  }
-  ASSERT_TRUE(damaged);
+  ASSERT_TRUE(damage(bytes.span().last(64)));
   open();
   const ChunkCompletion fetched = fetch(idOf(1));
   EXPECT_FALSE(fetched.status.ok());
   EXPECT_TRUE(fetched.frames.empty());
   EXPECT_EQ(tiers_->stats().hits, 0u);
   EXPECT_EQ(tiers_->stats().misses, 1u);
+}
+
+constexpr uint64_t kMemory = 8u << 20;
+
+TEST_F(TierSetTest, WhatIsAskedForAgainComesFromMemory) {
+  open(kMemory);
+  const AlignedBuffer bytes = stream(1);
+  ASSERT_TRUE(put(AlignedBuffer::copyOf(bytes.span())).status.ok());
+  EXPECT_EQ(fetch(idOf(1)).tier, codec::Tier::kDisk);
+  EXPECT_EQ(fetch(idOf(1)).tier, codec::Tier::kDisk);
+  const uint64_t read = tiers_->stats().bytesRead;
+  const ChunkCompletion third = fetch(idOf(1));
+  EXPECT_EQ(third.tier, codec::Tier::kMemory);
+  EXPECT_EQ(third.bytesRead, 0u);
+  EXPECT_EQ(third.info.bytes, bytes.size());
+  expectFrames(third, bytes.span());
+  codec::KvRange range;
+  range.layerBegin = 1;
+  range.tokenBegin = 64;
+  EXPECT_EQ(fetch(idOf(1), range).tier, codec::Tier::kMemory);
+  const ChunkCompletion whole = get(idOf(1));
+  EXPECT_EQ(whole.tier, codec::Tier::kMemory);
+  EXPECT_TRUE(std::ranges::equal(whole.bytes.span(), bytes.span()));
+  const codec::StoreStats stats = tiers_->stats();
+  EXPECT_EQ(stats.bytesRead, read);
+  EXPECT_EQ(stats.hits, 5u);
+  EXPECT_EQ(stats.memoryHits, 3u);
+  EXPECT_GT(stats.memoryServedBytes, 2 * whole.bytes.size());
+  EXPECT_EQ(stats.memoryAdmittedBytes, bytes.size());
+  EXPECT_GE(stats.memoryUsedBytes, bytes.size());
+  EXPECT_EQ(stats.memoryCapacityBytes, kMemory);
+  // What the disk says from now on does not matter to what was verified before.
+  ASSERT_TRUE(damage(bytes.span().last(64)));
+  expectFrames(fetch(idOf(1)), bytes.span());
+}
+
+TEST_F(TierSetTest, WithoutMemoryEveryFetchReadsTheDisk) {
+  ASSERT_TRUE(put(stream(1)).status.ok());
+  for (int i = 0; i < 4; ++i) {
+    const ChunkCompletion done = fetch(idOf(1));
+    EXPECT_EQ(done.tier, codec::Tier::kDisk);
+    EXPECT_GT(done.bytesRead, 0u);
+  }
+  const ChunkId ids[] = {idOf(1)};
+  tiers_->readAhead(ns_, ids);
+  EXPECT_EQ(tiers_->stats().memoryUsedBytes, 0u);
+  const auto refused = TierSet::open(config(), 1000);
+  EXPECT_EQ(refused.status().code(), ErrorCode::kInvalidArgument);
+}
+
+TEST_F(TierSetTest, MemoryServesNothingThatIsGone) {
+  open(kMemory);
+  ASSERT_TRUE(put(stream(1)).status.ok());
+  warm(1);
+  const AlignedBuffer fresh = stream(1, codec::Preset::kHigh, 2);
+  ASSERT_EQ(put(AlignedBuffer::copyOf(fresh.span()), PutMode::kReplace).outcome,
+            PutOutcome::kReplaced);
+  expectFrames(fetch(idOf(1)), fresh.span());
+  warm(1);
+  expectFrames(fetch(idOf(1)), fresh.span());
+  tiers_->submitRemove(ns_, idOf(1), 9, queue_);
+  ASSERT_TRUE(wait().status.ok());
+  EXPECT_EQ(fetch(idOf(1)).status.code(), ErrorCode::kNotFound);
+  EXPECT_EQ(get(idOf(1)).status.code(), ErrorCode::kNotFound);
+  ASSERT_TRUE(put(stream(1)).status.ok());
+  expectFrames(fetch(idOf(1)), stream(1).span());
+}
+
+// Found by a read of another part of the entry, or by whoever reads it: from then on it is absent.
+TEST_F(TierSetTest, MemoryServesNothingThatWasFoundDamaged) {
+  open(kMemory);
+  const std::string text(300'000, 'v');
+  ASSERT_TRUE(putValue(1, text, PutMode::kReplace, EntryKind::kOpaque).status.ok());
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(get(valueId(1)).status.ok());
+  EXPECT_EQ(get(valueId(1)).tier, codec::Tier::kMemory);
+  ASSERT_TRUE(damage(asBytes(text).last(100'000)));
+  EXPECT_EQ(asText(get(valueId(1)).bytes.span()), text);
+  open(kMemory);
+  EXPECT_FALSE(get(valueId(1)).status.ok());
+  EXPECT_EQ(get(valueId(1)).status.code(), ErrorCode::kNotFound);
+}
+
+TEST_F(TierSetTest, MemoryServesNothingThatTheStoreEvicted) {
+  store::StoreConfig small = config();
+  small.directory = directory_.path() / "small";
+  small.segmentBytes = 1u << 20;
+  small.capacityBytes = 8u << 20;
+  small.eviction = "lru";
+  open(small, kMemory);
+  const std::string text(200'000, 'e');
+  const auto putOpaque = [&](uint32_t seed) {
+    ASSERT_TRUE(putValue(seed, text, PutMode::kReplace, EntryKind::kOpaque).status.ok());
+  };
+  for (uint32_t seed : {1u, 2u}) {
+    putOpaque(seed);
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(get(valueId(seed)).status.ok());
+    ASSERT_EQ(get(valueId(seed)).tier, codec::Tier::kMemory);
+  }
+  // The second is asked for again and again, from memory: the store keeps it. Where cleaning writes
+  // it anew it is read once more.
+  int fromMemory = 0;
+  for (uint32_t seed = 100; seed < 200; ++seed) {
+    putOpaque(seed);
+    const ChunkCompletion done = get(valueId(2));
+    ASSERT_TRUE(done.status.ok()) << seed;
+    fromMemory += done.tier == codec::Tier::kMemory;
+  }
+  EXPECT_GT(fromMemory, 90);
+  EXPECT_EQ(get(valueId(1)).status.code(), ErrorCode::kNotFound);
+}
+
+TEST_F(TierSetTest, WhatWasReadAheadIsThereWhenItIsFetched) {
+  open(kMemory);
+  std::vector<ChunkId> ids;
+  for (uint32_t i = 0; i < 6; ++i) {
+    ids.push_back(idOf(i));
+    if (i != 3) {
+      ASSERT_TRUE(put(stream(i)).status.ok());
+    }
+  }
+  tiers_->readAhead(ns_, ids);
+  for (uint32_t i = 0; i < 6; ++i) {
+    const ChunkCompletion done = fetch(ids[i]);
+    if (i == 3) {
+      EXPECT_EQ(done.status.code(), ErrorCode::kNotFound);
+      continue;
+    }
+    expectFrames(done, stream(i).span());
+  }
+  // Each was read once, whether its fetch came in time to join the read or later.
+  const codec::StoreStats stats = tiers_->stats();
+  uint64_t held = 0;
+  for (uint32_t i = 0; i < 6; ++i) held += i == 3 ? 0 : stream(i).size();
+  EXPECT_EQ(stats.memoryAdmittedBytes + stats.memoryAheadBytes, held);
+  EXPECT_LT(stats.bytesRead, 2 * held);
+  for (uint32_t i : {0u, 1u, 2u}) EXPECT_EQ(fetch(ids[i]).tier, codec::Tier::kMemory);
+}
+
+// Many threads, few chunks, a memory that holds some of them, and replacements all the while: what
+// is answered is one of the versions, whole.
+TEST_F(TierSetTest, ManyReadersAndReplacementsSeeWholeVersions) {
+  open(MemoryTier::kLeastCapacity);
+  constexpr uint32_t kChunks = 6, kReaders = 4, kRounds = 150;
+  std::vector<std::vector<AlignedBuffer>> versions(kChunks);
+  for (uint32_t i = 0; i < kChunks; ++i) {
+    for (uint32_t v = 1; v <= 3; ++v) {
+      versions[i].push_back(stream(i, codec::Preset::kLossless, v));
+    }
+    ASSERT_TRUE(put(AlignedBuffer::copyOf(versions[i][0].span())).status.ok());
+  }
+  std::vector<std::thread> threads;
+  std::atomic<uint32_t> good{0}, wrong{0};
+  for (uint32_t t = 0; t < kReaders; ++t) {
+    threads.emplace_back([&, t] {
+      codec::ChunkQueue queue;
+      for (uint32_t round = 0; round < kRounds; ++round) {
+        const uint32_t chunk = (round * 7 + t * 3) % kChunks;
+        const ChunkId ids[] = {idOf(chunk)};
+        if (round % 16 == 0) tiers_->readAhead(ns_, ids);
+        tiers_->submitFetch(ns_, ids[0], {}, 1, queue);
+        const ChunkCompletion done = queue.waitPop();
+        if (!done.status.ok()) continue;
+        ++good;
+        for (size_t i = 0; i < done.frames.size(); ++i) {
+          wrong += !codec::verifyFrame(*done.header, done.frame(i)).ok();
+        }
+      }
+    });
+  }
+  for (uint32_t round = 0; round < 40; ++round) {
+    const uint32_t chunk = round % kChunks;
+    const AlignedBuffer& next = versions[chunk][round % 3];
+    ASSERT_TRUE(put(AlignedBuffer::copyOf(next.span()), PutMode::kReplace).status.ok());
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0u);
+  EXPECT_GT(good, kReaders * kRounds / 2);
+  EXPECT_LE(tiers_->stats().memoryUsedBytes, MemoryTier::kLeastCapacity);
+}
+
+TEST_F(TierSetTest, ClosingAnswersWhatWasAcceptedAndEndsReadingAhead) {
+  open(kMemory);
+  std::vector<ChunkId> ids;
+  for (uint32_t i = 0; i < 8; ++i) {
+    ids.push_back(idOf(i));
+    ASSERT_TRUE(put(stream(i)).status.ok());
+  }
+  for (uint64_t i = 0; i < 32; ++i) {
+    tiers_->readAhead(ns_, ids);
+    tiers_->submitFetch(ns_, ids[i % 8], {}, i, queue_);
+  }
+  tiers_->readAhead(ns_, ids);
+  tiers_.reset();
+  EXPECT_EQ(queue_.drain().size(), 32u);
 }
 
 TEST_F(TierSetTest, ClosingAnswersWhatWasAccepted) {
