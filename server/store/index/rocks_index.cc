@@ -82,6 +82,24 @@ class RocksIndex final : public Index {
     return std::optional<IndexEntry>(std::move(entry));
   }
 
+  Result<std::vector<std::optional<IndexEntry>>> findMany(std::span<const StoreKey> keys) override {
+    std::vector<std::string> names;
+    names.reserve(keys.size());
+    for (const StoreKey& key : keys) names.push_back(entryKey(key));
+    const std::vector<rocksdb::Slice> slices(names.begin(), names.end());
+    std::vector<rocksdb::PinnableSlice> values(keys.size());
+    std::vector<rocksdb::Status> statuses(keys.size());
+    db_->MultiGet({}, db_->DefaultColumnFamily(), keys.size(), slices.data(), values.data(),
+                  statuses.data());
+    std::vector<std::optional<IndexEntry>> out(keys.size());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      SPOLIA_RETURN_IF_ERROR(fromRocks(statuses[i]));
+      SPOLIA_ASSIGN_OR_RETURN(out[i], parseEntry(keys[i], bytesOf(values[i])));
+    }
+    return out;
+  }
+
   Status scan(const StoreKey& from, const std::function<bool(const IndexEntry&)>& visit) override {
     std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator({}));
     for (it->Seek(entryKey(from)); it->Valid(); it->Next()) {
