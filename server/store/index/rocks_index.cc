@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "server/store/index/index_value.h"
+#include "server/store/index/read_together.h"
 
 namespace spolia::store {
 namespace {
@@ -51,8 +52,9 @@ Status fromRocks(const rocksdb::Status& status) {
 
 // Debian's 7.8.3 has no liburing and fixes of later versions are missing: no async_io, no WAL
 // compression or recycling, two write buffers, the plain LRU cache.
-rocksdb::Options options() {
+rocksdb::Options options(rocksdb::Env* env) {
   rocksdb::Options o;
+  o.env = env;
   o.create_if_missing = true;
   o.paranoid_checks = true;
   o.max_write_buffer_number = 2;
@@ -61,7 +63,9 @@ rocksdb::Options options() {
   o.keep_log_file_num = 2;
   o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  o.max_open_files = 64;
+  // All tables stay open: a limit is divided among 64 shards, and with dozens of tables each lookup
+  // would open one anew. Filters and block addresses take about 3 bytes an entry.
+  o.max_open_files = -1;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(16 << 20);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -71,7 +75,8 @@ rocksdb::Options options() {
 
 class RocksIndex final : public Index {
  public:
-  explicit RocksIndex(std::unique_ptr<rocksdb::DB> db) : db_(std::move(db)) {}
+  RocksIndex(std::unique_ptr<rocksdb::Env> env, std::unique_ptr<rocksdb::DB> db)
+      : env_(std::move(env)), db_(std::move(db)) {}
 
   Result<std::optional<IndexEntry>> find(const StoreKey& key) override {
     rocksdb::PinnableSlice value;
@@ -147,21 +152,24 @@ class RocksIndex final : public Index {
   }
 
  private:
+  std::unique_ptr<rocksdb::Env> env_;  // outlives db_
   std::unique_ptr<rocksdb::DB> db_;
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Index>> openRocksIndex(const std::filesystem::path& directory) {
+  std::unique_ptr<rocksdb::Env> env = readTogetherEnv();
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(options(), directory.string(), &db);
+  const rocksdb::Status status = rocksdb::DB::Open(options(env.get()), directory.string(), &db);
   if (!status.ok()) {
     // Whatever stands in the way, the segments have everything: let the caller rebuild.
     const Status failure = fromRocks(status);
     if (failure.code() == ErrorCode::kOutOfSpace) return failure;
     return Status(ErrorCode::kCorrupt, failure.message());
   }
-  return std::unique_ptr<Index>(std::make_unique<RocksIndex>(std::unique_ptr<rocksdb::DB>(db)));
+  return std::unique_ptr<Index>(
+      std::make_unique<RocksIndex>(std::move(env), std::unique_ptr<rocksdb::DB>(db)));
 }
 
 }  // namespace spolia::store
