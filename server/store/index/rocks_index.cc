@@ -66,6 +66,8 @@ rocksdb::Options options(rocksdb::Env* env) {
   // All tables stay open: a limit is divided among 64 shards, and with dozens of tables each lookup
   // would open one anew. Filters and block addresses take about 3 bytes an entry.
   o.max_open_files = -1;
+  // Keys and ids do not shrink, so Snappy gives no smaller files, but takes longer to read.
+  o.compression = rocksdb::kLZ4Compression;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(16 << 20);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
