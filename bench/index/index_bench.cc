@@ -29,7 +29,7 @@ using nlohmann::json;
 using store::Index;
 using store::IndexEntry;
 
-constexpr uint64_t kBatch = 64;  // entries of a group commit
+constexpr uint64_t kBatch = 512;  // entries applied together
 constexpr uint64_t kSegmentBytes = 256 << 20;
 constexpr uint64_t kBlock = 4096;
 

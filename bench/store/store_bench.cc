@@ -23,6 +23,7 @@ struct Options {
   std::string directory;
   uint64_t record = 0;
   uint64_t capacity = 2ull << 30;
+  uint64_t segment = 256 << 20;
   uint64_t first = 0, end = 1, count = 1;
   uint64_t depth = 8;
   uint64_t seed = 1;
@@ -58,7 +59,8 @@ Result<json> write(const Options& options) {
                                                         options.depth, options.keep));
     out = report(load);
   } else {
-    SPOLIA_ASSIGN_OR_RETURN(auto store, openStore(options.directory, options.capacity));
+    SPOLIA_ASSIGN_OR_RETURN(auto store,
+                            openStore(options.directory, options.capacity, options.segment));
     SPOLIA_ASSIGN_OR_RETURN(const Load load,
                             putAll(*store, records, options.first, options.count, options.depth));
     out = report(load);
@@ -90,7 +92,8 @@ Result<json> read(const Options& options) {
     out["open_seconds"] = opened - begin;
     return out;
   }
-  SPOLIA_ASSIGN_OR_RETURN(auto store, openStore(options.directory, options.capacity));
+  SPOLIA_ASSIGN_OR_RETURN(auto store,
+                          openStore(options.directory, options.capacity, options.segment));
   const double opened = now();
   SPOLIA_ASSIGN_OR_RETURN(const Load load, getAll(*store, records, numbers, options.depth));
   json out = report(load);
@@ -120,6 +123,7 @@ int main(int argc, char** argv) {
     sub->add_option("directory", options.directory, "of the store");
     sub->add_option("--record", options.record, "payload bytes; 0: mixed");
     sub->add_option("--capacity", options.capacity, "bytes of the store");
+    sub->add_option("--segment", options.segment, "bytes of its files");
     sub->add_option("--first", options.first, "record");
     sub->add_option("--end", options.end, "record behind the last");
     sub->add_option("--count", options.count, "operations");

@@ -30,7 +30,6 @@ import fio
 PROGRAMS = ["store_bench"]
 SIZES = {"256k": 256 << 10, "1m": 1 << 20, "8m": 8 << 20}
 DEPTH = 8
-SEGMENT = 256 << 20
 GIB = 1 << 30
 
 
@@ -40,6 +39,7 @@ class Stores:
     def __init__(self, bench):
         self.bench = bench
         self.rounds = 2 if bench.smoke else 7
+        self.segment = (16 if bench.smoke else 256) << 20
         self.folder = os.path.join(bench.work_folder("data"), "store")
         shutil.rmtree(self.folder, ignore_errors=True)
         os.makedirs(self.folder)
@@ -86,11 +86,12 @@ def ratio(results, ours, theirs):
 
 
 def cold_reads(stores, name, size):
-    total = 64 << 20 if stores.bench.smoke else 2 * GIB
+    total = 16 << 20 if stores.bench.smoke else 2 * GIB
     count, asked = total // size, max(4 * DEPTH, total * 3 // 4 // size)
     # Nine tenths of all segments but one may be live.
-    capacity = (total * 10 // 9 // SEGMENT + 3) * SEGMENT
-    common = {"directory": "cold", "record": size, "capacity": capacity}
+    capacity = (total * 10 // 9 // stores.segment + 3) * stores.segment
+    common = {"directory": "cold", "record": size, "capacity": capacity,
+              "segment": stores.segment}
     stores.step("write", count=count, **common)
 
     def ours(number):
@@ -120,15 +121,18 @@ def cold_reads(stores, name, size):
 
 def durable_writes(stores, name, size):
     jobs = 8
-    round_bytes = 64 << 20 if stores.bench.smoke else GIB
-    segments = 3 if stores.bench.smoke else 6
+    round_bytes = 16 << 20 if stores.bench.smoke else GIB
+    # 24 segments of at least 32 records: where fewer are left beside what may be live, or their
+    # ends are lost, records are moved all the time.
+    segment = min(stores.segment, max(64 << 20, 32 * size))
+    capacity = (4 if stores.bench.smoke else 24) * segment
     count = round_bytes // size
-    common = {"directory": "writes", "record": size, "capacity": segments * SEGMENT,
-              "depth": jobs}
+    common = {"directory": "writes", "record": size, "capacity": capacity,
+              "segment": segment, "depth": jobs}
     file = stores.path("fio.data")
     plain = {"filename": file, "rw": "write", "direct": 1, "ioengine": "psync", "overwrite": 1}
     fio.run(bs="8m", size=round_bytes, zero_buffers=1, end_fsync=1, **plain)
-    aged = -(-segments * SEGMENT // size) if not stores.bench.smoke else count
+    aged = -(-capacity // size)
     stores.step("write", count=aged, **common)
 
     def ours(number):
@@ -154,13 +158,15 @@ def per_gb(seconds, size):
 
 def against_blob_db(stores):
     """Three caps written by each, the first of them not counted, then reads."""
+    # As many segments as a store of default size has.
     smoke = stores.bench.smoke
-    capacity = (3 if smoke else 8) * SEGMENT
-    live = (capacity // SEGMENT - 1) * SEGMENT * 9 // 10
+    segment = (16 if smoke else 64) << 20
+    capacity = (6 if smoke else 32) * segment
+    live = (capacity // segment - 1) * segment * 9 // 10
     mean = 1363149  # bytes of a record
-    fill, rounds = (40, 2) if smoke else (capacity // mean, 4)
-    part = 20 if smoke else 2 * capacity // mean // rounds
-    engines = {"ours": {"directory": "steady", "capacity": capacity},
+    fill, rounds = capacity // mean, 2 if smoke else 4
+    part = 2 * fill // rounds
+    engines = {"ours": {"directory": "steady", "capacity": capacity, "segment": segment},
                "BlobDB": {"directory": "blob", "blob_db": True, "keep": live}}
 
     def writes(first, count):
@@ -172,7 +178,7 @@ def against_blob_db(stores):
     written = alternate(rounds, writes(fill, part))
     end = fill + rounds * part
     first = stores.step("window", end=end, keep=live * 9 // 10)["first"]
-    asked = 40 if smoke else GIB // mean
+    asked = fill // 2
     read = alternate(stores.rounds, {
         name: lambda number, options=options: stores.step(
             "read", first=first, end=end, count=asked, seed=number, **options)
@@ -213,7 +219,7 @@ def run(bench):
         for kind, measure in (("store.cold_read_vs_fio", cold_reads),
                               ("store.durable_write_vs_fio", durable_writes)):
             for name, size in SIZES.items():
-                figures.update(measure(stores, name, size))
+                figures.update(measure(stores, name, size // 16 if bench.smoke else size))
             figures[kind] = min(figures[f"{kind}_{name}"] for name in SIZES)
         figures.update(against_blob_db(stores))
     finally:

@@ -42,10 +42,12 @@ Status putPrepared(Store& store, std::vector<store::PutRequest> puts, uint64_t d
 
 }  // namespace
 
-Result<std::unique_ptr<Store>> openStore(const std::string& directory, uint64_t capacityBytes) {
+Result<std::unique_ptr<Store>> openStore(const std::string& directory, uint64_t capacityBytes,
+                                         uint64_t segmentBytes) {
   store::StoreConfig config;
   config.directory = directory;
   config.capacityBytes = capacityBytes;
+  config.segmentBytes = segmentBytes;
   config.io = store::IoBackend::kUring;
   config.eviction = "lru";
   return Store::open(config);

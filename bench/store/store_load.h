@@ -12,7 +12,7 @@ namespace spolia::bench {
 
 // io_uring or nothing: a figure of the other step of the ladder would be taken for this one's.
 Result<std::unique_ptr<store::Store>> openStore(const std::string& directory,
-                                                uint64_t capacityBytes);
+                                                uint64_t capacityBytes, uint64_t segmentBytes);
 
 // Payloads are made before the clock starts, a GiB at a time.
 Result<Load> putAll(store::Store& store, const NumberedRecords& records, uint64_t first,
