@@ -160,7 +160,7 @@ def against_blob_db(stores):
     """Three caps written by each, the first of them not counted, then reads."""
     # As many segments as a store of default size has.
     smoke = stores.bench.smoke
-    segment = (16 if smoke else 64) << 20
+    segment = (32 if smoke else 64) << 20
     capacity = (6 if smoke else 32) * segment
     live = (capacity // segment - 1) * segment * 9 // 10
     mean = 1363149  # bytes of a record
@@ -177,7 +177,7 @@ def against_blob_db(stores):
     alternate(1, writes(0, fill))
     written = alternate(rounds, writes(fill, part))
     end = fill + rounds * part
-    first = stores.step("window", end=end, keep=live * 9 // 10)["first"]
+    first = stores.step("window", end=end, keep=live // 2 if smoke else live * 9 // 10)["first"]
     asked = fill // 2
     read = alternate(stores.rounds, {
         name: lambda number, options=options: stores.step(
