@@ -1,26 +1,96 @@
 #include "codec/base/aligned_buffer.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
+#include <deque>
+#include <mutex>
 
 #include "codec/base/check.h"
 
 namespace spolia {
 
-void AlignedBuffer::Free::operator()(std::byte* p) const {
-  std::free(p);
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr size_t kKept = 0;  // so that what is used after its end is noticed
+#else
+constexpr size_t kKept = AlignedBuffer::kKeptBytes;
+#endif
+
+size_t roundUp(size_t size, size_t step) {
+  return (size + step - 1) / step * step;
 }
 
-AlignedBuffer::AlignedBuffer(size_t size)
-    : size_(size), capacity_((size + kAlignment - 1) / kAlignment * kAlignment) {
-  if (capacity_ == 0) return;
-  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, capacity_)));
-  SPOLIA_CHECK(data_ != nullptr);
+size_t capacityFor(size_t size) {
+  const size_t whole = roundUp(size, AlignedBuffer::kAlignment);
+  return whole < AlignedBuffer::kLeastKept ? whole : roundUp(whole, std::bit_floor(whole) / 8);
+}
+
+// Freed memory, the oldest in front.
+class FreedBuffers {
+ public:
+  // Of exactly so many bytes; null: none is there.
+  std::byte* take(size_t capacity) {
+    const std::lock_guard lock(mutex_);
+    const auto found = std::find_if(freed_.rbegin(), freed_.rend(),
+                                    [&](const Freed& freed) { return freed.capacity == capacity; });
+    if (found == freed_.rend()) return nullptr;
+    std::byte* const memory = found->memory;
+    bytes_ -= capacity;
+    freed_.erase(std::next(found).base());
+    return memory;
+  }
+
+  void give(std::byte* memory, size_t capacity) {
+    std::deque<Freed> tooOld;
+    {
+      const std::lock_guard lock(mutex_);
+      freed_.push_back({memory, capacity});
+      bytes_ += capacity;
+      for (; bytes_ > kKept; freed_.pop_front()) {
+        bytes_ -= freed_.front().capacity;
+        tooOld.push_back(freed_.front());
+      }
+    }
+    for (const Freed& freed : tooOld) std::free(freed.memory);
+  }
+
+ private:
+  struct Freed {
+    std::byte* memory;
+    size_t capacity;
+  };
+
+  std::mutex mutex_;
+  std::deque<Freed> freed_;
+  size_t bytes_ = 0;
+};
+
+FreedBuffers& freedBuffers() {
+  static FreedBuffers* const buffers = new FreedBuffers;  // outlives every static buffer
+  return *buffers;
+}
+
+}  // namespace
+
+void AlignedBuffer::Free::operator()(std::byte* p) const {
+  capacity < kLeastKept ? std::free(p) : freedBuffers().give(p, capacity);
+}
+
+AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
+  const size_t capacity = capacityFor(size);
+  if (capacity == 0) return;
+  std::byte* memory = capacity < kLeastKept ? nullptr : freedBuffers().take(capacity);
+  if (!memory) memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, capacity));
+  SPOLIA_CHECK(memory != nullptr);
+  data_ = std::unique_ptr<std::byte, Free>(memory, Free{capacity});
 }
 
 AlignedBuffer AlignedBuffer::zeroed(size_t size) {
   AlignedBuffer buffer(size);
-  if (buffer.capacity_ > 0) std::memset(buffer.data(), 0, buffer.capacity_);
+  if (buffer.capacity() > 0) std::memset(buffer.data(), 0, buffer.capacity());
   return buffer;
 }
 
@@ -31,8 +101,14 @@ AlignedBuffer AlignedBuffer::copyOf(std::span<const std::byte> data) {
 }
 
 void AlignedBuffer::resizeWithin(size_t size) {
-  SPOLIA_CHECK(size <= capacity_);
+  SPOLIA_CHECK(size <= capacity());
   size_ = size;
+}
+
+void AlignedBuffer::dropFront(size_t bytes) {
+  SPOLIA_CHECK(bytes <= size_ && bytes % kAlignment == 0);
+  front_ += bytes;
+  size_ -= bytes;
 }
 
 }  // namespace spolia

@@ -1,4 +1,7 @@
 // Owned memory aligned for O_DIRECT and SIMD (4 KiB). Moves, never copies silently.
+//
+// Long buffers come from those freed last, of which the process keeps a few: to make, zero and give
+// back fresh pages takes as long as to read them from a disk. A value; one thread.
 #pragma once
 
 #include <cstddef>
@@ -12,28 +15,37 @@ class AlignedBuffer {
   static constexpr size_t kAlignment = 4096;
 
   AlignedBuffer() = default;
-  // `size` bytes, not initialised; the capacity is rounded up to kAlignment.
+  // Freed buffers that are kept have so many bytes together, and each at least so many.
+  static constexpr size_t kKeptBytes = 64 << 20;
+  static constexpr size_t kLeastKept = 128 << 10;
+
+  // `size` bytes, not initialised; the capacity is rounded up to kAlignment, from kLeastKept on to
+  // an eighth of the power of two below it.
   explicit AlignedBuffer(size_t size);
   static AlignedBuffer zeroed(size_t size);
   static AlignedBuffer copyOf(std::span<const std::byte> data);
 
-  std::byte* data() { return data_.get(); }
-  const std::byte* data() const { return data_.get(); }
+  std::byte* data() { return data_.get() + front_; }
+  const std::byte* data() const { return data_.get() + front_; }
   size_t size() const { return size_; }
-  size_t capacity() const { return capacity_; }
+  size_t capacity() const { return data_.get_deleter().capacity - front_; }
   bool empty() const { return size_ == 0; }
-  std::span<std::byte> span() { return {data_.get(), size_}; }
-  std::span<const std::byte> span() const { return {data_.get(), size_}; }
+  std::span<std::byte> span() { return {data(), size_}; }
+  std::span<const std::byte> span() const { return {data(), size_}; }
   // Makes size() smaller or as large as capacity(); the bytes stay.
   void resizeWithin(size_t size);
+  // The first `bytes`, a multiple of kAlignment and no more than size(), are part of it no longer;
+  // nothing is copied.
+  void dropFront(size_t bytes);
 
  private:
   struct Free {
+    size_t capacity;
     void operator()(std::byte* p) const;
   };
   std::unique_ptr<std::byte, Free> data_;
+  size_t front_ = 0;  // where it begins in data_
   size_t size_ = 0;
-  size_t capacity_ = 0;
 };
 
 }  // namespace spolia

@@ -1,6 +1,7 @@
 #include "server/store/record_reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "server/store/io/disk_files.h"
 #include "server/store/recovery.h"
@@ -28,8 +29,14 @@ void RecordReader::read(const IndexEntry& entry, uint64_t offset, uint64_t lengt
   read->firstBlock = begin / kChecksumBlock;
   const uint64_t from = read->firstBlock * kChecksumBlock;
   const uint64_t to = std::min(total, (end + kChecksumBlock - 1) / kChecksumBlock * kChecksumBlock);
-  read->header = AlignedBuffer(recordHeaderBytes(total, entry.meta.attributes.size()));
-  read->result.data = AlignedBuffer(end > begin ? to - from : 0);
+  read->headerBytes = recordHeaderBytes(total, entry.meta.attributes.size());
+  const uint64_t wanted = end > begin ? to - from : 0;
+  if (wanted > 0 && read->firstBlock == 0) {
+    read->result.data = AlignedBuffer(read->headerBytes + wanted);
+  } else {
+    read->header = AlignedBuffer(read->headerBytes);
+    read->result.data = AlignedBuffer(wanted);
+  }
   read->result.dataOffset = begin - from;
   read->result.dataLength = end - begin;
   ++segment->pins;
@@ -42,13 +49,15 @@ void RecordReader::start(const std::shared_ptr<Read>& read, FileHandle file) {
   const auto done = [this, read](int error) { part(read, error); };
   ++read->attempts;
   read->error = 0;
-  read->partsLeft = data.empty() ? 1 : 2;
+  read->partsLeft = data.empty() || read->header.empty() ? 1 : 2;
   read->result.bytesRead += read->header.size() + roundUpToBlock(data.size());
-  driver_.issue({RingOp::kRead, file, at, read->header.data(), read->header.size(), 0}, done);
+  uint64_t dataAt = at;
+  if (!read->header.empty()) {
+    driver_.issue({RingOp::kRead, file, at, read->header.data(), read->header.size(), 0}, done);
+    dataAt += read->headerBytes + read->firstBlock * kChecksumBlock;
+  }
   if (data.empty()) return;
-  driver_.issue({RingOp::kRead, file, at + read->header.size() + read->firstBlock * kChecksumBlock,
-                 data.data(), roundUpToBlock(data.size()), 0},
-                done);
+  driver_.issue({RingOp::kRead, file, dataAt, data.data(), roundUpToBlock(data.size()), 0}, done);
 }
 
 void RecordReader::part(const std::shared_ptr<Read>& read, int error) {
@@ -65,15 +74,19 @@ void RecordReader::part(const std::shared_ptr<Read>& read, int error) {
 
 Status RecordReader::verify(Read& read) {
   const RecordAddress& address = read.entry.address;
-  SPOLIA_ASSIGN_OR_RETURN(
-      const RecordHeader header,
-      parseRecordHeader(read.header.span(), address.generation, address.offset));
+  AlignedBuffer& data = read.result.data;
+  const ByteSpan headerBytes = read.header.empty()
+                                   ? std::as_const(data).span().first(read.headerBytes)
+                                   : std::as_const(read.header).span();
+  SPOLIA_ASSIGN_OR_RETURN(const RecordHeader header,
+                          parseRecordHeader(headerBytes, address.generation, address.offset));
+  if (read.header.empty()) data.dropFront(read.headerBytes);
   const bool same = header.meta.key == read.entry.meta.key && !header.tombstone &&
                     header.stamp.sequence == read.entry.sequence &&
                     header.meta.payloadBytes == read.entry.meta.payloadBytes &&
                     header.recordBytes() == address.length;
   if (!same) return Status(ErrorCode::kCorrupt, "the record is not the one the index names");
-  return verifyBlocks(header, read.firstBlock, read.result.data.span());
+  return verifyBlocks(header, read.firstBlock, data.span());
 }
 
 }  // namespace spolia::store

@@ -39,7 +39,8 @@ class RecordReader {
   struct Read {
     IndexEntry entry;
     uint64_t firstBlock = 0;
-    AlignedBuffer header;
+    size_t headerBytes = 0;
+    AlignedBuffer header;  // where it is not read in one piece with the payload
     ReadResult result;
     Done done;
     int partsLeft = 0;

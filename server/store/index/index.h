@@ -1,13 +1,14 @@
 // Index: where each live entry's record is. A cache of the segments: it may be lost and is rebuilt
 // from them. rocks_index is the real form, map_index one for tests and simulations.
 //
-// Threads: find, scan and writable from any thread; apply from one.
+// Threads: find, findMany, scan and writable from any thread; apply from one.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "codec/base/result.h"
@@ -46,6 +47,16 @@ class Index {
   virtual ~Index() = default;
 
   virtual Result<std::optional<IndexEntry>> find(const StoreKey& key) = 0;
+  // The same for many at once, in their order; may read for all of them together.
+  virtual Result<std::vector<std::optional<IndexEntry>>> findMany(std::span<const StoreKey> keys) {
+    std::vector<std::optional<IndexEntry>> out;
+    out.reserve(keys.size());
+    for (const StoreKey& key : keys) {
+      SPOLIA_ASSIGN_OR_RETURN(std::optional<IndexEntry> entry, find(key));
+      out.push_back(std::move(entry));
+    }
+    return out;
+  }
   // Entries in key order from `from` on, until `visit` says false. `visit` does not call the index.
   virtual Status scan(const StoreKey& from,
                       const std::function<bool(const IndexEntry&)>& visit) = 0;

@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <string>
 
+#include "server/store/index/read_together.h"
+
 namespace spolia::store {
 namespace {
 
@@ -21,13 +23,14 @@ constexpr auto kTryEvery = std::chrono::seconds(1);
 
 // Debian's 7.8.3 has no liburing and fixes of later versions are missing: no async_io, no WAL
 // compression or recycling, two write buffers, the plain LRU cache.
-rocksdb::Options optionsOf(const RocksIndexConfig& config) {
+rocksdb::Options optionsOf(const RocksIndexConfig& config, rocksdb::Env* env) {
   rocksdb::Options o;
   o.create_if_missing = true;
   o.paranoid_checks = true;
   o.max_write_buffer_number = 2;
   o.write_buffer_size = writeBufferBytes(config.shareBytes);
-  o.target_file_size_base = o.write_buffer_size;
+  o.target_file_size_base =
+      std::clamp<uint64_t>(config.shareBytes / 16, o.write_buffer_size, 64 << 20);
   o.max_bytes_for_level_base = 4 * o.write_buffer_size;
   // Writes wait for compaction rather than fill the share with what it has not merged.
   o.level0_file_num_compaction_trigger = 2;
@@ -43,8 +46,12 @@ rocksdb::Options optionsOf(const RocksIndexConfig& config) {
   o.allow_fallocate = false;
   o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  o.max_open_files = 64;
-  if (config.env != nullptr) o.env = config.env;
+  // All tables stay open: a limit is divided among 64 shards, and with dozens of tables each lookup
+  // would open one anew. Filters and block addresses take about 3 bytes an entry.
+  o.max_open_files = -1;
+  // Keys and ids do not shrink, so Snappy gives no smaller files, but takes longer to read.
+  o.compression = rocksdb::kLZ4Compression;
+  o.env = env;
   rocksdb::BlockBasedTableOptions table;
   table.block_cache = rocksdb::NewLRUCache(16 << 20);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
@@ -98,12 +105,14 @@ Status statusOfRocks(const rocksdb::Status& status) {
 }
 
 RocksDatabase::RocksDatabase(RocksIndexConfig config)
-    : config_(std::move(config)), watch_(std::make_shared<ErrorWatch>()) {}
+    : config_(std::move(config)),
+      env_(readTogetherEnv(config_.env != nullptr ? config_.env : rocksdb::Env::Default())),
+      watch_(std::make_shared<ErrorWatch>()) {}
 
 RocksDatabase::~RocksDatabase() = default;
 
 rocksdb::Status RocksDatabase::openNow(bool readOnly) {
-  rocksdb::Options options = optionsOf(config_);
+  rocksdb::Options options = optionsOf(config_, env_.get());
   options.listeners.push_back(watch_);
   const std::string name = config_.directory.string();
   rocksdb::DB* db = nullptr;
@@ -141,15 +150,14 @@ Status RocksDatabase::writable() {
 
 // Whether a log as long as it gets can be written.
 rocksdb::Status RocksDatabase::probe() const {
-  rocksdb::Env* env = config_.env != nullptr ? config_.env : rocksdb::Env::Default();
   const std::string name = config_.directory.string() + ".probe";
   std::unique_ptr<rocksdb::WritableFile> file;
-  rocksdb::Status status = env->NewWritableFile(name, &file, {});
+  rocksdb::Status status = env_->NewWritableFile(name, &file, {});
   if (!status.ok()) return status;
   status = file->Append(std::string(writeBufferBytes(config_.shareBytes), '\0'));
   if (status.ok()) status = file->Sync();
   const rocksdb::Status closed = file->Close();
-  const rocksdb::Status gone = env->DeleteFile(name);
+  const rocksdb::Status gone = env_->DeleteFile(name);
   return !status.ok() ? status : !closed.ok() ? closed : gone;
 }
 

@@ -52,6 +52,7 @@ class RocksDatabase {
   rocksdb::Status probe() const;
 
   const RocksIndexConfig config_;
+  const std::unique_ptr<rocksdb::Env> env_;
   std::shared_mutex gate_;  // shared by users of db_, alone to exchange it
   std::unique_ptr<rocksdb::DB> db_;
   const std::shared_ptr<ErrorWatch> watch_;

@@ -57,6 +57,27 @@ class RocksIndex final : public Index {
     });
   }
 
+  Result<std::vector<std::optional<IndexEntry>>> findMany(std::span<const StoreKey> keys) override {
+    std::vector<std::string> names;
+    names.reserve(keys.size());
+    for (const StoreKey& key : keys) names.push_back(entryKey(key));
+    const std::vector<rocksdb::Slice> slices(names.begin(), names.end());
+    using Entries = std::vector<std::optional<IndexEntry>>;
+    return database_->use([&](rocksdb::DB& db) -> Result<Entries> {
+      std::vector<rocksdb::PinnableSlice> values(keys.size());
+      std::vector<rocksdb::Status> statuses(keys.size());
+      db.MultiGet({}, db.DefaultColumnFamily(), keys.size(), slices.data(), values.data(),
+                  statuses.data());
+      Entries out(keys.size());
+      for (size_t i = 0; i < keys.size(); ++i) {
+        if (statuses[i].IsNotFound()) continue;
+        SPOLIA_RETURN_IF_ERROR(statusOfRocks(statuses[i]));
+        SPOLIA_ASSIGN_OR_RETURN(out[i], parseEntry(keys[i], bytesOf(values[i])));
+      }
+      return out;
+    });
+  }
+
   Status scan(const StoreKey& from, const std::function<bool(const IndexEntry&)>& visit) override {
     return database_->use([&](rocksdb::DB& db) {
       std::unique_ptr<rocksdb::Iterator> it(db.NewIterator({}));

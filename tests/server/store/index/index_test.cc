@@ -66,6 +66,29 @@ TEST_P(IndexTest, BatchIsReadBackWhole) {
   EXPECT_EQ((*marks)[0].lastSequence, 6u);
 }
 
+TEST_P(IndexTest, ManyAreFoundInTheOrderAsked) {
+  EXPECT_TRUE(index_->findMany({})->empty());
+  IndexBatch batch;
+  for (int key = 0; key < 250; key += 2) batch.puts.push_back(entryOf(key, key + 1));
+  ASSERT_TRUE(index_->apply(batch).ok());
+  reopen();
+  std::vector<StoreKey> keys;
+  for (int key = 249; key >= 0; --key) keys.push_back(keyOf(key));
+  keys.push_back(keyOf(100));
+  const auto found = index_->findMany(keys);
+  ASSERT_TRUE(found.ok()) << found.status().toString();
+  ASSERT_EQ(found->size(), keys.size());
+  for (int at = 0; at < 250; ++at) {
+    const int key = 249 - at;
+    ASSERT_EQ((*found)[at].has_value(), key % 2 == 0) << key;
+    if (key % 2 == 0) {
+      EXPECT_EQ((*found)[at]->sequence, key + 1u);
+      EXPECT_EQ((*found)[at]->meta.key, keyOf(key));
+    }
+  }
+  EXPECT_EQ((*found)[250]->sequence, 101u);
+}
+
 TEST_P(IndexTest, AbsentAndRemoved) {
   EXPECT_FALSE(index_->find(keyOf(1))->has_value());
   IndexBatch put, remove;
