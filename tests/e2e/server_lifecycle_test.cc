@@ -82,7 +82,7 @@ TEST(ServerLifecycle, LiveSocketOfAnotherServerIsLeftAlone) {
   TemporaryDirectory one, two;
   ServerProcess server(one.path());
   ASSERT_TRUE(server.ready()) << server.errors();
-  const auto second = spoliad({"--store", (two.path() / "store").string(), "--capacity", "512 MiB",
+  const auto second = spoliad({"--store", (two.path() / "store").string(), "--capacity", "1 GiB",
                                "--listen", "", "--unix", server.socket().string()});
   EXPECT_EQ(second.code, 1);
   EXPECT_NE(second.err.find("another server listens"), std::string::npos) << second.err;

@@ -449,7 +449,7 @@ TEST_F(TierSetTest, MemoryServesNothingThatTheStoreEvicted) {
   store::StoreConfig small = config();
   small.directory = directory_.path() / "small";
   small.segmentBytes = 1u << 20;
-  small.capacityBytes = 8u << 20;
+  small.capacityBytes = 10u << 20;
   small.eviction = "lru";
   open(small, kMemory);
   const std::string text(200'000, 'e');
