@@ -76,6 +76,12 @@ codec::StoreStats readStats(protocol::Stats::Reader in) {
   stats.bytesRead = in.getBytesRead();
   stats.bytesWritten = in.getBytesWritten();
   stats.ioBackend = protocol::textOf(in.getIoBackend());
+  stats.readOnly = protocol::textOf(in.getReadOnly());
+  stats.indexBytes = in.getIndexBytes();
+  stats.evicted = in.getEvicted();
+  stats.cleanedSegments = in.getCleanedSegments();
+  stats.movedBytes = in.getMovedBytes();
+  stats.scrubbedEntries = in.getScrubbedEntries();
   stats.memoryCapacityBytes = in.getMemoryCapacityBytes();
   stats.memoryUsedBytes = in.getMemoryUsedBytes();
   stats.memoryHits = in.getMemoryHits();

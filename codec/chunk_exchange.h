@@ -94,7 +94,13 @@ struct StoreStats {
   uint64_t differingPuts = 0;  // puts of an existing id with other bytes
   uint64_t bytesRead = 0;
   uint64_t bytesWritten = 0;
-  std::string ioBackend;  // "io_uring", "pread"
+  std::string ioBackend;         // "io_uring", "pread"
+  std::string readOnly;          // why nothing is written now; empty: it is
+  uint64_t indexBytes = 0;       // files of the disk tier's index
+  uint64_t evicted = 0;          // entries given up for others
+  uint64_t cleanedSegments = 0;  // emptied to be written again
+  uint64_t movedBytes = 0;       // written again for that
+  uint64_t scrubbedEntries = 0;  // read in search of damage
   // The tier above the disk.
   uint64_t memoryCapacityBytes = 0;  // 0: there is none
   uint64_t memoryUsedBytes = 0;      // bookkeeping included

@@ -50,6 +50,12 @@ nlohmann::ordered_json toJson(const codec::StoreStats& stats) {
   out["bytes_read"] = stats.bytesRead;
   out["bytes_written"] = stats.bytesWritten;
   out["io"] = stats.ioBackend;
+  if (!stats.readOnly.empty()) out["read_only"] = stats.readOnly;
+  out["index_bytes"] = stats.indexBytes;
+  out["evicted"] = stats.evicted;
+  out["cleaned_segments"] = stats.cleanedSegments;
+  out["moved_bytes"] = stats.movedBytes;
+  out["scrubbed_entries"] = stats.scrubbedEntries;
   out["memory_capacity_bytes"] = stats.memoryCapacityBytes;
   out["memory_used_bytes"] = stats.memoryUsedBytes;
   out["memory_hits"] = stats.memoryHits;

@@ -249,4 +249,10 @@ struct Stats {
   memoryAdmittedBytes @18 :UInt64;  # taken in because asked for again
   memoryAheadBytes @19 :UInt64;     # taken in before they were asked for
   memoryEvictedBytes @20 :UInt64;   # given up for others
+  readOnly @21 :Text;               # why nothing is written now; empty: it is
+  indexBytes @22 :UInt64;           # files of the disk tier's index
+  evicted @23 :UInt64;              # entries given up for others
+  cleanedSegments @24 :UInt64;      # emptied to be written again
+  movedBytes @25 :UInt64;           # written again for that
+  scrubbedEntries @26 :UInt64;      # read in search of damage
 }

@@ -299,6 +299,7 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setFreeDiskBytes(stats.freeDiskBytes);
   out.setIoBackend(protocol::textReader(stats.ioBackend));
   out.setMemoryCapacityBytes(stats.memoryCapacityBytes);
+  out.setReadOnly(protocol::textReader(stats.readOnly));
   out.setUptimeSeconds((service_.timer.now() - service_.started) / kj::SECONDS);
   // Counters cover all tenants: to others they would be a way to watch them.
   if ((state_.rights & kAdminRight) == 0) return kj::READY_NOW;
@@ -309,6 +310,11 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setDifferingPuts(stats.differingPuts);
   out.setBytesRead(stats.bytesRead);
   out.setBytesWritten(stats.bytesWritten);
+  out.setIndexBytes(stats.indexBytes);
+  out.setEvicted(stats.evicted);
+  out.setCleanedSegments(stats.cleanedSegments);
+  out.setMovedBytes(stats.movedBytes);
+  out.setScrubbedEntries(stats.scrubbedEntries);
   out.setMemoryUsedBytes(stats.memoryUsedBytes);
   out.setMemoryHits(stats.memoryHits);
   out.setMemoryServedBytes(stats.memoryServedBytes);

@@ -145,6 +145,13 @@ class Store::Impl {
     ring_->wake();
   }
 
+  // What callers are told of it: nothing when it has expired.
+  std::optional<EntryMeta> alive(std::optional<IndexEntry> entry) const {
+    if (!entry || engine_.expired(entry->meta)) return std::nullopt;
+    entry->meta.version = entry->sequence;
+    return std::move(entry->meta);
+  }
+
   Index& index() { return *index_; }
   const StoreEngine& engine() const { return engine_; }
   const std::filesystem::path& directory() const { return directory_; }
@@ -264,9 +271,16 @@ void Store::submitVerify(const StoreKey& key, uint64_t cookie, StoreQueue& queue
 
 Result<std::optional<EntryMeta>> Store::find(const StoreKey& key) {
   SPOLIA_ASSIGN_OR_RETURN(std::optional<IndexEntry> entry, impl_->index().find(key));
-  if (!entry || impl_->engine().expired(entry->meta)) return std::optional<EntryMeta>();
-  entry->meta.version = entry->sequence;
-  return std::optional<EntryMeta>(std::move(entry->meta));
+  return impl_->alive(std::move(entry));
+}
+
+Result<std::vector<std::optional<EntryMeta>>> Store::findMany(std::span<const StoreKey> keys) {
+  SPOLIA_ASSIGN_OR_RETURN(std::vector<std::optional<IndexEntry>> found,
+                          impl_->index().findMany(keys));
+  std::vector<std::optional<EntryMeta>> out;
+  out.reserve(found.size());
+  for (std::optional<IndexEntry>& entry : found) out.push_back(impl_->alive(std::move(entry)));
+  return out;
 }
 
 Result<Store::Page> Store::list(const StoreKey& from, size_t limit) {

@@ -296,7 +296,7 @@ void StoreEngine::startGet(const StoreOp& op) {
 }
 
 void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResult result) {
-  figures_.bytesRead += result.bytesRead;
+  if (op.kind == StoreOp::Kind::kGet) figures_.bytesRead += result.bytesRead;
   StoreCompletion completion = failure(op.cookie, result.status);
   completion.bytesRead = result.bytesRead;
   completion.meta = entry.meta;

@@ -33,10 +33,10 @@ Result<std::optional<StoreKey>> parseCursor(const std::string& cursor) {
   return std::optional<StoreKey>(StoreKey{*bytes});
 }
 
-Result<codec::EntryInfo> lookupOne(store::Store& store, const StoreKey& key) {
-  SPOLIA_ASSIGN_OR_RETURN(const std::optional<store::EntryMeta> found, store.find(key));
-  if (!found) return Status(ErrorCode::kNotFound, "no such entry");
-  return entryInfoOf(*found);
+Result<codec::EntryInfo> infoOf(const Result<std::optional<store::EntryMeta>>& found) {
+  if (!found.ok()) return found.status();
+  if (!*found) return Status(ErrorCode::kNotFound, "no such entry");
+  return entryInfoOf(**found);
 }
 
 }  // namespace
@@ -74,9 +74,16 @@ TierSet::~TierSet() = default;
 
 std::vector<Result<codec::EntryInfo>> TierSet::lookup(const Namespace& ns,
                                                       std::span<const ChunkId> ids) {
+  std::vector<StoreKey> keys;
+  keys.reserve(ids.size());
+  for (const ChunkId& id : ids) keys.push_back(storeKeyOf(ns, id));
+  const auto found = impl_->store->findMany(keys);
   std::vector<Result<codec::EntryInfo>> out;
   out.reserve(ids.size());
-  for (const ChunkId& id : ids) out.push_back(lookupOne(*impl_->store, storeKeyOf(ns, id)));
+  for (size_t i = 0; i < keys.size(); ++i) {
+    // One that cannot be read is no reason to miss the others.
+    out.push_back(infoOf(found.ok() ? (*found)[i] : impl_->store->find(keys[i])));
+  }
   return out;
 }
 
@@ -175,6 +182,12 @@ codec::StoreStats TierSet::stats() const {
   out.bytesRead = figures.bytesRead;
   out.bytesWritten = figures.bytesWritten;
   out.ioBackend = figures.ioBackend;
+  out.readOnly = figures.readOnly;
+  out.indexBytes = figures.indexBytes;
+  out.evicted = figures.evicted;
+  out.cleanedSegments = figures.cleanedSegments;
+  out.movedBytes = figures.movedBytes;
+  out.scrubbedEntries = figures.scrubbedEntries;
   const MemoryFigures& memory = impl_->worker.memoryFigures();
   out.memoryCapacityBytes = impl_->memoryBytes;
   out.memoryUsedBytes = memory.usedBytes;

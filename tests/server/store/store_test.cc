@@ -6,31 +6,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <fstream>
 #include <random>
 
 #include "server/store/io/ring.h"
+#include "tests/support/filled_store.h"
 #include "tests/support/temporary_directory.h"
 
 namespace spolia::store {
 namespace {
 
-StoreKey keyOf(uint64_t n) {
-  StoreKey key;
-  key.bytes = sha256(std::as_bytes(std::span(&n, 1)));
-  return key;
-}
-
-Bytes payloadOf(uint64_t seed, size_t size) {
-  std::mt19937_64 random(seed);
-  Bytes out(size);
-  for (size_t i = 0; i < size; i += 8) {
-    const uint64_t word = random();
-    std::memcpy(out.data() + i, &word, std::min<size_t>(8, size - i));
-  }
-  return out;
-}
+constexpr auto keyOf = test::storeKey;
+constexpr auto payloadOf = test::storePayload;
 
 class StoreTest : public ::testing::TestWithParam<IoBackend> {
  protected:
@@ -526,6 +513,30 @@ TEST_P(StoreTest, ExpiredIsAbsentAndMayBePutAgain) {
   EXPECT_FALSE(store_->find(keyOf(1))->has_value());
   EXPECT_TRUE(put(1, payloadOf(2, 20)).status.ok());
   expectPayload(1, payloadOf(2, 20));
+}
+
+TEST_P(StoreTest, ManyAreFoundAsOneByOne) {
+  open();
+  for (uint64_t i = 0; i < 100; i += 2) ASSERT_TRUE(put(i, payloadOf(i, 10 + i)).status.ok());
+  PutRequest expired;
+  expired.meta.key = keyOf(1);
+  expired.meta.expiresAt = 1;
+  store_->submitPut(std::move(expired), 0, queue_);
+  ASSERT_TRUE(queue_.waitPop().status.ok());
+  std::vector<StoreKey> keys;
+  for (uint64_t i : {7, 4, 98, 1, 4, 0, 1000}) keys.push_back(keyOf(i));
+  const auto found = store_->findMany(keys);
+  ASSERT_TRUE(found.ok());
+  ASSERT_EQ(found->size(), keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    const auto one = store_->find(keys[i]);
+    ASSERT_EQ((*found)[i].has_value(), one->has_value()) << i;
+    if (!one->has_value()) continue;
+    EXPECT_EQ((*found)[i]->key, keys[i]);
+    EXPECT_EQ((*found)[i]->payloadBytes, (*one)->payloadBytes);
+    EXPECT_EQ((*found)[i]->version, (*one)->version);
+  }
+  EXPECT_TRUE(store_->findMany({})->empty());
 }
 
 TEST_P(StoreTest, ListsInPages) {

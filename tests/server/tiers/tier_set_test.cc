@@ -471,6 +471,11 @@ TEST_F(TierSetTest, MemoryServesNothingThatTheStoreEvicted) {
     fromMemory += done.tier == codec::Tier::kMemory;
   }
   EXPECT_GT(fromMemory, 90);
+  const codec::StoreStats stats = tiers_->stats();
+  EXPECT_GE(stats.evicted, 60u);
+  EXPECT_GT(stats.cleanedSegments, 0u);
+  EXPECT_GT(stats.indexBytes, 0u);
+  EXPECT_EQ(stats.readOnly, "");
   EXPECT_EQ(get(valueId(1)).status.code(), ErrorCode::kNotFound);
 }
 
