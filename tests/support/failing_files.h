@@ -40,8 +40,18 @@ class FaultPlan {
     return calls_;
   }
 
+  // Reading needs no space: it is not counted while that is what is to run out.
+  rocksdb::IOStatus nextRead() {
+    std::lock_guard lock(mutex_);
+    return kind_ == Kind::kNoSpace ? rocksdb::IOStatus::OK() : decide();
+  }
   rocksdb::IOStatus next() {
     std::lock_guard lock(mutex_);
+    return decide();
+  }
+
+ private:
+  rocksdb::IOStatus decide() {
     ++calls_;
     if (!armed_ || left_ > 0) {
       left_ -= armed_ ? 1 : 0;
@@ -53,7 +63,6 @@ class FaultPlan {
                                    : rocksdb::IOStatus::IOError("failed, as planned");
   }
 
- private:
   mutable std::mutex mutex_;
   uint64_t left_ = 0;
   uint64_t failed_ = 0;
@@ -96,8 +105,8 @@ class FailingReadableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper
   rocksdb::IOStatus Read(uint64_t offset, size_t n, const rocksdb::IOOptions& o,
                          rocksdb::Slice* result, char* scratch,
                          rocksdb::IODebugContext* d) const override {
-    // Reading needs no space.
-    if (!plan_.next().ok()) return rocksdb::IOStatus::IOError("failed, as planned");
+    const rocksdb::IOStatus planned = plan_.nextRead();
+    if (!planned.ok()) return planned;
     return FSRandomAccessFileOwnerWrapper::Read(offset, n, o, result, scratch, d);
   }
 
