@@ -36,6 +36,13 @@ std::string segmentFileName(SegmentId id) {
   return name;
 }
 
+Result<SegmentTable> Recovery::run(Ring& ring, Index& index) {
+  Recovery recovery(ring, index);
+  SPOLIA_RETURN_IF_ERROR(recovery.openSegments());
+  SPOLIA_RETURN_IF_ERROR(recovery.replay());
+  return recovery.finish();
+}
+
 Status Recovery::openSegment(SegmentId id, const std::string& name) {
   Segment segment;
   segment.id = id;

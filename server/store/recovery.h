@@ -24,6 +24,9 @@ class Recovery {
  public:
   Recovery(Ring& ring, Index& index) : ring_(ring), index_(index) {}
 
+  // All of what follows, in order.
+  static Result<SegmentTable> run(Ring& ring, Index& index);
+
   // Finds the segment files. kUnsupported for a newer format; nothing has been written then.
   Status openSegments();
   // Reads what the index has not seen yet.

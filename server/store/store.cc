@@ -57,10 +57,7 @@ struct Recovered {
 
 Result<Recovered> recover(Ring& ring, const RocksIndexConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Index> index, openRocksIndex(config));
-  Recovery recovery(ring, *index);
-  SPOLIA_RETURN_IF_ERROR(recovery.openSegments());
-  SPOLIA_RETURN_IF_ERROR(recovery.replay());
-  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, recovery.finish());
+  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, Recovery::run(ring, *index));
   return Recovered{std::move(index), std::move(table)};
 }
 
@@ -290,9 +287,9 @@ Result<Store::Page> Store::list(const StoreKey& from, size_t limit) {
       page.next = entry.meta.key;
       return false;
     }
-    if (impl_->engine().expired(entry.meta)) return true;
-    page.entries.push_back(entry.meta);
-    page.entries.back().version = entry.sequence;
+    if (std::optional<EntryMeta> meta = impl_->alive(entry)) {
+      page.entries.push_back(std::move(*meta));
+    }
     return true;
   }));
   return page;

@@ -154,10 +154,7 @@ Result<RebuildReport> rebuildIndex(const std::filesystem::path& directory) {
   if (error) return Status(ErrorCode::kIoError, (directory / "index: ").string() + error.message());
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Index> index,
                           openRocksIndex({directory / "index"}));
-  Recovery recovery(*ring, *index);
-  SPOLIA_RETURN_IF_ERROR(recovery.openSegments());
-  SPOLIA_RETURN_IF_ERROR(recovery.replay());
-  SPOLIA_ASSIGN_OR_RETURN(const SegmentTable table, recovery.finish());
+  SPOLIA_ASSIGN_OR_RETURN(const SegmentTable table, Recovery::run(*ring, *index));
   RebuildReport report;
   report.segments = table.all().size();
   SPOLIA_RETURN_IF_ERROR(index->scan(StoreKey{}, [&](const IndexEntry&) {

@@ -150,13 +150,13 @@ void StoreEngine::append(const StoreOp& op, AppendRequest request) {
   const bool put = request.roomFor == RoomFor::kPut;
   if (put) pendingPuts_ += footprintOf(request);
   Status status = index_.writable();
-  const bool written = status.ok();
-  if (written) {
+  const bool mayWrite = status.ok();
+  if (mayWrite) {
     status = mayWait && !stalled_.empty() ? Status(ErrorCode::kOutOfSpace, "others wait")
                                           : log_.append(request);
   }
   if (status.ok()) return cleanAhead();
-  if (written && mayWait && status.code() == ErrorCode::kOutOfSpace) {
+  if (mayWrite && mayWait && status.code() == ErrorCode::kOutOfSpace) {
     stalled_.push_back(std::move(request));
     return letCleaningPass(key) ? void() : relieve();
   }

@@ -23,16 +23,11 @@ class FaultPlan {
     kind_ = kind;
     lasting_ = lasting;
     armed_ = true;
-    failed_ = 0;
     calls_ = 0;
   }
   void clear() {
     std::lock_guard lock(mutex_);
     armed_ = false;
-  }
-  uint64_t failed() const {
-    std::lock_guard lock(mutex_);
-    return failed_;
   }
   // Since failNth().
   uint64_t calls() const {
@@ -58,14 +53,12 @@ class FaultPlan {
       return rocksdb::IOStatus::OK();
     }
     armed_ = lasting_;
-    ++failed_;
     return kind_ == Kind::kNoSpace ? rocksdb::IOStatus::NoSpace("no room, as planned")
                                    : rocksdb::IOStatus::IOError("failed, as planned");
   }
 
   mutable std::mutex mutex_;
   uint64_t left_ = 0;
-  uint64_t failed_ = 0;
   uint64_t calls_ = 0;
   Kind kind_ = Kind::kIoError;
   bool lasting_ = false;

@@ -37,13 +37,15 @@ void SegmentTable::dead(const RecordAddress& address) {
   segment->liveBytes -= std::min(segment->liveBytes, address.length);
 }
 
+bool SegmentTable::oldest(const Segment& segment) const {
+  return oldest(segment, outlook());
+}
+
 // A tombstone keeps an older put of its key from coming back when the index is rebuilt, so it may
 // go only once no segment holds anything older.
-bool SegmentTable::oldest(const Segment& segment) const {
-  return std::none_of(segments_.begin(), segments_.end(), [&](const Segment& other) {
-    return other.id != segment.id && other.firstSequence != 0 &&
-           other.firstSequence < segment.lastSequence;
-  });
+bool SegmentTable::oldest(const Segment& segment, const Outlook& outlook) {
+  const uint64_t others = segment.firstSequence == outlook.first ? outlook.second : outlook.first;
+  return others >= segment.lastSequence;
 }
 
 SegmentTable::Outlook SegmentTable::outlook() const {
@@ -61,8 +63,7 @@ bool SegmentTable::isReusable(const Segment& segment, const Outlook& outlook) co
   const bool unused = segment.liveBytes == 0 && segment.pins == 0 && !segment.bad &&
                       (!active_ || segment.id != *active_);
   if (!unused || segment.tombstones == 0 || segment.cleaned) return unused;
-  const uint64_t others = segment.firstSequence == outlook.first ? outlook.second : outlook.first;
-  return !outlook.unseen && others >= segment.lastSequence;
+  return !outlook.unseen && oldest(segment, outlook);
 }
 
 Segment* SegmentTable::reusable() {

@@ -79,6 +79,7 @@ class SegmentTable {
     uint64_t first = UINT64_MAX, second = UINT64_MAX;  // least numbers of what segments begin with
   };
   Outlook outlook() const;
+  static bool oldest(const Segment& segment, const Outlook& outlook);
   bool isReusable(const Segment& segment, const Outlook& outlook) const;
 
   std::vector<Segment> segments_;

@@ -106,10 +106,7 @@ Result<std::vector<std::string>> holdings(const Files& files) {
   for (const auto& [name, bytes] : files) disk.place(name, bytes);
   test::SimRing ring(disk);
   test::MapIndex index;
-  Recovery recovery(ring, index);
-  SPOLIA_RETURN_IF_ERROR(recovery.openSegments());
-  SPOLIA_RETURN_IF_ERROR(recovery.replay());
-  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, recovery.finish());
+  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, Recovery::run(ring, index));
   EngineConfig config;
   config.log = {1 << 20, 100, 1000, true};
   config.clock = [] { return uint64_t{0}; };

@@ -4,10 +4,10 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <cstring>
 #include <deque>
 #include <random>
 
+#include "tests/support/filled_store.h"
 #include "tests/support/temporary_directory.h"
 
 namespace spolia::tiers {
@@ -16,15 +16,7 @@ namespace {
 using Interest = PayloadReader::Interest;
 constexpr uint64_t kBlock = MemoryTier::kBlockBytes;
 
-Bytes payloadOf(uint64_t seed, size_t size) {
-  std::mt19937_64 random(seed);
-  Bytes out(size);
-  for (size_t i = 0; i < size; i += 8) {
-    const uint64_t word = random();
-    std::memcpy(out.data() + i, &word, std::min<size_t>(8, size - i));
-  }
-  return out;
-}
+constexpr auto payloadOf = test::storePayload;
 
 class PayloadReaderTest : public ::testing::Test {
  protected:
