@@ -55,22 +55,25 @@ Status LeaseTable::refuse(const LeaseHolder& holder, uint64_t entries, uint64_t 
 
 Result<LeaseGrant> LeaseTable::grant(const LeaseHolder& holder, std::span<const LeaseItem> items,
                                      uint64_t ttlMs) {
+  // A prompt may name a chunk several times.
+  std::map<Prefix, Footprint> distinct;
+  for (const LeaseItem& item : items) distinct.emplace(prefixOf(item.key), item.takes);
   uint64_t bytes = 0;
-  for (const LeaseItem& item : items) bytes += item.takes.record;
+  for (const auto& [prefix, takes] : distinct) bytes += takes.record;
   const std::lock_guard lock(mutex_);
   endOverdue();
-  SPOLIA_RETURN_IF_ERROR(refuse(holder, items.size() + 1, bytes));
+  SPOLIA_RETURN_IF_ERROR(refuse(holder, distinct.size() + 1, bytes));
   const uint64_t id = nextId_++;
   Lease& lease = leases_[id];
   lease.holder = holder;
   lease.bytes = bytes;
   lease.deadlineMs = clockMs_() + lengthOf(ttlMs);
-  for (const LeaseItem& item : items) {
-    lease.prefixes.push_back(prefixOf(item.key));
-    Held& held = held_[lease.prefixes.back()];
+  for (const auto& [prefix, takes] : distinct) {
+    lease.prefixes.push_back(prefix);
+    Held& held = held_[prefix];
     if (held.leases++ > 0) continue;
-    held.takes = item.takes;
-    heldFootprint_ += held.takes;
+    held.takes = takes;
+    heldFootprint_ += takes;
   }
   deadlines_.emplace(lease.deadlineMs, id);
   holders_[holder.holder] += lease.cost();

@@ -22,7 +22,8 @@ namespace spolia::store {
 
 struct LeaseLimits {
   uint64_t longestSeconds = 10 * 60;
-  // Mentions of entries in leases that last, and one for each lease; bytes of their records.
+  // Entries of leases that last, counted for each lease, and one for each lease; bytes of their
+  // records, likewise.
   uint64_t holderEntries = 16384;
   uint64_t groupEntries = 65536;
   uint64_t groupBytes = UINT64_MAX;

@@ -85,6 +85,15 @@ TEST_F(LeaseTableTest, EachLimitIsNamedAndNothingIsHeldBeyondIt) {
   EXPECT_TRUE(grant(1, "x", 0, 9).ok()) << "what is over does not count";
 }
 
+TEST_F(LeaseTableTest, AnEntryNamedTwiceCountsOnce) {
+  const std::vector<LeaseItem> items(100, {storeKey(1), {600, 1}});
+  const auto lease = table_.grant({1, "x"}, items, 1000);
+  ASSERT_TRUE(lease.ok()) << lease.status().toString();
+  EXPECT_EQ(table_.held().record, 600u);
+  table_.release(lease->id);
+  EXPECT_FALSE(table_.holds(storeKey(1)));
+}
+
 // Against a model that knows every lease.
 TEST_F(LeaseTableTest, AgreesWithAModel) {
   struct Known {
