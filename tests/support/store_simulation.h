@@ -93,7 +93,8 @@ struct SimulationShape {
   uint64_t keys = 12;
   uint64_t maxValue = 150000;
   bool evicts = false;
-  bool expires = false;  // some puts have a time to live, and some entries are leased
+  uint64_t worthSync = 64 << 10;  // one value or several
+  bool expires = false;           // some puts have a time to live, and some entries are leased
 
   static SimulationShape of(uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -152,7 +153,7 @@ class StoreSimulation {
     ASSERT_TRUE(table.ok()) << table.status().toString();
     startTime();
     store::EngineConfig config;
-    config.log = {shape_.segmentBytes, cap_, ++epoch_, true};
+    config.log = {shape_.segmentBytes, cap_, ++epoch_, true, shape_.worthSync};
     config.indexFileBytes = indexFileBytes_;
     config.clock = [this] { return clock_->nowSeconds(); };
     config.leases = leases_.get();
