@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/store/eviction/demand_curve.h"
 #include "server/store/eviction/policy_factory.h"
 #include "server/store/index/rocks_index.h"
 #include "server/store/io/pread_ring.h"
@@ -112,7 +113,10 @@ class Store::Impl {
         lock_(std::move(lock)),
         ring_(std::move(ring)),
         index_(std::move(recovered.index)),
+        quotas_(config.quotas),
+        worthOf_(config.worthOf),
         engine_(std::move(config), *ring_, *index_, std::move(recovered.table)),
+        demand_(engine_.figures().capacityBytes, engine_.entryBytes()),
         thread_([this] { run(); }) {}
 
   ~Impl() {
@@ -149,6 +153,21 @@ class Store::Impl {
     return std::move(entry->meta);
   }
 
+  void noteDemand(const StoreKey& key, const std::optional<EntryMeta>& found) {
+    if (!found) return demand_.missed(key);
+    demand_.found(key, AppendLog::recordBytes(*found, found->payloadBytes),
+                  worthOf_(*found).recomputeSeconds);
+  }
+
+  Status fitsQuota(OwnerTag owner, uint64_t payloadBytes) const {
+    const auto quota = std::ranges::find(quotas_, owner, &OwnerQuota::owner);
+    if (quota == quotas_.end() || payloadBytes <= quota->bytes) return Status();
+    return Status(ErrorCode::kOutOfSpace, "the quota is " + std::to_string(quota->bytes) +
+                                              " bytes, the entry has " +
+                                              std::to_string(payloadBytes));
+  }
+
+  DemandCurve& demand() { return demand_; }
   Index& index() { return *index_; }
   const StoreEngine& engine() const { return engine_; }
   const std::filesystem::path& directory() const { return directory_; }
@@ -176,7 +195,10 @@ class Store::Impl {
   DirectoryLock lock_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Index> index_;
+  const std::vector<OwnerQuota> quotas_;
+  const Residents::WorthOf worthOf_;
   StoreEngine engine_;
+  DemandCurve demand_;
   std::mutex mutex_;
   std::vector<StoreOp> inbox_;  // guarded by mutex_
   std::vector<StoreKey> used_;  // guarded by mutex_
@@ -211,6 +233,9 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
     spdlog::warn("entry {} is damaged; it counts as absent", key.hex());
   };
   if (config.worthOf) engine.worthOf = config.worthOf;
+  if (config.quotas) {
+    SPOLIA_ASSIGN_OR_RETURN(engine.quotas, config.quotas());
+  }
   if (config.eviction != kNoEviction) {
     engine.makePolicy = [name = config.eviction](uint64_t capacity) {
       return *makePolicy(name, capacity);
@@ -227,6 +252,8 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
 }
 
 void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
+  impl_->demand().stored(request.meta.key,
+                         AppendLog::recordBytes(request.meta, request.payload.size()));
   StoreOp op;
   op.kind = StoreOp::Kind::kPut;
   op.put = std::move(request);
@@ -299,8 +326,17 @@ void Store::noteUse(const StoreKey& key) {
   impl_->noteUse(key);
 }
 
+void Store::noteDemand(const StoreKey& key, const std::optional<EntryMeta>& found) {
+  impl_->noteDemand(key, found);
+}
+
+Status Store::fitsQuota(OwnerTag owner, uint64_t payloadBytes) const {
+  return impl_->fitsQuota(owner, payloadBytes);
+}
+
 StoreFigures Store::figures() const {
   StoreFigures figures = impl_->engine().figures();
+  figures.capacity = impl_->demand().points();
   if (scrubber_) figures.scrubbedEntries = scrubber_->report().entries;
   return figures;
 }
