@@ -1,7 +1,8 @@
 // Owned memory aligned for O_DIRECT and SIMD (4 KiB). Moves, never copies silently.
 //
 // Long buffers come from those freed last, of which the process keeps a few: to make, zero and give
-// back fresh pages takes as long as to read them from a disk. A value; one thread.
+// back fresh pages takes as long as to read them from a disk. They have room in front, so that a
+// header can be put before what is written. A value; one thread.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,9 @@ class AlignedBuffer {
   // Freed buffers that are kept have so many bytes together, and each at least so many.
   static constexpr size_t kKeptBytes = 64 << 20;
   static constexpr size_t kLeastKept = 128 << 10;
+
+  // What a buffer of at least kLeastKept has in front.
+  static constexpr size_t kFrontRoom = kAlignment;
 
   // `size` bytes, not initialised; the capacity is rounded up to kAlignment, from kLeastKept on to
   // an eighth of the power of two below it.
@@ -37,6 +41,9 @@ class AlignedBuffer {
   // The first `bytes`, a multiple of kAlignment and no more than size(), are part of it no longer;
   // nothing is copied.
   void dropFront(size_t bytes);
+  // So many bytes in front of it, a multiple of kAlignment, become part of it; what they hold is
+  // not defined. False, and nothing is changed: there are fewer.
+  bool growFront(size_t bytes);
 
  private:
   struct Free {

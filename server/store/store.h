@@ -76,7 +76,9 @@ struct StoreCompletion {
   // remove: kNotFound.
   // put, remove: kUnavailable while the index takes no writes (StoreFigures::readOnly).
   Status status;
-  AlignedBuffer data;             // get: blocks that cover the range
+  // get: blocks that cover the range. put: the payload's memory, to be freed where that does not
+  // keep the store; what it holds is not defined.
+  AlignedBuffer data;
   uint64_t dataOffset = 0;        // get: where the asked range starts in `data`
   uint64_t dataLength = 0;        // get: how long it is
   uint64_t bytesRead = 0;         // get: read from the medium

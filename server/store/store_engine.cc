@@ -259,6 +259,7 @@ void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark>
     if (status.ok() && op.unknown) status = absent(key);
     StoreCompletion completion = failure(op.cookie, std::move(status));
     completion.meta = std::move(record.entry.meta);
+    completion.data = std::move(record.memory);
     finishMutation(key, std::move(completion));
   }
   if (cleaner_.busy()) keepForCleaning(*table_.find(*cleaner_.segment()));

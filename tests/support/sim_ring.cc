@@ -80,7 +80,7 @@ int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
 
 void SimDisk::apply(File& file, uint64_t offset, ByteSpan data) {
   std::memcpy(file.visible.data() + offset, data.data(), data.size());
-  file.unsynced.push_back({offset, toBytes(data)});
+  file.unsynced.push_back({file.writes++, offset, toBytes(data)});
 }
 
 int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
@@ -93,21 +93,20 @@ int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
   return 0;
 }
 
-int SimDisk::sync(File& file) {
+int SimDisk::sync(File& file, uint64_t upTo) {
   if (!alive()) return EIO;
-  if (file.syncFailed) ++syncsAfterFailure_;
   if (planned(Failing::kSync) || chance(faults_.syncError)) {
-    file.syncFailed = true;
     // The kernel forgets that the pages were dirty: they stay readable, and may or may not be on
     // the disk.
     for (const Write& w : file.unsynced) settle(file, w);
     file.unsynced.clear();
     return EIO;
   }
-  for (const Write& w : file.unsynced) {
-    std::memcpy(file.durable.data() + w.offset, w.data.data(), w.data.size());
+  const auto end = std::ranges::lower_bound(file.unsynced, upTo, {}, &Write::number);
+  for (auto w = file.unsynced.begin(); w != end; ++w) {
+    std::memcpy(file.durable.data() + w->offset, w->data.data(), w->data.size());
   }
-  file.unsynced.clear();
+  file.unsynced.erase(file.unsynced.begin(), end);
   return 0;
 }
 
@@ -132,9 +131,17 @@ void SimDisk::crash() {
   }
 }
 
-int SimRing::perform(const store::RingRequest& r) {
+void SimRing::submit(const store::RingRequest& request) {
+  const SimDisk::File& file = at(request.file);
+  if (request.op == store::RingOp::kSync) disk_.syncAsked(file);
+  queue_.push_back({request, file.writes});
+}
+
+int SimRing::perform(const Queued& queued) {
+  const store::RingRequest& r = queued.request;
   SimDisk::File& file = at(r.file);
-  const int error = r.op == store::RingOp::kSync ? disk_.sync(file) : transfer(r);
+  const bool sync = r.op == store::RingOp::kSync;
+  const int error = sync ? disk_.sync(file, queued.writesBefore) : transfer(r);
   disk_.note(static_cast<uint64_t>(r.op), r.offset, r.length, error);
   return error;
 }
@@ -157,15 +164,26 @@ int SimRing::transfer(const store::RingRequest& r) {
 }
 
 void SimRing::wait(Wait mode, std::vector<store::RingCompletion>& out) {
-  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || !queue_.empty());
+  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || failedSync_ || !queue_.empty());
   woken_ = false;
+  if (failedSync_) {
+    at(failedSync_->request.file).syncFailed = true;
+    out.push_back({failedSync_->request.tag, EIO});
+    failedSync_.reset();
+    return;
+  }
   if (queue_.empty()) return;
   const size_t count = 1 + disk_.random_() % queue_.size();
   for (size_t i = 0; i < count; ++i) {
     const size_t pick = disk_.random_() % queue_.size();
-    const store::RingRequest request = queue_[pick];
+    const Queued queued = queue_[pick];
     queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(pick));
-    out.push_back({request.tag, perform(request)});
+    const int error = perform(queued);
+    if (error != 0 && queued.request.op == store::RingOp::kSync) {
+      failedSync_ = queued;
+      return;
+    }
+    out.push_back({queued.request.tag, error});
   }
 }
 
@@ -217,7 +235,10 @@ Status SimRing::writeNow(store::FileHandle file, uint64_t offset, ByteSpan data)
 }
 
 Status SimRing::syncNow(store::FileHandle file) {
-  const int error = disk_.sync(at(file));
+  SimDisk::File& synced = at(file);
+  disk_.syncAsked(synced);
+  const int error = disk_.sync(synced, synced.writes);
+  synced.syncFailed |= error != 0;
   return error ? store::statusOfErrno(error, at(file).name) : Status();
 }
 

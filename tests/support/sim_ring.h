@@ -1,7 +1,8 @@
 // SimDisk and SimRing: a disk in memory that reorders, fails, tears and forgets as a seed says.
 //
 // What was written but not synced is visible to reads and may, at a crash, survive whole, in part
-// (512-byte sectors), or not at all, each write by itself. One thread.
+// (512-byte sectors), or not at all, each write by itself. A sync covers what was written when it
+// was submitted, and nothing else for sure. One thread.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +40,8 @@ class SimDisk {
   enum class Failing { kWrite, kSpace, kSync };
   // The n-th write or sync from now on (0: the next) fails, once: a write with EIO or ENOSPC.
   void failNth(Failing what, uint64_t n) { planned_ = {what, n}; }
-  // Syncs of a file after one of it had failed and before the next crash. There should be none.
+  // Syncs asked for of a file after it was told that one had failed, and before the next crash.
+  // There should be none.
   uint64_t syncsAfterFailure() const { return syncsAfterFailure_; }
   uint64_t operations() const { return operations_; }
   // Power loss: decides what of the unsynced writes survives, and goes on from there.
@@ -57,6 +59,7 @@ class SimDisk {
  private:
   friend class SimRing;
   struct Write {
+    uint64_t number;  // of the file's writes
     uint64_t offset;
     Bytes data;
   };
@@ -65,7 +68,8 @@ class SimDisk {
     Bytes durable;
     Bytes visible;
     std::vector<Write> unsynced;
-    bool syncFailed = false;
+    uint64_t writes = 0;
+    bool syncFailed = false;  // and the caller was told
   };
   struct Planned {
     Failing what;
@@ -79,7 +83,9 @@ class SimDisk {
   bool alive();
   int write(File& file, uint64_t offset, ByteSpan data);
   int read(File& file, uint64_t offset, MutableByteSpan out);
-  int sync(File& file);
+  void syncAsked(const File& file) { syncsAfterFailure_ += file.syncFailed; }
+  // Of the file's writes before the `upTo`-th.
+  int sync(File& file, uint64_t upTo);
   static void apply(File& file, uint64_t offset, ByteSpan data);
   void settle(File& file, const Write& write);
   void note(uint64_t kind, uint64_t offset, uint64_t length, int error);
@@ -100,9 +106,9 @@ class SimRing final : public store::Ring {
   explicit SimRing(SimDisk& disk) : disk_(disk) {}
 
   std::string_view name() const override { return "simulated"; }
-  void submit(const store::RingRequest& request) override { queue_.push_back(request); }
-  // Completes at least one request where there is any; kBlock without one is a defect of the
-  // caller unless it was woken.
+  void submit(const store::RingRequest& request) override;
+  // Completes at least one request where there is any, sometimes only with the next call; kBlock
+  // without one is a defect of the caller unless it was woken.
   void wait(Wait mode, std::vector<store::RingCompletion>& out) override;
   void wake() override { woken_ = true; }
 
@@ -118,12 +124,17 @@ class SimRing final : public store::Ring {
 
  private:
   SimDisk::File& at(store::FileHandle file) { return *open_[static_cast<size_t>(file.value)]; }
-  int perform(const store::RingRequest& request);
+  struct Queued {
+    store::RingRequest request;
+    uint64_t writesBefore;  // of its file
+  };
+  int perform(const Queued& queued);
   int transfer(const store::RingRequest& request);
 
   SimDisk& disk_;
   std::vector<std::shared_ptr<SimDisk::File>> open_;
-  std::vector<store::RingRequest> queue_;
+  std::vector<Queued> queue_;
+  std::optional<Queued> failedSync_;  // told by itself, so that all that is asked later knows of it
   bool woken_ = false;
 };
 

@@ -88,6 +88,7 @@ struct SimulationShape {
   uint64_t keys = 12;
   uint64_t maxValue = 150000;
   bool evicts = false;
+  uint64_t worthSync = 64 << 10;  // one value or several
 
   static SimulationShape of(uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -143,7 +144,7 @@ class StoreSimulation {
     Result<store::SegmentTable> table = recovery.finish();
     ASSERT_TRUE(table.ok()) << table.status().toString();
     store::EngineConfig config;
-    config.log = {shape_.segmentBytes, cap_, ++epoch_, true};
+    config.log = {shape_.segmentBytes, cap_, ++epoch_, true, shape_.worthSync};
     config.indexFileBytes = indexFileBytes_;
     config.clock = [] { return uint64_t{1}; };
     config.damaged = [this](const StoreKey& key) { damaged_.push_back(key); };
