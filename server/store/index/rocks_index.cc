@@ -3,9 +3,11 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <thread>
 
 #include "server/store/index/index_value.h"
 #include "server/store/index/rocks_database.h"
@@ -16,6 +18,10 @@ namespace {
 // Keys: 'e' + store key, 'm' + segment number.
 constexpr char kEntryPrefix = 'e';
 constexpr char kMarkPrefix = 'm';
+
+// A lookup takes several microseconds of a core, a thread some tens to begin and end.
+constexpr size_t kLeastKeysOfAThread = 128;
+constexpr size_t kMostThreads = 4;
 
 rocksdb::Slice slice(ByteSpan bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -58,22 +64,24 @@ class RocksIndex final : public Index {
   }
 
   Result<std::vector<std::optional<IndexEntry>>> findMany(std::span<const StoreKey> keys) override {
-    std::vector<std::string> names;
-    names.reserve(keys.size());
-    for (const StoreKey& key : keys) names.push_back(entryKey(key));
-    const std::vector<rocksdb::Slice> slices(names.begin(), names.end());
     using Entries = std::vector<std::optional<IndexEntry>>;
     return database_->use([&](rocksdb::DB& db) -> Result<Entries> {
-      std::vector<rocksdb::PinnableSlice> values(keys.size());
-      std::vector<rocksdb::Status> statuses(keys.size());
-      db.MultiGet({}, db.DefaultColumnFamily(), keys.size(), slices.data(), values.data(),
-                  statuses.data());
       Entries out(keys.size());
-      for (size_t i = 0; i < keys.size(); ++i) {
-        if (statuses[i].IsNotFound()) continue;
-        SPOLIA_RETURN_IF_ERROR(statusOfRocks(statuses[i]));
-        SPOLIA_ASSIGN_OR_RETURN(out[i], parseEntry(keys[i], bytesOf(values[i])));
+      const size_t threads = std::clamp<size_t>(
+          std::min<size_t>(keys.size() / kLeastKeysOfAThread, std::thread::hardware_concurrency()),
+          1, kMostThreads);
+      std::vector<Status> statuses(threads);
+      {
+        std::vector<std::jthread> others;
+        const auto part = [&](size_t i) {
+          const size_t begin = keys.size() * i / threads, end = keys.size() * (i + 1) / threads;
+          statuses[i] = findPart(db, keys.subspan(begin, end - begin),
+                                 std::span(out).subspan(begin, end - begin));
+        };
+        for (size_t i = 1; i < threads; ++i) others.emplace_back(part, i);
+        part(0);
       }
+      for (Status& status : statuses) SPOLIA_RETURN_IF_ERROR(std::move(status));
       return out;
     });
   }
@@ -147,6 +155,24 @@ class RocksIndex final : public Index {
   }
 
  private:
+  static Status findPart(rocksdb::DB& db, std::span<const StoreKey> keys,
+                         std::span<std::optional<IndexEntry>> out) {
+    std::vector<std::string> names;
+    names.reserve(keys.size());
+    for (const StoreKey& key : keys) names.push_back(entryKey(key));
+    const std::vector<rocksdb::Slice> slices(names.begin(), names.end());
+    std::vector<rocksdb::PinnableSlice> values(keys.size());
+    std::vector<rocksdb::Status> statuses(keys.size());
+    db.MultiGet({}, db.DefaultColumnFamily(), keys.size(), slices.data(), values.data(),
+                statuses.data());
+    for (size_t i = 0; i < keys.size(); ++i) {
+      if (statuses[i].IsNotFound()) continue;
+      SPOLIA_RETURN_IF_ERROR(statusOfRocks(statuses[i]));
+      SPOLIA_ASSIGN_OR_RETURN(out[i], parseEntry(keys[i], bytesOf(values[i])));
+    }
+    return Status();
+  }
+
   const std::filesystem::path directory_;
   const uint64_t measureEvery_;  // bytes of batches
   const std::unique_ptr<RocksDatabase> database_;
