@@ -30,29 +30,6 @@ constexpr const char* kNoEviction = "none";
 // The I/O thread is woken for half of them; a request wakes it sooner.
 constexpr size_t kMostUsesHeld = 2048;
 
-// A CLOCK file that is not ours tells nothing; the wall clock is all that is left then.
-Result<std::unique_ptr<StoreClock>> startClock(const StoreConfig& config) {
-  Result<std::optional<ClockState>> last = readClock(config.directory);
-  if (!last.ok()) {
-    spdlog::warn("{}; entries expire by the wall clock", last.status().message());
-    last = std::optional<ClockState>();
-  }
-  auto clock =
-      std::make_unique<StoreClock>(config.clock ? *config.clock : ClockSources::ofMachine(), *last,
-                                   [directory = config.directory](const ClockState& state) {
-                                     return writeClock(directory, state);
-                                   });
-  SPOLIA_RETURN_IF_ERROR(clock->tick());
-  return clock;
-}
-
-LeaseLimits leaseLimitsOf(const StoreConfig& config) {
-  LeaseLimits limits = config.leases;
-  limits.totalBytes = std::min(limits.totalBytes, config.capacityBytes / 2);
-  limits.groupBytes = std::min(limits.groupBytes, config.capacityBytes / 4);
-  return limits;
-}
-
 Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
                                        const std::filesystem::path& segments) {
   if (config.ringFactory != nullptr) {
@@ -64,6 +41,15 @@ Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
     spdlog::warn("{}; reading and writing with a pool of threads instead", ring.status().message());
   }
   return makePreadRing(segments, config.queueDepth);
+}
+
+StoreOp opOf(StoreOp::Kind kind, const StoreKey& key, uint64_t cookie, StoreQueue& queue) {
+  StoreOp op;
+  op.kind = kind;
+  op.key = key;
+  op.cookie = cookie;
+  op.queue = &queue;
+  return op;
 }
 
 struct Recovered {
@@ -199,6 +185,7 @@ class Store::Impl {
   DemandCurve& demand() { return demand_; }
   Index& index() { return *index_; }
   LeaseTable& leases() { return leases_; }
+  OwnerTag ownerOf(const EntryMeta& meta) const { return worthOf_(meta).owner; }
   const StoreClock& clock() const { return *clock_; }
   const StoreEngine& engine() const { return engine_; }
   const std::filesystem::path& directory() const { return directory_; }
@@ -274,7 +261,8 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, index));
   SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch,
                           nextEpoch(config.directory, latestEpoch(recovered.table)));
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<StoreClock> clock, startClock(config));
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<StoreClock> clock,
+                          startClock(config.directory, config.clock));
   EngineConfig engine;
   engine.log = {config.segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
   engine.capacityBytes = config.capacityBytes;
@@ -294,7 +282,7 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   }
   std::unique_ptr<Store> store(new Store(std::make_unique<Impl>(
       Impl::Parts{config.directory, std::move(lock), std::move(ring), std::move(recovered),
-                  std::move(clock), leaseLimitsOf(config)},
+                  std::move(clock), config.leases.within(config.capacityBytes)},
       std::move(engine))));
   if (config.scrubBytesPerSecond > 0) {
     store->scrubber_ = std::make_unique<Scrubber>(
@@ -316,41 +304,24 @@ void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
 
 void Store::submitGet(const StoreKey& key, uint64_t offset, uint64_t length, uint64_t cookie,
                       StoreQueue& queue) {
-  StoreOp op;
-  op.kind = StoreOp::Kind::kGet;
-  op.key = key;
+  StoreOp op = opOf(StoreOp::Kind::kGet, key, cookie, queue);
   op.offset = offset;
   op.length = length;
-  op.cookie = cookie;
-  op.queue = &queue;
   impl_->submit(std::move(op));
 }
 
 void Store::submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue) {
-  StoreOp op;
-  op.kind = StoreOp::Kind::kRemove;
-  op.key = key;
-  op.cookie = cookie;
-  op.queue = &queue;
-  impl_->submit(std::move(op));
+  impl_->submit(opOf(StoreOp::Kind::kRemove, key, cookie, queue));
 }
 
 void Store::submitVerify(const StoreKey& key, uint64_t cookie, StoreQueue& queue) {
-  StoreOp op;
-  op.kind = StoreOp::Kind::kVerify;
-  op.key = key;
+  StoreOp op = opOf(StoreOp::Kind::kVerify, key, cookie, queue);
   op.length = UINT64_MAX;
-  op.cookie = cookie;
-  op.queue = &queue;
   impl_->submit(std::move(op));
 }
 
 void Store::submitSettle(uint64_t cookie, StoreQueue& queue) {
-  StoreOp op;
-  op.kind = StoreOp::Kind::kSettle;
-  op.cookie = cookie;
-  op.queue = &queue;
-  impl_->submit(std::move(op));
+  impl_->submit(opOf(StoreOp::Kind::kSettle, {}, cookie, queue));
 }
 
 Result<LeaseGrant> Store::lease(const LeaseHolder& holder, std::span<const StoreKey> keys,
@@ -360,7 +331,7 @@ Result<LeaseGrant> Store::lease(const LeaseHolder& holder, std::span<const Store
   for (const std::optional<EntryMeta>& meta : found) {
     if (!meta) continue;
     const uint64_t record = AppendLog::recordBytes(*meta, meta->payloadBytes);
-    items.push_back({meta->key, Residents::footprintOf(*meta, record)});
+    items.push_back({meta->key, Residents::footprintOf(*meta, record), impl_->ownerOf(*meta)});
   }
   return impl_->leases().grant(holder, items, ttlMs);
 }

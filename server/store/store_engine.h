@@ -146,6 +146,7 @@ class StoreEngine final : private CleaningHost {
   Status loadInOrderOfWriting();
   void load(const EntryMeta& meta, uint64_t recordBytes);
   Status refuseIfTooMuch(const PutRequest& put);
+  Status withinQuota(const EntryMeta& meta, uint64_t bytes) const;
   bool evictOne(Changes& changes, const Residents::Claim* claim);
   void giveUp(const IndexEntry& entry, Changes& changes, Departure why = Departure::kEvicted);
   Status applyEvictions(Changes changes);

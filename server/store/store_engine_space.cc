@@ -69,6 +69,14 @@ Status StoreEngine::loadInOrderOfWriting() {
   return Status();
 }
 
+// What an owner leases does not go for its own quota either.
+Status StoreEngine::withinQuota(const EntryMeta& meta, uint64_t bytes) const {
+  const uint64_t held =
+      config_.leases == nullptr ? 0 : config_.leases->heldOf(config_.worthOf(meta).owner);
+  const Status status = residents_.withinQuota(meta, bytes + held);
+  return held > 0 ? status.withContext("with " + std::to_string(held) + " bytes leased") : status;
+}
+
 Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
   const uint64_t bytes = AppendLog::recordBytes(put.meta, put.payload.size());
   const Footprint more = pendingPuts_ + Residents::footprintOf(put.meta, bytes) + leasedFootprint();
@@ -77,7 +85,7 @@ Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
                                               " bytes, of which " + std::to_string(taken) +
                                               " are taken");
   };
-  SPOLIA_RETURN_IF_ERROR(residents_.withinQuota(put.meta, bytes));
+  if (Status quota = withinQuota(put.meta, bytes); !quota.ok()) return quota;
   const uint64_t indexFiles = index_.diskBytes();
   if (indexFiles > config_.indexFileBytes) {
     return refusal("the files of the store's index", config_.indexFileBytes, indexFiles);

@@ -1,6 +1,7 @@
 #include "server/store/store_files.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -178,6 +179,20 @@ Result<std::optional<ClockState>> readClock(const std::filesystem::path& directo
 
 Status writeClock(const std::filesystem::path& directory, const ClockState& state) {
   return replaceDurably(directory, kClockFile, clockLine(state));
+}
+
+Result<std::unique_ptr<StoreClock>> startClock(const std::filesystem::path& directory,
+                                               const std::optional<ClockSources>& sources) {
+  Result<std::optional<ClockState>> last = readClock(directory);
+  if (!last.ok()) {
+    spdlog::warn("{}; entries expire by the wall clock", last.status().message());
+    last = std::optional<ClockState>();
+  }
+  auto clock = std::make_unique<StoreClock>(
+      sources ? *sources : ClockSources::ofMachine(), *last,
+      [directory](const ClockState& state) { return writeClock(directory, state); });
+  SPOLIA_RETURN_IF_ERROR(clock->tick());
+  return clock;
 }
 
 }  // namespace spolia::store

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 
 #include "codec/base/result.h"
@@ -40,6 +41,9 @@ Result<uint32_t> nextEpoch(const std::filesystem::path& directory, uint32_t late
 
 // Nothing when the store has no CLOCK file; kCorrupt when that is not ours.
 Result<std::optional<ClockState>> readClock(const std::filesystem::path& directory);
+// A running clock over that file; by the wall clock alone where the file is not ours.
+Result<std::unique_ptr<StoreClock>> startClock(const std::filesystem::path& directory,
+                                               const std::optional<ClockSources>& sources);
 // Durably.
 Status writeClock(const std::filesystem::path& directory, const ClockState& state);
 

@@ -26,6 +26,13 @@ auto valueOr(const Map& map, const Key& key, typename Map::mapped_type otherwise
 
 }  // namespace
 
+LeaseLimits LeaseLimits::within(uint64_t capacityBytes) const {
+  LeaseLimits limits = *this;
+  limits.totalBytes = std::min(limits.totalBytes, capacityBytes / 2);
+  limits.groupBytes = std::min(limits.groupBytes, capacityBytes / 4);
+  return limits;
+}
+
 LeaseTable::LeaseTable(LeaseLimits limits, std::function<uint64_t()> clockMs)
     : limits_(limits), clockMs_(std::move(clockMs)) {}
 
@@ -56,10 +63,10 @@ Status LeaseTable::refuse(const LeaseHolder& holder, uint64_t entries, uint64_t 
 Result<LeaseGrant> LeaseTable::grant(const LeaseHolder& holder, std::span<const LeaseItem> items,
                                      uint64_t ttlMs) {
   // A prompt may name a chunk several times.
-  std::map<Prefix, Footprint> distinct;
-  for (const LeaseItem& item : items) distinct.emplace(prefixOf(item.key), item.takes);
+  std::map<Prefix, const LeaseItem*> distinct;
+  for (const LeaseItem& item : items) distinct.emplace(prefixOf(item.key), &item);
   uint64_t bytes = 0;
-  for (const auto& [prefix, takes] : distinct) bytes += takes.record;
+  for (const auto& [prefix, item] : distinct) bytes += item->takes.record;
   const std::lock_guard lock(mutex_);
   endOverdue();
   SPOLIA_RETURN_IF_ERROR(refuse(holder, distinct.size() + 1, bytes));
@@ -68,12 +75,14 @@ Result<LeaseGrant> LeaseTable::grant(const LeaseHolder& holder, std::span<const 
   lease.holder = holder;
   lease.bytes = bytes;
   lease.deadlineMs = clockMs_() + lengthOf(ttlMs);
-  for (const auto& [prefix, takes] : distinct) {
+  for (const auto& [prefix, item] : distinct) {
     lease.prefixes.push_back(prefix);
     Held& held = held_[prefix];
     if (held.leases++ > 0) continue;
-    held.takes = takes;
-    heldFootprint_ += takes;
+    held.takes = item->takes;
+    held.owner = item->owner;
+    heldFootprint_ += held.takes;
+    heldOf_[held.owner] += held.takes.record;
   }
   deadlines_.emplace(lease.deadlineMs, id);
   holders_[holder.holder] += lease.cost();
@@ -117,6 +126,9 @@ void LeaseTable::end(uint64_t id) const {
     const auto held = held_.find(prefix);
     if (--held->second.leases > 0) continue;
     heldFootprint_ -= held->second.takes;
+    const auto owner = heldOf_.find(held->second.owner);
+    const bool known = owner != heldOf_.end();
+    if (known && (owner->second -= held->second.takes.record) == 0) heldOf_.erase(owner);
     held_.erase(held);
   }
   const uint64_t entries = lease.cost();
@@ -140,6 +152,12 @@ Footprint LeaseTable::held() const {
   const std::lock_guard lock(mutex_);
   endOverdue();
   return heldFootprint_;
+}
+
+uint64_t LeaseTable::heldOf(OwnerTag owner) const {
+  const std::lock_guard lock(mutex_);
+  endOverdue();
+  return valueOr(heldOf_, owner, 0);
 }
 
 uint64_t LeaseTable::entries() const {

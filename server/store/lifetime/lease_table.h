@@ -29,6 +29,9 @@ struct LeaseLimits {
   uint64_t groupBytes = UINT64_MAX;
   uint64_t totalEntries = 262144;
   uint64_t totalBytes = UINT64_MAX;
+
+  // Of a store with such a capacity: no more than half of it for all, a quarter for a group.
+  LeaseLimits within(uint64_t capacityBytes) const;
 };
 
 // Who leases: a connection, and the tenant it belongs to.
@@ -40,6 +43,7 @@ struct LeaseHolder {
 struct LeaseItem {
   StoreKey key;
   Footprint takes;
+  OwnerTag owner = 0;
 };
 
 struct LeaseId {
@@ -72,6 +76,8 @@ class LeaseTable {
   bool holds(const StoreKey& key) const;
   // What leased entries take, each once.
   Footprint held() const;
+  // Of an owner's entries, the bytes of their records.
+  uint64_t heldOf(OwnerTag owner) const;
   uint64_t entries() const;
 
  private:
@@ -80,6 +86,7 @@ class LeaseTable {
   struct Held {
     uint64_t leases = 0;
     Footprint takes;
+    OwnerTag owner = 0;
   };
   struct Use {
     uint64_t entries = 0;
@@ -110,6 +117,7 @@ class LeaseTable {
   mutable std::map<std::string, Use> groups_;
   mutable Use total_;
   mutable Footprint heldFootprint_;
+  mutable std::unordered_map<OwnerTag, uint64_t> heldOf_;
   uint64_t nextId_ = 1;
 };
 

@@ -29,6 +29,7 @@ class LifetimesTest : public testing::Test {
     config.segmentBytes = 4u << 20;
     const auto now = [this] { return now_.load() * 1000; };
     config.clock = store::ClockSources{now, now, "a-boot"};
+    tiers_.reset();
     auto opened = TierSet::open(config, 0, lifetimes);
     ASSERT_TRUE(opened.ok()) << opened.status().toString();
     tiers_ = std::move(*opened);

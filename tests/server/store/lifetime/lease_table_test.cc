@@ -85,6 +85,19 @@ TEST_F(LeaseTableTest, EachLimitIsNamedAndNothingIsHeldBeyondIt) {
   EXPECT_TRUE(grant(1, "x", 0, 9).ok()) << "what is over does not count";
 }
 
+TEST_F(LeaseTableTest, KnowsWhatEachOwnerHolds) {
+  const std::vector<LeaseItem> items{
+      {storeKey(1), {100, 1}, 7}, {storeKey(2), {200, 1}, 7}, {storeKey(3), {400, 1}, 8}};
+  const auto a = table_.grant({1, "x"}, items, 1000);
+  const auto b = table_.grant({2, "y"}, std::vector<LeaseItem>{items[0]}, 2000);
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ(table_.heldOf(7), 300u);
+  EXPECT_EQ(table_.heldOf(8), 400u);
+  table_.release(a->id);
+  EXPECT_EQ(table_.heldOf(7), 100u);
+  EXPECT_EQ(table_.heldOf(8), 0u);
+}
+
 TEST_F(LeaseTableTest, AnEntryNamedTwiceCountsOnce) {
   const std::vector<LeaseItem> items(100, {storeKey(1), {600, 1}});
   const auto lease = table_.grant({1, "x"}, items, 1000);
