@@ -1,6 +1,7 @@
 #include "client/library/c_arguments.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "client/protocol/limits.h"
@@ -34,14 +35,15 @@ bool advance(uint64_t& offset, ptrdiff_t stride, uint64_t count) {
 
 }  // namespace
 
-Status checkStruct(const void* given, size_t ours, const char* name) {
+Status checkStruct(const void* given, size_t least, size_t ours, const char* name) {
   SPOLIA_RETURN_IF_ERROR(required(given, name));
   uint32_t size = 0;
   std::memcpy(&size, given, sizeof size);
-  if (size < ours || size > kLongestStruct) {
+  if (size < least || size > kLongestStruct) {
     return invalidArgument(std::string(name) + ".struct_size: " + std::to_string(size) +
                            ", expected " + std::to_string(ours));
   }
+  if (size < ours) return {};
   const auto* bytes = static_cast<const char*>(given);
   if (std::any_of(bytes + ours, bytes + size, [](char byte) { return byte != 0; })) {
     return {ErrorCode::kUnsupported, std::string(name) + ": has fields that this library lacks"};
@@ -84,8 +86,12 @@ Result<ModelName> readModel(const spolia_model* model) {
   return out;
 }
 
-Result<ClientConfig> readOptions(const spolia_options* options) {
-  SPOLIA_RETURN_IF_ERROR(checkStruct(options, "options"));
+Result<ClientConfig> readOptions(const spolia_options* given) {
+  constexpr size_t kVersion1 = offsetof(spolia_options, fetch_budget_ms);
+  SPOLIA_RETURN_IF_ERROR(checkStruct(given, kVersion1, sizeof *given, "options"));
+  spolia_options ours{};
+  std::memcpy(&ours, given, std::min<size_t>(given->struct_size, sizeof ours));
+  const spolia_options* const options = &ours;
   SPOLIA_RETURN_IF_ERROR(required(options->address, "options.address"));
   ClientConfig config;
   SPOLIA_ASSIGN_OR_RETURN(config.address, readText(options->address, 4096, "options.address"));
@@ -100,6 +106,7 @@ Result<ClientConfig> readOptions(const spolia_options* options) {
   if (options->call_timeout_ms != 0) {
     config.callTimeout = std::chrono::milliseconds(options->call_timeout_ms);
   }
+  config.fetchBudget = std::chrono::milliseconds(options->fetch_budget_ms);
   return config;
 }
 

@@ -16,13 +16,13 @@ inline Status invalidArgument(std::string what) {
   return {ErrorCode::kInvalidArgument, std::move(what)};
 }
 
-// kInvalidArgument for NULL and for one that is shorter than ours; kUnsupported for a longer one
-// whose further fields are set.
-Status checkStruct(const void* given, size_t ours, const char* name);
+// kInvalidArgument for NULL and for one that is shorter than `least`; kUnsupported for a longer one
+// than ours whose further fields are set.
+Status checkStruct(const void* given, size_t least, size_t ours, const char* name);
 
 template <typename T>
 Status checkStruct(const T* given, const char* name) {
-  return checkStruct(given, sizeof(T), name);
+  return checkStruct(given, sizeof(T), sizeof(T), name);
 }
 
 // As much of `from` as the caller's struct, whose struct_size is set, has room for.

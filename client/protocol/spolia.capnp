@@ -82,7 +82,7 @@ interface Session {
   fetch @2 (specs :List(FetchSpec), sink :FetchSink, deadlineMs :UInt32) -> ();
   # Frames of chunks, streamed to `sink` in the order of `specs`; reads run ahead of it. Returns when
   # the last part has been sent. Every spec is answered by at least one part: frames, absence, or a
-  # failure of that spec alone. deadlineMs (0: none): specs not begun by then are answered with
+  # failure of that spec alone. deadlineMs (0: none): specs not read by then are answered with
   # deadline_exceeded. Dropping the call, or a sink that fails, ends the reading.
   # Limits: kMaxFetchSpecs specs; parts of kSliceBytes at most; a peer that takes no bytes for the
   # server's stall time is disconnected.
@@ -97,9 +97,9 @@ interface Session {
   # invalid_argument). The bytes are not looked at. label: limit kMaxLabelBytes, listed by `list`.
   # expiresAt: store clock seconds, 0 for never. Needs `write`.
 
-  getValue @5 (id :Id, sink :FetchSink) -> ();
+  getValue @5 (id :Id, sink :FetchSink, deadlineMs :UInt32) -> ();
   # The payload of an entry of any kind as stored (a chunk: its whole stream), in parts to `sink`
-  # as fetch does for spec 0.
+  # as fetch does for spec 0, deadlineMs as there.
 
   remove @6 (id :Id) -> (found :Bool);
   # Gone, durably, when this returns. Needs `write`.
@@ -255,4 +255,6 @@ struct Stats {
   cleanedSegments @24 :UInt64;      # emptied to be written again
   movedBytes @25 :UInt64;           # written again for that
   scrubbedEntries @26 :UInt64;      # read in search of damage
+  ioMissing @27 :Text;              # what the I/O does without, and why; empty: nothing
+  lateReads @28 :UInt64;            # given up at their deadline
 }

@@ -37,15 +37,18 @@ uint64_t wallSeconds() {
   return wallMs() / 1000;
 }
 
+// `missing` is told why a step of the ladder was taken.
 Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
-                                       const std::filesystem::path& segments) {
+                                       const std::filesystem::path& segments,
+                                       std::string& missing) {
   if (config.ringFactory != nullptr) {
     return config.ringFactory->make(segments, config.queueDepth);
   }
   if (config.io != IoBackend::kPread) {
     Result<std::unique_ptr<Ring>> ring = makeUringRing(segments, config.queueDepth);
     if (ring.ok() || config.io == IoBackend::kUring) return ring;
-    spdlog::warn("{}; reading and writing with a pool of threads instead", ring.status().message());
+    missing = ring.status().message();
+    spdlog::warn("{}; reading and writing with a pool of threads instead", missing);
   }
   return makePreadRing(segments, config.queueDepth);
 }
@@ -194,13 +197,17 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::acquire(config.directory));
   const std::filesystem::path segments = config.directory / "segments";
   SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(segments));
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments));
+  EngineConfig engine;
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments, engine.ioMissing));
+  if (const std::string missing = ring->missing(); !missing.empty()) {
+    spdlog::warn("{} does without: {}", ring->name(), missing);
+    engine.ioMissing.append(engine.ioMissing.empty() ? "" : "; ").append(missing);
+  }
   const SpaceShares shares = shareOut(config.capacityBytes, config.segmentBytes);
   const RocksIndexConfig index{config.directory / "index", shares.indexBytes, config.indexEnv};
   SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, index));
   SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch,
                           nextEpoch(config.directory, latestEpoch(recovered.table)));
-  EngineConfig engine;
   engine.log = {config.segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
   engine.capacityBytes = config.capacityBytes;
   engine.indexEntryBytes = index.entryBudget();
@@ -236,9 +243,10 @@ void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
 }
 
 void Store::submitGet(const StoreKey& key, uint64_t offset, uint64_t length, uint64_t cookie,
-                      StoreQueue& queue) {
+                      StoreQueue& queue, Deadline deadline) {
   StoreOp op;
   op.kind = StoreOp::Kind::kGet;
+  op.deadline = deadline;
   op.key = key;
   op.offset = offset;
   op.length = length;

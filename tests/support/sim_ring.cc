@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "codec/base/check.h"
 #include "codec/base/checksum.h"
@@ -13,6 +14,7 @@ namespace spolia::test {
 namespace {
 
 constexpr size_t kSector = 512;
+constexpr std::chrono::nanoseconds kLook = std::chrono::microseconds(20);
 
 }  // namespace
 
@@ -43,6 +45,22 @@ bool SimDisk::damage(const std::string& name, uint64_t offset) {
   }
   it->second->visible = it->second->durable;
   return true;
+}
+
+void SimDisk::flipBit(const std::string& name, uint64_t offset, int bit) {
+  File& file = *files_.at(name);
+  for (Bytes* bytes : {&file.durable, &file.visible}) {
+    bytes->at(offset) ^= static_cast<std::byte>(1 << bit);
+  }
+}
+
+void SimDisk::swap(const std::string& name, uint64_t a, uint64_t b, size_t length) {
+  File& file = *files_.at(name);
+  for (Bytes* bytes : {&file.durable, &file.visible}) {
+    std::swap_ranges(bytes->begin() + static_cast<ptrdiff_t>(a),
+                     bytes->begin() + static_cast<ptrdiff_t>(a + length),
+                     bytes->begin() + static_cast<ptrdiff_t>(b));
+  }
 }
 
 void SimDisk::place(const std::string& name, ByteSpan bytes) {
@@ -156,16 +174,46 @@ int SimRing::transfer(const store::RingRequest& r) {
   }
 }
 
-void SimRing::wait(Wait mode, std::vector<store::RingCompletion>& out) {
-  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || !queue_.empty());
+void SimRing::submit(const store::RingRequest& request) {
+  const bool slow = request.op == store::RingOp::kRead && disk_.chance(disk_.faults_.slowRead);
+  queue_.push_back({request, slow ? disk_.now_ + disk_.faults_.slowReadTime : disk_.now_});
+}
+
+void SimRing::cancel(uint64_t tag) {
+  for (Queued& queued : queue_) {
+    if (queued.request.tag != tag || disk_.random_() % 2 == 0) continue;
+    queued.cancelled = true;
+    queued.readyAt = disk_.now_;
+  }
+}
+
+std::vector<size_t> SimRing::ready() const {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < queue_.size(); ++i) {
+    if (queue_[i].readyAt <= disk_.now_) out.push_back(i);
+  }
+  return out;
+}
+
+void SimRing::wait(Wait mode, std::chrono::nanoseconds atMost,
+                   std::vector<store::RingCompletion>& out) {
+  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || atMost != kForever || !queue_.empty());
+  disk_.now_ += kLook;
+  if (mode == Wait::kBlock && !std::exchange(woken_, false) && ready().empty()) {
+    const auto next = std::ranges::min_element(queue_, {}, &Queued::readyAt);
+    const auto until = next == queue_.end() ? kForever : next->readyAt - disk_.now_;
+    disk_.now_ += std::min(until, atMost);
+  }
   woken_ = false;
-  if (queue_.empty()) return;
-  const size_t count = 1 + disk_.random_() % queue_.size();
+  std::vector<size_t> places = ready();
+  if (places.empty()) return;
+  const size_t count = 1 + disk_.random_() % places.size();
   for (size_t i = 0; i < count; ++i) {
-    const size_t pick = disk_.random_() % queue_.size();
-    const store::RingRequest request = queue_[pick];
-    queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(pick));
-    out.push_back({request.tag, perform(request)});
+    const size_t pick = disk_.random_() % places.size();
+    const Queued queued = queue_[places[pick]];
+    queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(places[pick]));
+    places = ready();
+    out.push_back({queued.request.tag, queued.cancelled ? ECANCELED : perform(queued.request)});
   }
 }
 
