@@ -188,17 +188,19 @@ TEST(Ladder, WithoutDirectFilesAreBuffered) {
   EXPECT_EQ(inChild(body), kWorks);
 }
 
-// What holds with all of it holds with less.
+// What holds with all of it holds with less. Left out: what opens a store a hundred times.
 TEST(Ladder, TheStoresTestsPassWithoutUring) {
-  expectTestsPass("*StoreTest*/Pread:*RingTest*/pread", [] { return refuseUring(EPERM); });
+  expectTestsPass("*StoreTest*/Pread:*RingTest*/pread:-*FlippedBits*:*DamagedTail*",
+                  [] { return refuseUring(EPERM); });
 }
 
 TEST(Ladder, TheStoresTestsPassBuffered) {
-  expectTestsPass("*StoreTest*:*RingTest*:UringFaults*", refuseDirect);
+  expectTestsPass("*StoreTest*/Uring:*RingTest*:UringFaults*:-*FlippedBits*:*DamagedTail*",
+                  refuseDirect);
 }
 
 TEST(Ladder, TheStoresTestsPassWithoutLockedMemory) {
-  expectTestsPass("*StoreTest*/Uring:*RingTest*/io_uring",
+  expectTestsPass("*StoreTest*/Uring:*RingTest*/io_uring:-*FlippedBits*:*DamagedTail*",
                   [] { return limitLockedMemory(1 << 20); });
 }
 
