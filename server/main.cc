@@ -118,7 +118,7 @@ int serve(const ServerConfig& config) {
   kj::UnixEventPort::captureSignal(SIGTERM);
   kj::UnixEventPort::captureSignal(SIGINT);
   auto io = kj::setupAsyncIo();
-  auto tiers = tiers::TierSet::open(config.store, config.memoryBytes);
+  auto tiers = tiers::TierSet::open(config.store, config.memoryBytes, config.lifetimes);
   if (!tiers.ok()) return complain(tiers.status(), kFailed);
   printStore((*tiers)->stats());
 

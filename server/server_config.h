@@ -21,6 +21,7 @@ struct ListenConfig {
 
 struct ServerConfig {
   store::StoreConfig store = evicting();
+  tiers::Lifetimes lifetimes;
   uint64_t memoryBytes = 1ull << 30;  // for entries asked for again and again; 0: none
   ListenConfig listen;
   std::filesystem::path tokenFile;  // empty: no tokens, everybody may do everything

@@ -35,7 +35,7 @@ bool advance(uint64_t& offset, ptrdiff_t stride, uint64_t count) {
 
 }  // namespace
 
-Status checkStruct(const void* given, size_t least, size_t ours, const char* name) {
+Status checkStruct(const void* given, size_t least, const char* name, size_t ours) {
   SPOLIA_RETURN_IF_ERROR(required(given, name));
   uint32_t size = 0;
   std::memcpy(&size, given, sizeof size);
@@ -43,7 +43,7 @@ Status checkStruct(const void* given, size_t least, size_t ours, const char* nam
     return invalidArgument(std::string(name) + ".struct_size: " + std::to_string(size) +
                            ", expected " + std::to_string(ours));
   }
-  if (size < ours) return {};
+  if (size <= ours) return {};
   const auto* bytes = static_cast<const char*>(given);
   if (std::any_of(bytes + ours, bytes + size, [](char byte) { return byte != 0; })) {
     return {ErrorCode::kUnsupported, std::string(name) + ": has fields that this library lacks"};
@@ -87,10 +87,9 @@ Result<ModelName> readModel(const spolia_model* model) {
 }
 
 Result<ClientConfig> readOptions(const spolia_options* given) {
-  constexpr size_t kVersion1 = offsetof(spolia_options, fetch_budget_ms);
-  SPOLIA_RETURN_IF_ERROR(checkStruct(given, kVersion1, sizeof *given, "options"));
   spolia_options ours{};
-  std::memcpy(&ours, given, std::min<size_t>(given->struct_size, sizeof ours));
+  SPOLIA_RETURN_IF_ERROR(
+      takeStruct(given, offsetof(spolia_options, fetch_budget_ms), ours, "options"));
   const spolia_options* const options = &ours;
   SPOLIA_RETURN_IF_ERROR(required(options->address, "options.address"));
   ClientConfig config;

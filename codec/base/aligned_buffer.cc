@@ -27,8 +27,10 @@ void AlignedBuffer::Free::operator()(std::byte* p) const {
 }
 
 AlignedBuffer::AlignedBuffer(size_t size) : size_(size) {
-  const size_t capacity = capacityFor(size);
+  size_t capacity = capacityFor(size);
   if (capacity == 0) return;
+  front_ = capacity < kLeastLong ? 0 : kFrontRoom;
+  capacity += front_;
   std::byte* memory = capacity < kLeastLong ? nullptr : BufferArena::process().take(capacity);
   if (!memory) memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, capacity));
   SPOLIA_CHECK(memory != nullptr);
@@ -56,6 +58,14 @@ void AlignedBuffer::dropFront(size_t bytes) {
   SPOLIA_CHECK(bytes <= size_ && bytes % kAlignment == 0);
   front_ += bytes;
   size_ -= bytes;
+}
+
+bool AlignedBuffer::growFront(size_t bytes) {
+  SPOLIA_CHECK(bytes % kAlignment == 0);
+  if (bytes > front_) return false;
+  front_ -= bytes;
+  size_ += bytes;
+  return true;
 }
 
 }  // namespace spolia

@@ -1,7 +1,8 @@
 // Owned memory aligned for O_DIRECT and SIMD (4 KiB). Moves, never copies silently.
 //
 // Long buffers come from the process's BufferArena, which keeps pages: to make, zero and give back
-// fresh ones takes as long as to read them from a disk. A value; one thread.
+// fresh ones takes as long as to read them from a disk. They have room in front, so that a header
+// can be put before what is written. A value; one thread.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +18,9 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   // Long is from so many bytes on.
   static constexpr size_t kLeastLong = 128 << 10;
+
+  // What a long buffer has in front.
+  static constexpr size_t kFrontRoom = kAlignment;
 
   // `size` bytes, not initialised; the capacity is rounded up to kAlignment, from kLeastLong on to
   // an eighth of the power of two below it.
@@ -36,6 +40,9 @@ class AlignedBuffer {
   // The first `bytes`, a multiple of kAlignment and no more than size(), are part of it no longer;
   // nothing is copied.
   void dropFront(size_t bytes);
+  // So many bytes in front of it, a multiple of kAlignment, become part of it; what they hold is
+  // not defined. False, and nothing is changed: there are fewer.
+  bool growFront(size_t bytes);
 
  private:
   struct Free {

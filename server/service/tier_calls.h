@@ -26,9 +26,10 @@ class TierCalls {
   Answer open(const tiers::Namespace& ns, const ChunkId& id, Deadline deadline = kNoDeadline);
   Answer fetch(const tiers::Namespace& ns, const ChunkId& id, const codec::KvRange& range,
                Deadline deadline = kNoDeadline);
-  Answer store(const tiers::Namespace& ns, AlignedBuffer stream, codec::PutMode mode);
+  Answer store(const tiers::Namespace& ns, AlignedBuffer stream, codec::PutOptions put);
   Answer remove(const tiers::Namespace& ns, const ChunkId& id);
   Answer putValue(const tiers::Namespace& ns, tiers::ValuePut put);
+  Answer settle();
   Answer getValue(const tiers::Namespace& ns, const ChunkId& id, Deadline deadline = kNoDeadline);
 
   // For what answers at once from the index: lookup, list, stats.

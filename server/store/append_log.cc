@@ -14,6 +14,9 @@ namespace {
 // for a whole segment.
 constexpr uint64_t kZeroStep = 8 << 20;
 
+// Syncs of a segment on their way.
+constexpr size_t kMaxSyncs = 4;
+
 // Generations of one opening: the epoch on top, a counter below, as in sequences.
 constexpr int kGenerationBits = 24;
 
@@ -181,52 +184,69 @@ Status AppendLog::append(AppendRequest& request) {
   return Status();
 }
 
+// One request in place of two, where header and payload can lie one behind the other.
+void AppendLog::join(Record& record) {
+  AlignedBuffer& payload = record.request.payload;
+  const uint64_t padded = roundUpToBlock(payload.size());
+  std::memset(payload.data() + payload.size(), 0, padded - payload.size());
+  payload.resizeWithin(padded);
+  if (!payload.growFront(record.header.size())) return;
+  std::memcpy(payload.data(), record.header.data(), record.header.size());
+  record.header = AlignedBuffer();
+}
+
 void AppendLog::write(const std::shared_ptr<Record>& record, FileHandle file) {
-  AlignedBuffer& payload = record->request.payload;
+  if (!record->request.payload.empty()) join(*record);
   const auto done = [this, record](int error) {
     if (error != 0) record->error = error;
     if (--record->writesLeft == 0) advance(record->address.segment);
   };
-  record->writesLeft = payload.empty() ? 1 : 2;
   bytesWritten_ += record->address.length;
-  if (!payload.empty()) {
-    const uint64_t padded = roundUpToBlock(payload.size());
-    std::memset(payload.data() + payload.size(), 0, padded - payload.size());
-    driver_.issue({RingOp::kWrite, file, record->address.offset + record->header.size(),
-                   payload.data(), padded, 0},
-                  done);
+  uint64_t at = record->address.offset;
+  record->writesLeft = !record->header.empty() + !record->request.payload.empty();
+  for (AlignedBuffer* part : {&record->header, &record->request.payload}) {
+    if (part->empty()) continue;
+    driver_.issue({RingOp::kWrite, file, at, part->data(), part->size(), 0}, done);
+    at += part->size();
   }
-  driver_.issue({RingOp::kWrite, file, record->address.offset, record->header.data(),
-                 record->header.size(), 0},
-                done);
 }
 
-// Syncs the longest run of written records at the front, if no sync is under way.
+// Syncs the longest run of written records at the front, as far as no sync under way covers it.
 void AppendLog::advance(SegmentId id) {
   Queue& queue = queues_[id];
-  if (queue.syncing) return;
   if (queue.failed) return failAll(id);
-  size_t count = 0;
+  const uint64_t covered = queue.syncs.empty() ? queue.acknowledged : queue.syncs.back().upTo;
+  uint64_t upTo = queue.acknowledged, bytes = 0;
   for (const auto& record : queue.records) {
     if (record->writesLeft > 0 || record->error != 0) break;
-    ++count;
+    if (++upTo > covered) bytes += record->address.length;
   }
-  if (count == 0) {
+  if (upTo == queue.acknowledged) {
     const bool failed = !queue.records.empty() && queue.records.front()->writesLeft == 0;
     if (failed) failAll(id);
     return;
   }
-  if (!config_.durable) return acknowledge(id, count);
-  queue.syncing = true;
-  ++syncs_;
+  if (!config_.durable) return acknowledge(id, upTo - queue.acknowledged);
+  const bool others = !queue.syncs.empty();
+  if (bytes == 0 || (others && (bytes < config_.worthSync || queue.syncs.size() >= kMaxSyncs)))
+    return;
+  const uint64_t number = ++syncs_;
+  queue.syncs.push_back({number, upTo});
   driver_.issue({RingOp::kSync, table_.find(id)->file, 0, nullptr, 0, 0},
-                [this, id, count](int error) { synced(id, count, error); });
+                [this, id, number](int error) { synced(id, number, error); });
 }
 
-void AppendLog::synced(SegmentId id, size_t count, int error) {
-  queues_[id].syncing = false;
-  if (error != 0) return failAll(id);
-  acknowledge(id, count);
+// In the order issued: a sync that went well says nothing while one before it may fail. Nor does it
+// once any has failed, since the kernel tells of an error only once.
+void AppendLog::synced(SegmentId id, uint64_t number, int error) {
+  Queue& queue = queues_[id];
+  if (error != 0) queue.failed = true;
+  std::ranges::find(queue.syncs, number, &Sync::number)->done = true;
+  while (!queue.syncs.empty() && queue.syncs.front().done) {
+    const uint64_t upTo = queue.syncs.front().upTo;
+    queue.syncs.pop_front();
+    if (!queue.failed && upTo > queue.acknowledged) acknowledge(id, upTo - queue.acknowledged);
+  }
   advance(id);
 }
 
@@ -238,14 +258,15 @@ void AppendLog::acknowledge(SegmentId id, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     const std::shared_ptr<Record> record = queue.records.front();
     queue.records.pop_front();
-    done.push_back(
-        {record->request.cookie, Status(), record->request.tombstone, record->request.roomFor,
-         record->address.length,
-         IndexEntry{std::move(record->request.meta), record->address, record->sequence}});
+    done.push_back({record->request.cookie, Status(), record->request.tombstone,
+                    record->request.roomFor, record->address.length,
+                    IndexEntry{std::move(record->request.meta), record->address, record->sequence},
+                    std::move(record->request.payload)});
     end = record->address.offset + record->address.length;
     segment.lastSequence = record->sequence;
     if (record->request.tombstone) ++segment.tombstones;
   }
+  queue.acknowledged += count;
   pending_ -= count;
   segment.unacknowledged -= static_cast<uint32_t>(count);
   segment.markedTo = end;

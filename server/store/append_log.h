@@ -1,6 +1,7 @@
 // AppendLog: the write path. Records are appended to the active segment, made durable by one
-// fdatasync for as many as have been written by then (group commit), and handed back in batches to
-// whoever updates the index. Rolls to a free or new segment when the active one is full.
+// fdatasync for as many as have been written by then (group commit; the next one need not wait for
+// it), and handed back in batches to whoever updates the index. Rolls to a free or new segment when
+// the active one is full.
 //
 // A record counts as durable only when everything before it in its segment is: recovery stops at
 // the first gap. After a failed write or sync a segment is never written or synced again, and what
@@ -30,6 +31,8 @@ struct AppendLogConfig {
   uint32_t maxSegments = 0;
   uint32_t epoch = 0;  // of this opening of the store; generations and sequences grow from it
   bool durable = true;
+  // What is written while a sync runs need not wait for its end, if it is so many bytes.
+  uint64_t worthSync = 1 << 20;
 };
 
 // Which room under the cap a record may take.
@@ -55,6 +58,7 @@ struct Appended {
   RoomFor roomFor = RoomFor::kPut;
   uint64_t bytes = 0;  // of the record
   IndexEntry entry;
+  AlignedBuffer memory = {};  // of the payload, where it was written
 };
 
 // The latest epoch to which a generation or sequence of these segments belongs; 0: none.
@@ -98,15 +102,22 @@ class AppendLog {
     AppendRequest request;
     RecordAddress address;
     uint64_t sequence = 0;
-    AlignedBuffer header;
+    AlignedBuffer header;  // where the payload has no room for it in front
     int writesLeft = 0;
     int error = 0;
+  };
+  // A sync on its way covers all records of its segment before the `upTo`-th.
+  struct Sync {
+    uint64_t number = 0;
+    uint64_t upTo = 0;
+    bool done = false;
   };
   // Records of one segment that are not yet acknowledged, in order of offset.
   struct Queue {
     std::deque<std::shared_ptr<Record>> records;
-    bool syncing = false;
-    bool failed = false;  // a write or sync failed: nothing behind it can be acknowledged
+    uint64_t acknowledged = 0;  // records before those
+    std::deque<Sync> syncs;     // as issued
+    bool failed = false;        // a write or sync failed: nothing behind it can be acknowledged
   };
 
   bool mayTakeFree(RoomFor what, uint64_t bytes);
@@ -115,9 +126,10 @@ class AppendLog {
   Result<Segment*> recycle(Segment& segment);
   Result<Segment*> create();
   Status zeroAhead(Segment& segment, uint64_t end);
+  static void join(Record& record);
   void write(const std::shared_ptr<Record>& record, FileHandle file);
   void advance(SegmentId id);
-  void synced(SegmentId id, size_t count, int error);
+  void synced(SegmentId id, uint64_t number, int error);
   void acknowledge(SegmentId id, size_t count);
   void failAll(SegmentId id);
 

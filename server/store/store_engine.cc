@@ -53,6 +53,8 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
 }
 
 void StoreEngine::accept(StoreOp op) {
+  if (op.kind == StoreOp::Kind::kExpire) return expire(op.keys);
+  if (op.kind == StoreOp::Kind::kSettle) return op.queue->push(failure(op.cookie, Status()));
   if (op.kind == StoreOp::Kind::kGet || op.kind == StoreOp::Kind::kVerify) return startGet(op);
   if (op.kind == StoreOp::Kind::kPut) op.key = op.put.meta.key;
   mutate(std::move(op));
@@ -232,10 +234,12 @@ void StoreEngine::applied(const Changes& changes, const std::vector<Appended>& r
       figures_.movedBytes += entry.address.length;
     } else {
       residents_.add(entry.meta, entry.address.length, nowMs());
+      config_.expires(entry.meta.expiresAt);
     }
   }
   figures_.entries += changes.batch.puts.size() - changes.dead.size() - changes.evicted.size();
-  figures_.evicted += changes.evicted.size();
+  figures_.evicted += changes.evicted.size() - changes.expired;
+  figures_.expired += changes.expired;
 }
 
 void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark> marks) {
@@ -258,6 +262,7 @@ void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark>
     if (status.ok() && op.unknown) status = absent(key);
     StoreCompletion completion = failure(op.cookie, std::move(status));
     completion.meta = std::move(record.entry.meta);
+    completion.data = std::move(record.memory);
     finishMutation(key, std::move(completion));
   }
   if (cleaner_.busy()) keepForCleaning(*table_.find(*cleaner_.segment()));
@@ -377,6 +382,8 @@ StoreFigures StoreEngine::figures() const {
   out.corruptBlocks = figures_.corruptBlocks;
   out.syncs = figures_.syncs;
   out.evicted = figures_.evicted;
+  out.expired = figures_.expired;
+  out.leased = config_.leases == nullptr ? 0 : config_.leases->entries();
   out.movedBytes = figures_.movedBytes;
   out.cleanedSegments = figures_.cleanedSegments;
   out.lateReads = figures_.lateReads;

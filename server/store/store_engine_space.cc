@@ -11,7 +11,7 @@ namespace spolia::store {
 namespace {
 
 // How often a policy is asked for another victim when the one it names is being written to.
-constexpr int kVictimsAsked = 64;
+constexpr size_t kVictimsAsked = 64;
 constexpr int kMoveReads = 3;
 
 }  // namespace
@@ -32,6 +32,7 @@ void StoreEngine::loadResidents() {
   figures_.entries = found.size();
   std::ranges::sort(found, {}, &Found::sequence);
   for (const Found& entry : found) {
+    config_.expires(entry.meta.expiresAt);
     Changes changes;
     const Footprint footprint = Residents::footprintOf(entry.meta, entry.recordBytes);
     while (residents_.over(footprint) && evictOne(changes)) {
@@ -45,7 +46,7 @@ void StoreEngine::loadResidents() {
 
 Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
   const uint64_t bytes = AppendLog::recordBytes(put.meta, put.payload.size());
-  const Footprint more = pendingPuts_ + Residents::footprintOf(put.meta, bytes);
+  const Footprint more = pendingPuts_ + Residents::footprintOf(put.meta, bytes) + leasedFootprint();
   const auto refusal = [](const std::string& what, uint64_t most, uint64_t taken) {
     return Status(ErrorCode::kOutOfSpace, what + " may take " + std::to_string(most) +
                                               " bytes, of which " + std::to_string(taken) +
@@ -61,7 +62,10 @@ Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
   Status status = residents_.couldFit({more.record, 0})
                       ? refusal("entries in the store's index", budget.index, live.index)
                       : refusal("the store's entries", budget.record, live.record);
-  return config_.makePolicy ? status.withContext("what may not be evicted is in the way") : status;
+  if (!config_.makePolicy) return status;
+  return status.withContext(leasedFootprint().record > 0
+                                ? "what is leased or may not be evicted is in the way"
+                                : "what may not be evicted is in the way");
 }
 
 std::optional<IndexEntry> StoreEngine::entryOf(Residents::Prefix prefix) {
@@ -75,13 +79,15 @@ std::optional<IndexEntry> StoreEngine::entryOf(Residents::Prefix prefix) {
 
 // False when nothing can go.
 bool StoreEngine::evictOne(Changes& changes) {
-  for (int asked = 0; asked < kVictimsAsked; ++asked) {
+  // What is leased is met once, and then stands behind what is not.
+  const size_t held = config_.leases == nullptr ? 0 : config_.leases->entries();
+  for (size_t asked = 0; asked < kVictimsAsked + held; ++asked) {
     const std::optional<Residents::Prefix> victim = residents_.victim(nowMs());
     if (!victim) return false;
     const std::optional<IndexEntry> entry = entryOf(*victim);
     if (!entry) {
       residents_.forget(*victim);
-    } else if (mutations_.contains(entry->meta.key)) {
+    } else if (mutations_.contains(entry->meta.key) || leased(entry->meta.key)) {
       residents_.postpone(*victim, nowMs());
     } else {
       giveUp(*entry, changes);
@@ -93,8 +99,9 @@ bool StoreEngine::evictOne(Changes& changes) {
 
 // No tombstone is written: a rebuild of the index may bring the entry back. Its record now stands
 // for one, lest an older record of its key come back after the segment was written again.
-void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes) {
-  residents_.remove(entry.meta, entry.address.length, Departure::kEvicted);
+void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes, Departure why) {
+  residents_.remove(entry.meta, entry.address.length, why);
+  if (why == Departure::kRemoved) ++changes.expired;
   changes.batch.removes.push_back(entry.meta.key);
   changes.evicted.push_back(entry);
   Segment* segment = table_.find(entry.address);
@@ -104,9 +111,12 @@ void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes) {
   const auto mark = std::ranges::find(marks, segment->id, &SegmentMark::segment);
   if (mark != marks.end()) {
     mark->tombstones = segment->tombstones;
-  } else {
+  } else if (segment->markedTo != 0) {
+    // What recovery could not see behind its mark has to be looked for again, so the mark stays.
+    const uint64_t last =
+        segment->markedSequence != 0 ? segment->markedSequence : segment->lastSequence;
     marks.push_back({segment->id, segment->generation, segment->markedTo, segment->tombstones,
-                     segment->firstSequence, segment->lastSequence});
+                     segment->firstSequence, last});
   }
 }
 
@@ -242,7 +252,7 @@ void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address
     if (status.code() == ErrorCode::kOutOfSpace) status = evictUnmoved(key, address, status);
     status.ok() ? carry(key, address, done) : done(status);
   };
-  expired((*known)->meta) ? left(evict(**known)) : move(**known, 1, left);
+  expired((*known)->meta) ? left(evict(**known, Departure::kRemoved)) : move(**known, 1, left);
 }
 
 // A record that nothing newer follows, and that is dead, is the last word on its key: the word is
@@ -258,9 +268,9 @@ void StoreEngine::carry(const StoreKey& key, const RecordAddress& address, const
   mutate(std::move(op));
 }
 
-Status StoreEngine::evict(const IndexEntry& entry) {
+Status StoreEngine::evict(const IndexEntry& entry, Departure why) {
   Changes changes;
-  giveUp(entry, changes);
+  giveUp(entry, changes, why);
   return applyEvictions(std::move(changes));
 }
 
@@ -268,7 +278,7 @@ Status StoreEngine::evict(const IndexEntry& entry) {
 Status StoreEngine::evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom) {
   SPOLIA_ASSIGN_OR_RETURN(const std::optional<IndexEntry> entry, index_.find(key));
   if (!entry || entry->address != address) return Status();
-  return residents_.mayGo(key) ? evict(*entry) : noRoom;
+  return residents_.mayGo(key) && !leased(key) ? evict(*entry) : noRoom;
 }
 
 // A segment that cannot be read is left alone, so that the next one gets its turn.

@@ -98,7 +98,7 @@ int SimDisk::write(File& file, uint64_t offset, ByteSpan data) {
 
 void SimDisk::apply(File& file, uint64_t offset, ByteSpan data) {
   std::memcpy(file.visible.data() + offset, data.data(), data.size());
-  file.unsynced.push_back({offset, toBytes(data)});
+  file.unsynced.push_back({file.writes++, offset, toBytes(data)});
 }
 
 int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
@@ -111,21 +111,20 @@ int SimDisk::read(File& file, uint64_t offset, MutableByteSpan out) {
   return 0;
 }
 
-int SimDisk::sync(File& file) {
+int SimDisk::sync(File& file, uint64_t upTo) {
   if (!alive()) return EIO;
-  if (file.syncFailed) ++syncsAfterFailure_;
   if (planned(Failing::kSync) || chance(faults_.syncError)) {
-    file.syncFailed = true;
     // The kernel forgets that the pages were dirty: they stay readable, and may or may not be on
     // the disk.
     for (const Write& w : file.unsynced) settle(file, w);
     file.unsynced.clear();
     return EIO;
   }
-  for (const Write& w : file.unsynced) {
-    std::memcpy(file.durable.data() + w.offset, w.data.data(), w.data.size());
+  const auto end = std::ranges::lower_bound(file.unsynced, upTo, {}, &Write::number);
+  for (auto w = file.unsynced.begin(); w != end; ++w) {
+    std::memcpy(file.durable.data() + w->offset, w->data.data(), w->data.size());
   }
-  file.unsynced.clear();
+  file.unsynced.erase(file.unsynced.begin(), end);
   return 0;
 }
 
@@ -150,9 +149,19 @@ void SimDisk::crash() {
   }
 }
 
-int SimRing::perform(const store::RingRequest& r) {
+void SimRing::submit(const store::RingRequest& request) {
+  const SimDisk::File& file = at(request.file);
+  if (request.op == store::RingOp::kSync) disk_.syncAsked(file);
+  const bool slow = request.op == store::RingOp::kRead && disk_.chance(disk_.faults_.slowRead);
+  const auto readyAt = slow ? disk_.now_ + disk_.faults_.slowReadTime : disk_.now_;
+  queue_.push_back({request, file.writes, readyAt});
+}
+
+int SimRing::perform(const Queued& queued) {
+  const store::RingRequest& r = queued.request;
   SimDisk::File& file = at(r.file);
-  const int error = r.op == store::RingOp::kSync ? disk_.sync(file) : transfer(r);
+  const bool sync = r.op == store::RingOp::kSync;
+  const int error = sync ? disk_.sync(file, queued.writesBefore) : transfer(r);
   disk_.note(static_cast<uint64_t>(r.op), r.offset, r.length, error);
   return error;
 }
@@ -174,11 +183,6 @@ int SimRing::transfer(const store::RingRequest& r) {
   }
 }
 
-void SimRing::submit(const store::RingRequest& request) {
-  const bool slow = request.op == store::RingOp::kRead && disk_.chance(disk_.faults_.slowRead);
-  queue_.push_back({request, slow ? disk_.now_ + disk_.faults_.slowReadTime : disk_.now_});
-}
-
 void SimRing::cancel(uint64_t tag) {
   for (Queued& queued : queue_) {
     if (queued.request.tag != tag || disk_.random_() % 2 == 0) continue;
@@ -195,16 +199,27 @@ std::vector<size_t> SimRing::ready() const {
   return out;
 }
 
+// What a ring that waits lets pass.
+void SimRing::sleep(std::chrono::nanoseconds atMost) {
+  if (woken_ || failedSync_ || !ready().empty()) return;
+  const auto next = std::ranges::min_element(queue_, {}, &Queued::readyAt);
+  const auto until = next == queue_.end() ? kForever : next->readyAt - disk_.now_;
+  disk_.now_ += std::min(until, atMost);
+}
+
 void SimRing::wait(Wait mode, std::chrono::nanoseconds atMost,
                    std::vector<store::RingCompletion>& out) {
-  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || atMost != kForever || !queue_.empty());
+  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || failedSync_ || atMost != kForever ||
+               !queue_.empty());
   disk_.now_ += kLook;
-  if (mode == Wait::kBlock && !std::exchange(woken_, false) && ready().empty()) {
-    const auto next = std::ranges::min_element(queue_, {}, &Queued::readyAt);
-    const auto until = next == queue_.end() ? kForever : next->readyAt - disk_.now_;
-    disk_.now_ += std::min(until, atMost);
-  }
+  if (mode == Wait::kBlock) sleep(atMost);
   woken_ = false;
+  if (failedSync_) {
+    at(failedSync_->request.file).syncFailed = true;
+    out.push_back({failedSync_->request.tag, EIO});
+    failedSync_.reset();
+    return;
+  }
   std::vector<size_t> places = ready();
   if (places.empty()) return;
   const size_t count = 1 + disk_.random_() % places.size();
@@ -213,7 +228,12 @@ void SimRing::wait(Wait mode, std::chrono::nanoseconds atMost,
     const Queued queued = queue_[places[pick]];
     queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(places[pick]));
     places = ready();
-    out.push_back({queued.request.tag, queued.cancelled ? ECANCELED : perform(queued.request)});
+    const int error = queued.cancelled ? ECANCELED : perform(queued);
+    if (error != 0 && queued.request.op == store::RingOp::kSync) {
+      failedSync_ = queued;
+      return;
+    }
+    out.push_back({queued.request.tag, error});
   }
 }
 
@@ -265,7 +285,10 @@ Status SimRing::writeNow(store::FileHandle file, uint64_t offset, ByteSpan data)
 }
 
 Status SimRing::syncNow(store::FileHandle file) {
-  const int error = disk_.sync(at(file));
+  SimDisk::File& synced = at(file);
+  disk_.syncAsked(synced);
+  const int error = disk_.sync(synced, synced.writes);
+  synced.syncFailed |= error != 0;
   return error ? store::statusOfErrno(error, at(file).name) : Status();
 }
 

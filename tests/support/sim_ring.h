@@ -1,7 +1,8 @@
 // SimDisk and SimRing: a disk in memory that reorders, fails, tears and forgets as a seed says.
 //
 // What was written but not synced is visible to reads and may, at a crash, survive whole, in part
-// (512-byte sectors), or not at all, each write by itself. One thread.
+// (512-byte sectors), or not at all, each write by itself. A sync covers what was written when it
+// was submitted, and nothing else for sure. One thread.
 #pragma once
 
 #include <chrono>
@@ -43,7 +44,8 @@ class SimDisk {
   enum class Failing { kWrite, kSpace, kSync };
   // The n-th write or sync from now on (0: the next) fails, once: a write with EIO or ENOSPC.
   void failNth(Failing what, uint64_t n) { planned_ = {what, n}; }
-  // Syncs of a file after one of it had failed and before the next crash. There should be none.
+  // Syncs asked for of a file after it was told that one had failed, and before the next crash.
+  // There should be none.
   uint64_t syncsAfterFailure() const { return syncsAfterFailure_; }
   uint64_t operations() const { return operations_; }
   // Power loss: decides what of the unsynced writes survives, and goes on from there.
@@ -67,6 +69,7 @@ class SimDisk {
  private:
   friend class SimRing;
   struct Write {
+    uint64_t number;  // of the file's writes
     uint64_t offset;
     Bytes data;
   };
@@ -75,7 +78,8 @@ class SimDisk {
     Bytes durable;
     Bytes visible;
     std::vector<Write> unsynced;
-    bool syncFailed = false;
+    uint64_t writes = 0;
+    bool syncFailed = false;  // and the caller was told
   };
   struct Planned {
     Failing what;
@@ -89,7 +93,9 @@ class SimDisk {
   bool alive();
   int write(File& file, uint64_t offset, ByteSpan data);
   int read(File& file, uint64_t offset, MutableByteSpan out);
-  int sync(File& file);
+  void syncAsked(const File& file) { syncsAfterFailure_ += file.syncFailed; }
+  // Of the file's writes before the `upTo`-th.
+  int sync(File& file, uint64_t upTo);
   static void apply(File& file, uint64_t offset, ByteSpan data);
   void settle(File& file, const Write& write);
   void note(uint64_t kind, uint64_t offset, uint64_t length, int error);
@@ -114,8 +120,8 @@ class SimRing final : public store::Ring {
   void submit(const store::RingRequest& request) override;
   // Some reads are given up at once, others not at all.
   void cancel(uint64_t tag) override;
-  // Completes at least one request where any is ready; kBlock without one is a defect of the
-  // caller unless it was woken or waits for a time.
+  // Completes at least one request where any is ready, sometimes only with the next call; kBlock
+  // without one is a defect of the caller unless it was woken or waits for a time.
   void wait(Wait mode, std::chrono::nanoseconds atMost,
             std::vector<store::RingCompletion>& out) override;
   void wake() override { woken_ = true; }
@@ -134,17 +140,20 @@ class SimRing final : public store::Ring {
   SimDisk::File& at(store::FileHandle file) { return *open_[static_cast<size_t>(file.value)]; }
   struct Queued {
     store::RingRequest request;
+    uint64_t writesBefore;  // of its file
     std::chrono::nanoseconds readyAt;
     bool cancelled = false;
   };
   // Places in the queue.
   std::vector<size_t> ready() const;
-  int perform(const store::RingRequest& request);
+  void sleep(std::chrono::nanoseconds atMost);
+  int perform(const Queued& queued);
   int transfer(const store::RingRequest& request);
 
   SimDisk& disk_;
   std::vector<std::shared_ptr<SimDisk::File>> open_;
   std::vector<Queued> queue_;
+  std::optional<Queued> failedSync_;  // told by itself, so that all that is asked later knows of it
   bool woken_ = false;
 };
 

@@ -76,6 +76,22 @@ TEST(AlignedBuffer, FrontIsDroppedWithoutCopying) {
   EXPECT_EQ(moved.span().back(), std::byte{2});
 }
 
+TEST(AlignedBuffer, LongOnesHaveRoomInFront) {
+  AlignedBuffer buffer(200000);
+  fill(buffer, 1);
+  const size_t capacity = buffer.capacity();
+  ASSERT_TRUE(buffer.growFront(AlignedBuffer::kFrontRoom));
+  EXPECT_FALSE(buffer.growFront(4096));
+  EXPECT_EQ(buffer.size(), 204096u);
+  EXPECT_EQ(buffer.capacity(), capacity + 4096);
+  EXPECT_TRUE(aligned(buffer));
+  std::memset(buffer.data(), 2, 4096);
+  buffer.dropFront(4096);
+  EXPECT_EQ(buffer.span().front(), std::byte{1});
+  EXPECT_TRUE(buffer.growFront(4096));
+  EXPECT_FALSE(AlignedBuffer(5000).growFront(4096));
+}
+
 TEST(AlignedBuffer, ThreadsMayFreeWhatOthersMade) {
   std::vector<std::jthread> threads;
   for (int thread = 0; thread < 4; ++thread) {
