@@ -94,6 +94,14 @@ codec::StoreStats readStats(protocol::Stats::Reader in) {
   stats.memoryAdmittedBytes = in.getMemoryAdmittedBytes();
   stats.memoryAheadBytes = in.getMemoryAheadBytes();
   stats.memoryEvictedBytes = in.getMemoryEvictedBytes();
+  for (auto point : in.getCapacity()) {
+    stats.capacity.push_back(
+        {point.getCapacityBytes(), point.getHitShare(), point.getSavedShare()});
+  }
+  for (auto usage : in.getTenants()) {
+    stats.tenants.push_back({protocol::textOf(usage.getTenant()), usage.getEntries(),
+                             usage.getUsedBytes(), usage.getQuotaBytes(), usage.getEvicted()});
+  }
   return stats;
 }
 

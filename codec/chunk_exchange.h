@@ -92,6 +92,21 @@ struct ChunkCompletion {
 
 using ChunkQueue = CompletionQueue<ChunkCompletion>;
 
+// What a store of such a capacity would have had of what was asked for lately.
+struct CapacityPoint {
+  uint64_t capacityBytes = 0;
+  double hitShare = 0;    // of the entries asked for
+  double savedShare = 0;  // of the time that computing them takes
+};
+
+struct TenantUsage {
+  std::string tenant;
+  uint64_t entries = 0;
+  uint64_t usedBytes = 0;
+  uint64_t quotaBytes = 0;  // 0: none
+  uint64_t evicted = 0;     // entries, since the server was started
+};
+
 // Figures of a store, for people and for `stats`.
 struct StoreStats {
   std::string location;  // directory or address
@@ -117,13 +132,15 @@ struct StoreStats {
   uint64_t movedBytes = 0;       // written again for that
   uint64_t scrubbedEntries = 0;  // read in search of damage
   // The tier above the disk.
-  uint64_t memoryCapacityBytes = 0;  // 0: there is none
-  uint64_t memoryUsedBytes = 0;      // bookkeeping included
-  uint64_t memoryHits = 0;           // of the hits, those from memory alone
-  uint64_t memoryServedBytes = 0;    // in those
-  uint64_t memoryAdmittedBytes = 0;  // taken in because asked for again
-  uint64_t memoryAheadBytes = 0;     // taken in before they were asked for
-  uint64_t memoryEvictedBytes = 0;   // given up for others
+  uint64_t memoryCapacityBytes = 0;     // 0: there is none
+  uint64_t memoryUsedBytes = 0;         // bookkeeping included
+  uint64_t memoryHits = 0;              // of the hits, those from memory alone
+  uint64_t memoryServedBytes = 0;       // in those
+  uint64_t memoryAdmittedBytes = 0;     // taken in because asked for again
+  uint64_t memoryAheadBytes = 0;        // taken in before they were asked for
+  uint64_t memoryEvictedBytes = 0;      // given up for others
+  std::vector<CapacityPoint> capacity;  // ascending; empty before anything was asked for
+  std::vector<TenantUsage> tenants;     // a server's: the asker's own, or all
 };
 
 // One page of a listing; pass `next` back to go on, empty at the end.

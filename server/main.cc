@@ -13,6 +13,7 @@
 #include "server/service/listener.h"
 #include "server/store/segment_dump.h"
 #include "server/store/store_check.h"
+#include "server/tiers/entry_attributes.h"
 
 namespace spolia {
 namespace {
@@ -69,12 +70,15 @@ uint64_t freshEpoch() {
   return epoch | 1;
 }
 
+std::filesystem::path secretOf(const ServerConfig& config) {
+  return config.store.directory / "namespace.secret";
+}
+
 Status fill(service::ServiceContext& service, const ServerConfig& config) {
   if (!config.tokenFile.empty()) {
     SPOLIA_ASSIGN_OR_RETURN(service.tokens, service::TokenFile::load(config.tokenFile));
   }
-  SPOLIA_ASSIGN_OR_RETURN(service.secret,
-                          service::loadOrCreateSecret(config.store.directory / "namespace.secret"));
+  SPOLIA_ASSIGN_OR_RETURN(service.secret, service::loadOrCreateSecret(secretOf(config)));
   SPOLIA_ASSIGN_OR_RETURN(service.models,
                           service::ModelRegistry::load(config.store.directory / "models.txt"));
   service.epoch = freshEpoch();
@@ -113,12 +117,36 @@ void printStore(const codec::StoreStats& stats) {
             << " memory above it\n";
 }
 
+store::OwnerTag ownerOf(const service::ServerSecret& secret, const std::string& tenant) {
+  return tiers::ownerTagOf(tiers::namespaceTagOf(service::namespaceOf(secret, tenant)));
+}
+
+// The secret that owners' tags derive from stands in the store's directory.
+Result<std::vector<store::OwnerQuota>> quotasOf(const ServerConfig& config) {
+  std::vector<store::OwnerQuota> out;
+  if (config.quotas.empty()) return out;
+  SPOLIA_ASSIGN_OR_RETURN(const auto secret, service::loadOrCreateSecret(secretOf(config)));
+  for (const TenantQuota& quota : config.quotas) {
+    out.push_back({ownerOf(secret, quota.tenant), quota.bytes});
+  }
+  return out;
+}
+
+void nameTenants(service::ServiceContext& service, const ServerConfig& config) {
+  std::vector<std::string> names{service::kOnlyTenant};
+  if (service.tokens) names = service.tokens->tenants();
+  for (const TenantQuota& quota : config.quotas) names.push_back(quota.tenant);
+  for (const std::string& name : names) service.tenants[ownerOf(service.secret, name)] = name;
+}
+
 int serve(const ServerConfig& config) {
   // Before any thread exists, so that all inherit the mask.
   kj::UnixEventPort::captureSignal(SIGTERM);
   kj::UnixEventPort::captureSignal(SIGINT);
   auto io = kj::setupAsyncIo();
-  auto tiers = tiers::TierSet::open(config.store, config.memoryBytes, config.lifetimes);
+  store::StoreConfig store = config.store;
+  store.quotas = [&config] { return quotasOf(config); };
+  auto tiers = tiers::TierSet::open(store, config.memoryBytes, config.lifetimes);
   if (!tiers.ok()) return complain(tiers.status(), kFailed);
   printStore((*tiers)->stats());
 
@@ -126,6 +154,7 @@ int serve(const ServerConfig& config) {
   service::ServiceContext service(calls, io.provider->getTimer(), config.limits);
   if (Status filled = fill(service, config); !filled.ok()) return complain(filled, kFailed);
   service::Listener listener(service, *io.lowLevelProvider);
+  nameTenants(service, config);
   if (Status open = listen(listener, config); !open.ok()) return complain(open, kFailed);
 
   io.unixEventPort.onSignal(SIGTERM)

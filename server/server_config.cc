@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "codec/base/duration.h"
+#include "server/service/access.h"
 #include "server/service/listen_socket.h"
 #include "server/tiers/memory_tier.h"
 
@@ -18,6 +19,11 @@ namespace spolia {
 namespace {
 
 using Node = toml::node;
+
+constexpr const char* kQuotas = "quotas";
+// Each has a policy of its own, which takes about 8 MiB of memory.
+constexpr size_t kMostQuotas = 256;
+constexpr uint64_t kLeastQuota = 1 << 20;
 
 // One key: how its value gets into the config. The setter answers what was expected, or nothing.
 struct Key {
@@ -234,6 +240,24 @@ Status unknown(const std::string& file, const Node& node, const std::string& nam
                "unknown key " + name + (near.empty() ? "" : "; did you mean " + near + "?"));
 }
 
+// A key for each tenant.
+Status readQuotas(const std::string& file, const toml::table& table, ServerConfig& config) {
+  for (const auto& [key, node] : table) {
+    const std::string tenant(key.str());
+    if (!service::isTenantName(tenant)) {
+      return fault(file, node, "quotas: expected a tenant's name, 1 to 64 of A-Z a-z 0-9 . _ -");
+    }
+    const auto whole = node.value<int64_t>();
+    const auto parsed = parseBytes(node.value_or(std::string()));
+    const bool number = node.is_integer() && *whole >= 0;
+    if (!number && !(node.is_string() && parsed.ok())) {
+      return fault(file, node, "quotas." + tenant + ": expected bytes, as in \"10 GiB\"");
+    }
+    config.quotas.push_back({tenant, number ? static_cast<uint64_t>(*whole) : *parsed});
+  }
+  return {};
+}
+
 Status readSection(const std::string& file, const std::string& section, const toml::table& table,
                    ServerConfig& config) {
   for (const auto& [key, node] : table) {
@@ -258,7 +282,8 @@ Result<ServerConfig> parseServerConfig(std::string_view text, const std::string&
     for (const auto& [section, node] : table) {
       const std::string title(section.str());
       if (!node.is_table()) return unknown(name, node, title);
-      SPOLIA_RETURN_IF_ERROR(readSection(name, title, *node.as_table(), config));
+      SPOLIA_RETURN_IF_ERROR(title == kQuotas ? readQuotas(name, *node.as_table(), config)
+                                              : readSection(name, title, *node.as_table(), config));
     }
   } catch (const toml::parse_error& e) {
     return Status(ErrorCode::kInvalidArgument, name + ":" + std::to_string(e.source().begin.line) +
@@ -291,6 +316,15 @@ Status ServerConfig::validate() const {
   if (memoryBytes != 0 && memoryBytes < tiers::MemoryTier::kLeastCapacity) {
     return wrong("memory.capacity: " + std::to_string(memoryBytes) +
                  " bytes, expected 0 (none) or at least 1 MiB");
+  }
+  if (quotas.size() > kMostQuotas) return wrong("quotas: more than 256");
+  for (const TenantQuota& quota : quotas) {
+    if (quota.bytes >= kLeastQuota && quota.bytes <= store.capacityBytes) continue;
+    return wrong("quotas." + quota.tenant + ": " + std::to_string(quota.bytes) +
+                 " bytes, expected at least 1 MiB and at most store.capacity");
+  }
+  if (!quotas.empty() && store.eviction == "none") {
+    return wrong("quotas: expected store.eviction other than \"none\"");
   }
   if (listen.tcp.empty() && listen.unixSocket.empty()) {
     return wrong("listen.tcp, listen.unix: both empty, expected at least one");

@@ -19,10 +19,16 @@ struct ListenConfig {
   bool allowPlaintext = false;
 };
 
+struct TenantQuota {
+  std::string tenant;
+  uint64_t bytes = 0;
+};
+
 struct ServerConfig {
   store::StoreConfig store = evicting();
   tiers::Lifetimes lifetimes;
   uint64_t memoryBytes = 1ull << 30;  // for entries asked for again and again; 0: none
+  std::vector<TenantQuota> quotas;
   ListenConfig listen;
   std::filesystem::path tokenFile;  // empty: no tokens, everybody may do everything
   service::ServiceLimits limits;

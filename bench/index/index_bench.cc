@@ -202,9 +202,8 @@ Result<json> memory(const Options& options) {
   const uint64_t before = residentBytes();
   SPOLIA_ASSIGN_OR_RETURN(auto index, store::openRocksIndex(indexConfig(options)));
   constexpr uint64_t kBudget = 1ull << 50;
-  SPOLIA_ASSIGN_OR_RETURN(auto policy, store::makePolicy("value", kBudget));
-  store::Residents residents(std::move(policy), tiers::entryWorthOf,
-                             store::Footprint{kBudget, kBudget});
+  store::Residents residents({[] { return *store::makePolicy("value", kBudget); },
+                              tiers::entryWorthOf, store::Footprint{kBudget, kBudget}, {}});
   uint64_t count = 0;
   const auto add = [&](const IndexEntry& entry) {
     residents.add(entry.meta, entry.address.length, 1000 * ++count);
@@ -226,7 +225,7 @@ Result<json> memory(const Options& options) {
   const auto victim = residents.victim(1000 * ++count);
   if (victim) {
     store::EntryMeta gone;
-    gone.key = store::Residents::firstKeyOf(*victim);
+    gone.key = store::Residents::firstKeyOf(victim->prefix);
     residents.remove(gone, 0, store::Departure::kEvicted);
   }
   return json{{"bytes_per_chunk", perChunk(residentBytes())},

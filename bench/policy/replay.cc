@@ -1,5 +1,7 @@
 #include "bench/policy/replay.h"
 
+#include <algorithm>
+
 #include "codec/base/check.h"
 
 namespace spolia::bench {
@@ -32,23 +34,33 @@ class Cache {
     store::makeRoom(policy_, chunk.storedBytes, now, [&](Slot slot) {
       slots_[ids_[slot]] = kNoSlot;
       free_.push_back(slot);
-      return hashOf(ids_[slot]);
+      return store::Evicted{hashOf(ids_[slot]), bytes_[slot]};
     });
-    if (free_.empty()) {
-      free_.push_back(static_cast<Slot>(ids_.size()));
-      ids_.push_back(0);
-    }
-    const Slot slot = free_.back();
+    const Slot slot = takeFree();
     SPOLIA_CHECK(policy_.insert(slot, chunk, now));
     SPOLIA_CHECK(policy_.bytes() <= policy_.capacity());
-    free_.pop_back();
-    ids_[slot] = id, slots_[id] = slot;
+    ids_[slot] = id, bytes_[slot] = chunk.storedBytes, slots_[id] = slot;
   }
 
  private:
+  // One that no block still hangs on.
+  Slot takeFree() {
+    const auto at = std::ranges::find_if(free_, [&](Slot slot) { return !policy_.needs(slot); });
+    if (at != free_.end()) {
+      const Slot slot = *at;
+      *at = free_.back();
+      free_.pop_back();
+      return slot;
+    }
+    ids_.push_back(0);
+    bytes_.push_back(0);
+    return static_cast<Slot>(ids_.size() - 1);
+  }
+
   EvictionPolicy& policy_;
-  std::vector<Slot> slots_;    // by block id
-  std::vector<uint32_t> ids_;  // by slot
+  std::vector<Slot> slots_;      // by block id
+  std::vector<uint32_t> ids_;    // by slot
+  std::vector<uint64_t> bytes_;  // likewise
   std::vector<Slot> free_;
 };
 

@@ -70,6 +70,18 @@ nlohmann::ordered_json toJson(const codec::StoreStats& stats) {
   out["memory_admitted_bytes"] = stats.memoryAdmittedBytes;
   out["memory_ahead_bytes"] = stats.memoryAheadBytes;
   out["memory_evicted_bytes"] = stats.memoryEvictedBytes;
+  for (const codec::CapacityPoint& point : stats.capacity) {
+    out["capacity_curve"].push_back({{"capacity_bytes", point.capacityBytes},
+                                     {"hit_share", point.hitShare},
+                                     {"saved_share", point.savedShare}});
+  }
+  for (const codec::TenantUsage& usage : stats.tenants) {
+    out["tenants"].push_back({{"tenant", usage.tenant},
+                              {"entries", usage.entries},
+                              {"used_bytes", usage.usedBytes},
+                              {"quota_bytes", usage.quotaBytes},
+                              {"evicted", usage.evicted}});
+  }
   return out;
 }
 

@@ -116,8 +116,8 @@ interface Session {
   # or may not be seen; all others are seen once.
 
   stats @8 () -> (stats :Stats);
-  # Location, capacity and free space for everyone; the counters, which cover all tenants, with
-  # `admin` and else zero.
+  # Location, capacity, free space and what the tenant itself takes for everyone; the counters, which
+  # cover all tenants, with `admin` and else zero.
 
   ping @9 () -> (epoch :UInt64);
   # Waits for nothing but the event loop.
@@ -289,6 +289,24 @@ struct Stats {
   scrubbedEntries @26 :UInt64;      # read in search of damage
   expired @27 :UInt64;              # entries whose time was over
   leased @28 :UInt64;               # entries that leases hold now
-  ioMissing @29 :Text;              # what the I/O does without, and why; empty: nothing
-  lateReads @30 :UInt64;            # given up at their deadline
+  capacity @29 :List(CapacityPoint);  # ascending; empty before anything was asked for
+  tenants @30 :List(TenantUsage);     # the session's own; with `admin` all
+  ioMissing @31 :Text;              # what the I/O does without, and why; empty: nothing
+  lateReads @32 :UInt64;            # given up at their deadline
+}
+
+struct CapacityPoint {
+  # What a store of such a capacity would have had of what was asked for lately, estimated from a
+  # sample: shares from 0 to 1.
+  capacityBytes @0 :UInt64;
+  hitShare @1 :Float64;     # of the entries asked for
+  savedShare @2 :Float64;   # of the time that computing them takes
+}
+
+struct TenantUsage {
+  tenant @0 :Text;          # empty: entries of a tenant that the server does not know
+  entries @1 :UInt64;
+  usedBytes @2 :UInt64;
+  quotaBytes @3 :UInt64;    # 0: none
+  evicted @4 :UInt64;       # entries given up for others, since the server was started
 }

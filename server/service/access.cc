@@ -30,14 +30,6 @@ std::vector<std::string_view> words(std::string_view line) {
   }
 }
 
-bool isTenantName(std::string_view name) {
-  return !name.empty() && name.size() <= kMaxTenantChars &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '.' || c == '_' || c == '-';
-         });
-}
-
 Result<uint32_t> parseRights(std::string_view list) {
   uint32_t rights = 0;
   while (!list.empty()) {
@@ -58,6 +50,14 @@ Result<uint32_t> parseRights(std::string_view list) {
 }
 
 }  // namespace
+
+bool isTenantName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxTenantChars &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '.' || c == '_' || c == '-';
+         });
+}
 
 Result<TokenFile> TokenFile::load(const std::filesystem::path& path) {
   struct stat info {};
@@ -113,6 +113,12 @@ std::optional<Grant> TokenFile::find(std::string_view token) const {
   }
   if (found == nullptr) return std::nullopt;
   return found->grant;
+}
+
+std::vector<std::string> TokenFile::tenants() const {
+  std::vector<std::string> out;
+  for (const Entry& entry : entries_) out.push_back(entry.grant.tenant);
+  return out;
 }
 
 Result<ServerSecret> loadOrCreateSecret(const std::filesystem::path& path) {

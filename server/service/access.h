@@ -27,6 +27,9 @@ struct Grant {
   uint32_t rights = 0;
 };
 
+// 1 to 64 of A-Z a-z 0-9 . _ -
+bool isTenantName(std::string_view name);
+
 // Lines of "TENANT RIGHTS TOKEN": a tenant of A-Z a-z 0-9 . _ -, rights a comma-separated list of
 // read, write, admin (admin includes both), a token of 16 to 512 printable characters. Blank lines
 // and lines that begin with # are skipped.
@@ -39,6 +42,8 @@ class TokenFile {
 
   // What the token grants, nothing for an unknown one. Takes the same time for all tokens.
   std::optional<Grant> find(std::string_view token) const;
+  // Those named in it; more than once where they have several tokens.
+  std::vector<std::string> tenants() const;
 
  private:
   struct Entry {
@@ -54,6 +59,9 @@ using ServerSecret = std::array<std::byte, 32>;
 // the store. Losing it makes every entry unreachable; that is also how to forget them all.
 // kInvalidArgument or kIoError naming the file.
 Result<ServerSecret> loadOrCreateSecret(const std::filesystem::path& path);
+
+// The tenant of a server without a token file.
+inline constexpr const char* kOnlyTenant = "default";
 
 // HMAC of the tenant's name under the server's secret.
 tiers::Namespace namespaceOf(const ServerSecret& secret, std::string_view tenant);

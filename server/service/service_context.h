@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -47,6 +48,7 @@ struct ServiceContext {
   const ServiceLimits limits;
   std::optional<TokenFile> tokens;  // none: everybody may do everything
   ServerSecret secret{};
+  std::map<store::OwnerTag, std::string> tenants;  // those known by name
   std::optional<ModelRegistry> models;
   uint64_t epoch = 0;
   std::string version;

@@ -11,6 +11,7 @@
 #include "server/service/remove_all.h"
 #include "server/service/upload_writer.h"
 #include "server/service/wire_out.h"
+#include "server/tiers/entry_attributes.h"
 
 namespace spolia::service {
 namespace {
@@ -117,6 +118,7 @@ class SessionServer final : public protocol::Session::Server {
   kj::Promise<void> doLease(LeaseContext context);
   kj::Promise<void> doRemoveAll(RemoveAllContext context);
   Status checkSize(uint64_t size) const;
+  void writeUsage(protocol::Stats::Builder out) const;
   kj::Promise<void> stream(std::vector<FetchAsk> asks, protocol::FetchSink::Client sink,
                            uint32_t deadlineMs);
 
@@ -264,7 +266,7 @@ kj::Promise<void> SessionServer::doGetValue(GetValueContext context) {
 
 Status SessionServer::checkSize(uint64_t size) const {
   const uint64_t limit = std::min(protocol::kMaxStreamBytes, service_.limits.connectionBytes);
-  if (size <= limit) return {};
+  if (size <= limit) return service_.calls.tiers().fitsQuota(state_.ns, size);
   return {ErrorCode::kInvalidArgument,
           "size: " + std::to_string(size) + " bytes, the limit is " + std::to_string(limit)};
 }
@@ -343,6 +345,27 @@ kj::Promise<void> SessionServer::doList(ListContext context) {
   return kj::READY_NOW;
 }
 
+// Of the session's tenant, and with the right of all.
+void SessionServer::writeUsage(protocol::Stats::Builder out) const {
+  const store::OwnerTag own = tiers::ownerTagOf(tiers::namespaceTagOf(state_.ns));
+  std::vector<store::OwnerUsage> usage = service_.calls.tiers().usage();
+  const bool all = (state_.rights & kAdminRight) != 0;
+  std::erase_if(usage, [&](const store::OwnerUsage& of) { return !all && of.owner != own; });
+  auto tenants = out.initTenants(static_cast<uint32_t>(usage.size()));
+  for (uint32_t i = 0; i < tenants.size(); ++i) {
+    const auto known = service_.tenants.find(usage[i].owner);
+    if (usage[i].owner == own) {
+      tenants[i].setTenant(state_.ns.name);
+    } else if (known != service_.tenants.end()) {
+      tenants[i].setTenant(known->second);
+    }
+    tenants[i].setEntries(usage[i].entries);
+    tenants[i].setUsedBytes(usage[i].usedBytes);
+    tenants[i].setQuotaBytes(usage[i].quotaBytes);
+    tenants[i].setEvicted(usage[i].evicted);
+  }
+}
+
 kj::Promise<void> SessionServer::doStats(StatsContext context) {
   const codec::StoreStats stats = service_.calls.tiers().stats();
   auto out = context.getResults().initStats();
@@ -355,6 +378,7 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setReadOnly(protocol::textReader(stats.readOnly));
   out.setIoMissing(protocol::textReader(stats.ioMissing));
   out.setUptimeSeconds((service_.timer.now() - service_.started) / kj::SECONDS);
+  writeUsage(out);
   // Counters cover all tenants: to others they would be a way to watch them.
   if ((state_.rights & kAdminRight) == 0) return kj::READY_NOW;
   out.setEntries(stats.entries);
@@ -379,6 +403,12 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setMemoryAheadBytes(stats.memoryAheadBytes);
   out.setMemoryEvictedBytes(stats.memoryEvictedBytes);
   out.setConnections(service_.connections);
+  auto points = out.initCapacity(static_cast<uint32_t>(stats.capacity.size()));
+  for (uint32_t i = 0; i < points.size(); ++i) {
+    points[i].setCapacityBytes(stats.capacity[i].capacityBytes);
+    points[i].setHitShare(stats.capacity[i].hitShare);
+    points[i].setSavedShare(stats.capacity[i].savedShare);
+  }
   return kj::READY_NOW;
 }
 

@@ -54,7 +54,7 @@ class SpoliaServer final : public protocol::Spolia::Server {
 
  private:
   Result<Grant> checkToken(capnp::Text::Reader token) {
-    if (!service_.tokens) return Grant{"default", kAllRights};
+    if (!service_.tokens) return Grant{kOnlyTenant, kAllRights};
     std::optional<Grant> grant;
     if (token.size() <= protocol::kMaxTokenBytes) {
       grant = service_.tokens->find({token.begin(), token.size()});

@@ -1,136 +1,210 @@
 #include "server/store/residents.h"
 
 #include <algorithm>
-#include <cstring>
+#include <numeric>
 #include <utility>
 
 #include "server/store/index/index_value.h"
 
 namespace spolia::store {
 
-namespace {
-
-constexpr size_t kFirstTable = 1024;
-
-}  // namespace
-
-Residents::Residents(std::unique_ptr<EvictionPolicy> policy, WorthOf worthOf, Footprint budget)
-    : policy_(std::move(policy)),
-      worthOf_(std::move(worthOf)),
-      budget_(budget),
-      table_(policy_ ? kFirstTable : 0, kEmpty) {}
-
-Residents::Prefix Residents::prefixOf(const StoreKey& key) {
-  Prefix prefix;
-  std::memcpy(&prefix, key.bytes.data(), sizeof prefix);
-  return prefix;
-}
-
-StoreKey Residents::firstKeyOf(Prefix prefix) {
-  StoreKey key{};
-  std::memcpy(key.bytes.data(), &prefix, sizeof prefix);
-  return key;
-}
-
-size_t Residents::place(Prefix prefix) const {
-  const size_t mask = table_.size() - 1;
-  size_t at = prefix & mask;
-  while (table_[at] != kEmpty && prefixes_[table_[at]] != prefix) at = (at + 1) & mask;
-  return at;
-}
-
-void Residents::grow() {
-  std::vector<Slot> old = std::exchange(table_, std::vector<Slot>(table_.size() * 2, kEmpty));
-  for (const Slot slot : old) {
-    if (slot != kEmpty) table_[place(prefixes_[slot])] = slot;
+Residents::Residents(Config config) : config_(std::move(config)) {
+  const auto policy = [&] { return config_.makePolicy ? config_.makePolicy() : nullptr; };
+  const uint64_t budget = config_.budget.record;
+  double promised = 0;
+  for (const OwnerQuota& quota : config_.quotas) promised += static_cast<double>(quota.bytes);
+  const double kept = std::min(1.0, static_cast<double>(budget) / std::max(1.0, promised));
+  pools_.emplace_back(policy());
+  pools_[0].share = budget - std::min(budget, static_cast<uint64_t>(promised));
+  for (const OwnerQuota& quota : config_.quotas) {
+    if (!poolOf_.emplace(quota.owner, pools_.size()).second) continue;
+    Pool& pool = pools_.emplace_back(policy());
+    pool.quota = quota.bytes;
+    pool.share = static_cast<uint64_t>(static_cast<double>(quota.bytes) * kept);
+    usage_[quota.owner] = {.owner = quota.owner, .quotaBytes = quota.bytes};
   }
 }
 
-// Linear probing without tombstones: what stands behind the gap and may stand in it moves up.
-void Residents::erase(size_t at) {
-  const size_t mask = table_.size() - 1;
-  size_t gap = at;
-  for (size_t next = (at + 1) & mask; table_[next] != kEmpty; next = (next + 1) & mask) {
-    const size_t home = prefixes_[table_[next]] & mask;
-    const bool reachesGap = ((next - home) & mask) >= ((next - gap) & mask);
-    if (!reachesGap) continue;
-    table_[gap] = table_[next];
-    gap = next;
-  }
-  table_[gap] = kEmpty;
+uint32_t Residents::poolOf(OwnerTag owner) const {
+  const auto found = poolOf_.find(owner);
+  return found == poolOf_.end() ? 0 : found->second;
 }
 
 Footprint Residents::footprintOf(const EntryMeta& meta, uint64_t recordBytes) {
   return {recordBytes, indexedBytes(meta)};
 }
 
+void Residents::count(OwnerTag owner, uint64_t recordBytes, bool added, Departure why) {
+  const std::lock_guard lock(mutex_);
+  OwnerUsage& usage = usage_[owner];
+  usage.owner = owner;
+  if (added) {
+    ++usage.entries;
+    usage.usedBytes += recordBytes;
+    return;
+  }
+  usage.entries -= std::min<uint64_t>(usage.entries, 1);
+  usage.usedBytes -= std::min(usage.usedBytes, recordBytes);
+  usage.evicted += why == Departure::kEvicted;
+}
+
 void Residents::add(const EntryMeta& meta, uint64_t recordBytes, uint64_t nowMs) {
-  live_ += footprintOf(meta, recordBytes);
-  if (!policy_) return;
-  const EntryWorth worth = worthOf_(meta);
+  const EntryWorth worth = config_.worthOf(meta);
+  const Footprint footprint = footprintOf(meta, recordBytes);
+  Pool& pool = pools_[poolOf(worth.owner)];
+  live_ += footprint;
+  pool.live += footprint;
+  count(worth.owner, recordBytes, true, Departure::kRemoved);
   if (!worth.evictable) return;
-  if ((taken_ + 1) * 2 > table_.size()) grow();
-  const Prefix prefix = prefixOf(meta.key);
-  const size_t at = place(prefix);
-  if (table_[at] != kEmpty) return;
   ChunkTraits traits;
-  traits.keyHash = prefix;
   traits.storedBytes = recordBytes;
   traits.recomputeSeconds = worth.recomputeSeconds;
+  traits.chained = worth.chained;
+  traits.depth = worth.depth;
   traits.kind = meta.kind;
   traits.expiresAt = meta.expiresAt;
-  const Slot slot = free_.empty() ? static_cast<Slot>(prefixes_.size()) : free_.back();
-  policy_->admit(traits, nowMs);  // told of it; what is acknowledged is stored
-  if (!policy_->insert(slot, traits, nowMs)) return;
-  free_.empty() ? prefixes_.push_back(prefix) : free_.pop_back();
-  prefixes_[slot] = prefix;
-  table_[at] = slot;
-  ++taken_;
-  evictable_ += footprintOf(meta, recordBytes);
+  const auto parent = worth.parent ? std::optional(prefixOf(*worth.parent)) : std::nullopt;
+  if (pool.entries.add(prefixOf(meta.key), parent, traits, nowMs)) pool.evictable += footprint;
 }
 
 void Residents::remove(const EntryMeta& meta, uint64_t recordBytes, Departure why) {
-  live_ -= footprintOf(meta, recordBytes);
-  if (!policy_) return;
-  const size_t at = place(prefixOf(meta.key));
-  if (table_[at] == kEmpty) return;
-  evictable_ -= footprintOf(meta, recordBytes);
-  release(at, why);
+  const OwnerTag owner = config_.worthOf(meta).owner;
+  const Footprint footprint = footprintOf(meta, recordBytes);
+  Pool& pool = pools_[poolOf(owner)];
+  live_ -= footprint;
+  pool.live -= footprint;
+  count(owner, recordBytes, false, why);
+  if (pool.entries.remove(prefixOf(meta.key), recordBytes, why)) pool.evictable -= footprint;
 }
 
-void Residents::forget(Prefix prefix) {
-  if (!policy_) return;
-  const size_t at = place(prefix);
-  if (table_[at] != kEmpty) release(at, Departure::kRemoved);
-}
-
-void Residents::release(size_t at, Departure why) {
-  const Slot slot = table_[at];
-  policy_->remove(slot, prefixes_[slot], why);
-  erase(at);
-  free_.push_back(slot);
-  --taken_;
+// What it took is taken to be the mean.
+void Residents::forget(const Victim& victim) {
+  ResidentPool& entries = pools_[victim.pool].entries;
+  const uint64_t mean = entries.bytes() / std::max<size_t>(1, entries.count());
+  entries.remove(victim.prefix, mean, Departure::kRemoved);
 }
 
 void Residents::touch(const StoreKey& key, uint64_t nowMs) {
-  if (!policy_) return;
   const Prefix prefix = prefixOf(key);
-  const Slot slot = slotOf(prefix);
-  if (slot != kEmpty) policy_->touch(slot, prefix, nowMs);
+  for (Pool& pool : pools_) {
+    if (pool.entries.touch(prefix, nowMs)) return;
+  }
 }
 
 bool Residents::mayGo(const StoreKey& key) const {
-  return policy_ && slotOf(prefixOf(key)) != kEmpty;
+  const Prefix prefix = prefixOf(key);
+  return std::ranges::any_of(pools_, [&](const Pool& pool) { return pool.entries.has(prefix); });
 }
 
-std::optional<Residents::Prefix> Residents::victim(uint64_t nowMs) {
-  const Slot slot = policy_ ? policy_->chooseVictim(nowMs) : kNoSlot;
-  return slot == kNoSlot ? std::nullopt : std::optional(prefixes_[slot]);
+bool Residents::worthMoving(const StoreKey& key, uint64_t nowMs) const {
+  const uint64_t budget = config_.budget.record;
+  const bool full = live_.record >= budget - budget / 16;
+  const Prefix prefix = prefixOf(key);
+  return !std::ranges::any_of(pools_, [&](const Pool& pool) {
+    const bool ownFull = pool.live.record >= pool.quota - pool.quota / 16;
+    const bool gives = ownFull || (full && pool.live.record > pool.share);
+    return gives && pool.entries.nextToGo(prefix, nowMs);
+  });
 }
 
-void Residents::postpone(Prefix prefix, uint64_t nowMs) {
-  const Slot slot = policy_ ? slotOf(prefix) : kNoSlot;
-  if (slot != kNoSlot) policy_->postpone(slot, nowMs);
+Residents::Claim Residents::claim() const {
+  Claim claim;
+  claim.parts_.resize(pools_.size());
+  return claim;
+}
+
+void Residents::claimAdded(Claim& claim, const EntryMeta& meta, uint64_t recordBytes) const {
+  const Footprint footprint = footprintOf(meta, recordBytes);
+  claim.added_ += footprint;
+  claim.parts_[poolOf(config_.worthOf(meta).owner)].added += footprint;
+}
+
+void Residents::claimFreed(Claim& claim, const EntryMeta& meta, uint64_t recordBytes) const {
+  const Footprint footprint = footprintOf(meta, recordBytes);
+  claim.freed_ += footprint;
+  claim.parts_[poolOf(config_.worthOf(meta).owner)].freed += footprint;
+}
+
+uint64_t Residents::recordWith(const Pool& pool, const Claim& claim, size_t number) {
+  const Claim::Part& part = claim.parts_[number];
+  return pool.live.record + part.added.record - std::min(pool.live.record, part.freed.record);
+}
+
+bool Residents::overQuota(size_t number, const Claim& claim) const {
+  const Pool& pool = pools_[number];
+  return pool.quota != UINT64_MAX && recordWith(pool, claim, number) > pool.quota;
+}
+
+bool Residents::over(const Claim& claim) const {
+  if (!(live_ + claim.more()).within(config_.budget)) return true;
+  for (size_t pool = 1; pool < pools_.size(); ++pool) {
+    if (overQuota(pool, claim)) return true;
+  }
+  return false;
+}
+
+std::optional<Residents::Victim> Residents::victimOf(uint32_t pool, uint64_t nowMs) {
+  const std::optional<Prefix> prefix = pools_[pool].entries.victim(nowMs);
+  return prefix ? std::optional(Victim{pool, *prefix}) : std::nullopt;
+}
+
+std::optional<Residents::Victim> Residents::victim(const Claim& claim, uint64_t nowMs) {
+  for (uint32_t pool = 1; pool < pools_.size(); ++pool) {
+    if (!overQuota(pool, claim)) continue;
+    if (const auto own = victimOf(pool, nowMs)) return own;
+  }
+  if ((live_ + claim.more()).within(config_.budget)) return std::nullopt;
+  std::optional<uint32_t> furthest;
+  const auto beyond = [&](uint32_t pool) {
+    return static_cast<double>(recordWith(pools_[pool], claim, pool)) -
+           static_cast<double>(pools_[pool].share);
+  };
+  for (uint32_t pool = 0; pool < pools_.size(); ++pool) {
+    if (pools_[pool].entries.count() == 0) continue;
+    if (!furthest || beyond(pool) > beyond(*furthest)) furthest = pool;
+  }
+  return furthest ? victimOf(*furthest, nowMs) : std::nullopt;
+}
+
+std::optional<Residents::Victim> Residents::victim(uint64_t nowMs) {
+  Claim all = claim();
+  all.added_ = config_.budget;
+  all.added_.record += 1;
+  return victim(all, nowMs);
+}
+
+void Residents::postpone(const Victim& victim, uint64_t nowMs) {
+  pools_[victim.pool].entries.postpone(victim.prefix, nowMs);
+}
+
+bool Residents::couldFit(const Footprint& more) const {
+  Footprint evictable;
+  for (const Pool& pool : pools_) evictable += pool.evictable;
+  return (live_ - evictable + more).within(config_.budget);
+}
+
+Status Residents::withinQuota(const EntryMeta& meta, uint64_t recordBytes) const {
+  const Pool& pool = pools_[poolOf(config_.worthOf(meta).owner)];
+  if (pool.quota == UINT64_MAX) return Status();
+  const uint64_t stay = pool.live.record - std::min(pool.live.record, pool.evictable.record);
+  if (recordBytes <= pool.quota && stay <= pool.quota - recordBytes) return Status();
+  return Status(ErrorCode::kOutOfSpace, "the quota is " + std::to_string(pool.quota) +
+                                            " bytes, the entry takes " +
+                                            std::to_string(recordBytes) +
+                                            " and what may not be evicted " + std::to_string(stay));
+}
+
+size_t Residents::evictable() const {
+  size_t entries = 0;
+  for (const Pool& pool : pools_) entries += pool.entries.count();
+  return entries;
+}
+
+std::vector<OwnerUsage> Residents::usage() const {
+  std::vector<OwnerUsage> out;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [owner, usage] : usage_) out.push_back(usage);
+  return out;
 }
 
 }  // namespace spolia::store

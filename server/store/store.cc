@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/store/eviction/demand_curve.h"
 #include "server/store/eviction/policy_factory.h"
 #include "server/store/index/rocks_index.h"
 #include "server/store/io/pread_ring.h"
@@ -140,8 +141,11 @@ class Store::Impl {
         clock_(std::move(parts.clock)),
         leases_(parts.leases, [this] { return clock_->bootMs(); }),
         sweep_([this] { return clock_->nowSeconds(); }),
+        quotas_(config.quotas),
+        worthOf_(config.worthOf),
         housekeeper_({*clock_, sweep_, *index_, [this](auto keys) { expire(std::move(keys)); }}),
         engine_(withTime(std::move(config)), *ring_, *index_, std::move(parts.recovered.table)),
+        demand_(engine_.figures().capacityBytes, engine_.entryBytes()),
         thread_([this] { run(); }) {
     housekeeper_.start();
   }
@@ -181,6 +185,21 @@ class Store::Impl {
     return std::move(entry->meta);
   }
 
+  void noteDemand(const StoreKey& key, const std::optional<EntryMeta>& found) {
+    if (!found) return demand_.missed(key);
+    demand_.found(key, AppendLog::recordBytes(*found, found->payloadBytes),
+                  worthOf_(*found).recomputeSeconds);
+  }
+
+  Status fitsQuota(OwnerTag owner, uint64_t payloadBytes) const {
+    const auto quota = std::ranges::find(quotas_, owner, &OwnerQuota::owner);
+    if (quota == quotas_.end() || payloadBytes <= quota->bytes) return Status();
+    return Status(ErrorCode::kOutOfSpace, "the quota is " + std::to_string(quota->bytes) +
+                                              " bytes, the entry has " +
+                                              std::to_string(payloadBytes));
+  }
+
+  DemandCurve& demand() { return demand_; }
   Index& index() { return *index_; }
   LeaseTable& leases() { return leases_; }
   const StoreClock& clock() const { return *clock_; }
@@ -230,8 +249,11 @@ class Store::Impl {
   std::unique_ptr<StoreClock> clock_;
   LeaseTable leases_;
   ExpirySweep sweep_;
+  const std::vector<OwnerQuota> quotas_;
+  const Residents::WorthOf worthOf_;
   Housekeeper housekeeper_;
   StoreEngine engine_;
+  DemandCurve demand_;
   std::mutex mutex_;
   std::vector<StoreOp> inbox_;  // guarded by mutex_
   std::vector<StoreKey> used_;  // guarded by mutex_
@@ -269,6 +291,9 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
     spdlog::warn("entry {} is damaged; it counts as absent", key.hex());
   };
   if (config.worthOf) engine.worthOf = config.worthOf;
+  if (config.quotas) {
+    SPOLIA_ASSIGN_OR_RETURN(engine.quotas, config.quotas());
+  }
   if (config.eviction != kNoEviction) {
     engine.makePolicy = [name = config.eviction](uint64_t capacity) {
       return *makePolicy(name, capacity);
@@ -286,6 +311,8 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
 }
 
 void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
+  impl_->demand().stored(request.meta.key,
+                         AppendLog::recordBytes(request.meta, request.payload.size()));
   StoreOp op;
   op.kind = StoreOp::Kind::kPut;
   op.put = std::move(request);
@@ -387,8 +414,17 @@ void Store::noteUse(const StoreKey& key) {
   impl_->noteUse(key);
 }
 
+void Store::noteDemand(const StoreKey& key, const std::optional<EntryMeta>& found) {
+  impl_->noteDemand(key, found);
+}
+
+Status Store::fitsQuota(OwnerTag owner, uint64_t payloadBytes) const {
+  return impl_->fitsQuota(owner, payloadBytes);
+}
+
 StoreFigures Store::figures() const {
   StoreFigures figures = impl_->engine().figures();
+  figures.capacity = impl_->demand().points();
   if (scrubber_) figures.scrubbedEntries = scrubber_->report().entries;
   return figures;
 }

@@ -57,6 +57,8 @@ struct StoreConfig {
   LeaseLimits leases;
   // Tests put their own time here; nothing: the machine's.
   std::optional<ClockSources> clock;
+  // Who has a quota; asked once the directory is this process's. Null: nobody.
+  std::function<Result<std::vector<OwnerQuota>>()> quotas;
   // Tests put a simulated disk here; null: the real one chosen by `io`. Not owned.
   RingFactory* ringFactory = nullptr;
   // Likewise failing files under the index; null: the real ones. Not owned.
@@ -115,6 +117,8 @@ struct StoreFigures {
   std::string readOnly;          // why nothing is written now; empty: it is
   std::string ioBackend;
   std::string ioMissing;  // what that does without, and why; empty: nothing
+  std::vector<OwnerUsage> owners;       // in no order
+  std::vector<CapacityPoint> capacity;  // ascending; empty while nothing was asked for
 };
 
 class Store {
@@ -167,6 +171,12 @@ class Store {
   // The entry was used without being read from here, so that eviction knows. Cheap: it is told
   // with others, and some are forgotten when there are very many. Absent keys are ignored.
   void noteUse(const StoreKey& key);
+
+  // Somebody wants an entry's payload: what was found of it, if anything. Tells what more room
+  // would give (StoreFigures::capacity) and nothing else.
+  void noteDemand(const StoreKey& key, const std::optional<EntryMeta>& found);
+  // kOutOfSpace naming the quota when the owner could not have such an entry whatever was evicted.
+  Status fitsQuota(OwnerTag owner, uint64_t payloadBytes) const;
 
   StoreFigures figures() const;
   const std::filesystem::path& directory() const;

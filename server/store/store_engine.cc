@@ -29,6 +29,14 @@ Footprint budgetOf(const EngineConfig& config) {
   return {room / 10 * 9, config.indexEntryBytes};
 }
 
+Residents::Config residentsConfigOf(const EngineConfig& config) {
+  Residents::Config out{nullptr, config.worthOf, budgetOf(config), config.quotas};
+  if (config.makePolicy) {
+    out.makePolicy = [&config] { return config.makePolicy(capacityOf(config.log)); };
+  }
+  return out;
+}
+
 }  // namespace
 
 StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentTable table)
@@ -43,8 +51,7 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
       reader_(driver_, table_, [this] { readerLeft(); }),
       deadlines_(config_.monotonic),
       cleaner_(driver_, table_, *this),
-      residents_(config_.makePolicy ? config_.makePolicy(capacityOf(config_.log)) : nullptr,
-                 config_.worthOf, budgetOf(config_)),
+      residents_(residentsConfigOf(config_)),
       backend_(ring.name()) {
   loadResidents();
   keepForNext();
@@ -195,22 +202,22 @@ StoreEngine::Changes StoreEngine::changesOf(const std::vector<Appended>& records
                                             std::vector<SegmentMark> marks) {
   Changes changes;
   changes.batch.marks = std::move(marks);
-  Footprint added, freed;
+  Residents::Claim claim = residents_.claim();
   for (const Appended& record : records) {
     if (!record.status.ok()) continue;
     Result<std::optional<IndexEntry>> known = index_.find(record.entry.meta.key);
     if (known.ok() && *known) {
-      freed += Residents::footprintOf((*known)->meta, (*known)->address.length);
+      residents_.claimFreed(claim, (*known)->meta, (*known)->address.length);
       changes.dead.push_back(std::move(**known));
     }
     if (record.tombstone) {
       changes.batch.removes.push_back(record.entry.meta.key);
     } else {
-      added += Residents::footprintOf(record.entry.meta, record.entry.address.length);
+      residents_.claimAdded(claim, record.entry.meta, record.entry.address.length);
       changes.batch.puts.push_back(record.entry);
     }
   }
-  while (residents_.over(added - freed) && evictOne(changes)) {
+  while (residents_.over(claim) && evictOne(changes, &claim)) {
   }
   return changes;
 }
@@ -391,6 +398,7 @@ StoreFigures StoreEngine::figures() const {
   out.readOnly = index_.writable().message();
   out.ioBackend = backend_;
   out.ioMissing = config_.ioMissing;
+  out.owners = residents_.usage();
   return out;
 }
 

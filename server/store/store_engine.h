@@ -75,6 +75,7 @@ struct EngineConfig {
   // Told of each entry whose record was found damaged and which is a miss from then on.
   std::function<void(const StoreKey&)> damaged = [](const StoreKey&) {};
   Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
+  std::vector<OwnerQuota> quotas;
 };
 
 class StoreEngine final : private CleaningHost {
@@ -95,6 +96,8 @@ class StoreEngine final : private CleaningHost {
 
   // Any thread.
   StoreFigures figures() const;
+  // What records of entries may take together.
+  uint64_t entryBytes() const { return residents_.budget().record; }
   bool expired(const EntryMeta& meta) const {
     return meta.expiresAt != 0 && meta.expiresAt <= config_.clock() && !leased(meta.key);
   }
@@ -150,8 +153,11 @@ class StoreEngine final : private CleaningHost {
 
   // Space: store_engine_space.cc.
   void loadResidents();
+  Status loadInAnyOrder();
+  Status loadInOrderOfWriting();
+  void load(const EntryMeta& meta, uint64_t recordBytes);
   Status refuseIfTooMuch(const PutRequest& put);
-  bool evictOne(Changes& changes);
+  bool evictOne(Changes& changes, const Residents::Claim* claim);
   void giveUp(const IndexEntry& entry, Changes& changes, Departure why = Departure::kEvicted);
   Status applyEvictions(Changes changes);
   void keepEvicted(const Changes& changes);

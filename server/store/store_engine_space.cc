@@ -13,35 +13,60 @@ namespace {
 // How often a policy is asked for another victim when the one it names is being written to.
 constexpr size_t kVictimsAsked = 64;
 constexpr int kMoveReads = 3;
+constexpr size_t kEntriesLoadedAtOnce = 4096;
 
 }  // namespace
 
-// In the order of writing, which is as good a guess at the order of use as a restart leaves.
 void StoreEngine::loadResidents() {
+  const Status loaded = residents_.ordered() ? loadInOrderOfWriting() : loadInAnyOrder();
+  if (!loaded.ok()) spdlog::error("reading the index: {}", loaded.message());
+}
+
+void StoreEngine::load(const EntryMeta& meta, uint64_t recordBytes) {
+  config_.expires(meta.expiresAt);
+  Changes changes;
+  Residents::Claim claim = residents_.claim();
+  residents_.claimAdded(claim, meta, recordBytes);
+  while (residents_.over(claim) && evictOne(changes, &claim)) {
+  }
+  if (const Status evicted = applyEvictions(std::move(changes)); !evicted.ok()) {
+    spdlog::error("evicting: {}", evicted.message());
+  }
+  residents_.add(meta, recordBytes, nowMs());
+  ++figures_.entries;
+}
+
+// A page at a time: the index is asked for what is evicted in between.
+Status StoreEngine::loadInAnyOrder() {
+  std::vector<IndexEntry> page;
+  for (std::optional<StoreKey> from = StoreKey{}; from;) {
+    page.clear();
+    std::optional<StoreKey> next;
+    SPOLIA_RETURN_IF_ERROR(index_.scan(*from, [&](const IndexEntry& entry) {
+      if (page.size() < kEntriesLoadedAtOnce) return page.push_back(entry), true;
+      return next = entry.meta.key, false;
+    }));
+    for (const IndexEntry& entry : page) load(entry.meta, entry.address.length);
+    from = next;
+  }
+  return Status();
+}
+
+// Which is as good a guess at the order of use as a restart leaves.
+Status StoreEngine::loadInOrderOfWriting() {
   struct Found {
     uint64_t sequence;
     uint64_t recordBytes;
     EntryMeta meta;
   };
   std::vector<Found> found;
-  const Status scanned = index_.scan(StoreKey{}, [&](const IndexEntry& entry) {
+  SPOLIA_RETURN_IF_ERROR(index_.scan(StoreKey{}, [&](const IndexEntry& entry) {
     found.push_back({entry.sequence, entry.address.length, entry.meta});
     return true;
-  });
-  if (!scanned.ok()) spdlog::error("reading the index: {}", scanned.message());
-  figures_.entries = found.size();
+  }));
   std::ranges::sort(found, {}, &Found::sequence);
-  for (const Found& entry : found) {
-    config_.expires(entry.meta.expiresAt);
-    Changes changes;
-    const Footprint footprint = Residents::footprintOf(entry.meta, entry.recordBytes);
-    while (residents_.over(footprint) && evictOne(changes)) {
-    }
-    if (const Status evicted = applyEvictions(std::move(changes)); !evicted.ok()) {
-      spdlog::error("evicting: {}", evicted.message());
-    }
-    residents_.add(entry.meta, entry.recordBytes, nowMs());
-  }
+  for (const Found& entry : found) load(entry.meta, entry.recordBytes);
+  return Status();
 }
 
 Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
@@ -52,6 +77,7 @@ Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
                                               " bytes, of which " + std::to_string(taken) +
                                               " are taken");
   };
+  SPOLIA_RETURN_IF_ERROR(residents_.withinQuota(put.meta, bytes));
   const uint64_t indexFiles = index_.diskBytes();
   if (indexFiles > config_.indexFileBytes) {
     return refusal("the files of the store's index", config_.indexFileBytes, indexFiles);
@@ -77,14 +103,15 @@ std::optional<IndexEntry> StoreEngine::entryOf(Residents::Prefix prefix) {
   return scanned.ok() ? out : std::nullopt;
 }
 
-// False when nothing can go.
-bool StoreEngine::evictOne(Changes& changes) {
+// For the claim where there is one. False when nothing has to or can go.
+bool StoreEngine::evictOne(Changes& changes, const Residents::Claim* claim) {
   // What is leased is met once, and then stands behind what is not.
   const size_t held = config_.leases == nullptr ? 0 : config_.leases->entries();
   for (size_t asked = 0; asked < kVictimsAsked + held; ++asked) {
-    const std::optional<Residents::Prefix> victim = residents_.victim(nowMs());
+    const auto victim =
+        claim != nullptr ? residents_.victim(*claim, nowMs()) : residents_.victim(nowMs());
     if (!victim) return false;
-    const std::optional<IndexEntry> entry = entryOf(*victim);
+    const std::optional<IndexEntry> entry = entryOf(victim->prefix);
     if (!entry) {
       residents_.forget(*victim);
     } else if (mutations_.contains(entry->meta.key) || leased(entry->meta.key)) {
@@ -138,7 +165,7 @@ void StoreEngine::keepEvicted(const Changes& changes) {
 bool StoreEngine::evictSome(uint64_t bytes) {
   const uint64_t before = residents_.live().record;
   Changes changes;
-  while (residents_.live().record + bytes > before && evictOne(changes)) {
+  while (residents_.live().record + bytes > before && evictOne(changes, nullptr)) {
   }
   const bool any = !changes.evicted.empty();
   return applyEvictions(std::move(changes)).ok() && any;
@@ -252,7 +279,12 @@ void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address
     if (status.code() == ErrorCode::kOutOfSpace) status = evictUnmoved(key, address, status);
     status.ok() ? carry(key, address, done) : done(status);
   };
-  expired((*known)->meta) ? left(evict(**known, Departure::kRemoved)) : move(**known, 1, left);
+  const bool over = expired((*known)->meta);
+  const bool next =
+      !over && !mutations_.contains(key) && !leased(key) && !residents_.worthMoving(key, nowMs());
+  over   ? left(evict(**known, Departure::kRemoved))
+  : next ? left(evict(**known))
+         : move(**known, 1, left);
 }
 
 // A record that nothing newer follows, and that is dead, is the last word on its key: the word is

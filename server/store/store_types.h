@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,10 +72,38 @@ struct Footprint {
   }
 };
 
+// Whose an entry is: who may have a quota. 0: nobody's.
+using OwnerTag = uint64_t;
+
 // What keeping an entry is good for, told by whoever can read its attributes.
 struct EntryWorth {
   bool evictable = true;            // false: goes only when it is removed or expires
   double recomputeSeconds = 0.001;  // what a hit saves
+  OwnerTag owner = 0;
+  bool chained = false;            // of use only with the entries that it hangs on
+  uint32_t depth = 0;              // how many these are, as far as known
+  std::optional<StoreKey> parent;  // the last of them; of its key at least the first 8 bytes
+};
+
+// What the records of an owner's entries may take, in bytes of the segments.
+struct OwnerQuota {
+  OwnerTag owner = 0;
+  uint64_t bytes = 0;
+};
+
+// What a store of such a capacity would have had of what was asked for lately.
+struct CapacityPoint {
+  uint64_t capacityBytes = 0;
+  double hitShare = 0;    // of the entries asked for
+  double savedShare = 0;  // of their recompute seconds
+};
+
+struct OwnerUsage {
+  OwnerTag owner = 0;
+  uint64_t entries = 0;
+  uint64_t usedBytes = 0;   // of their records
+  uint64_t quotaBytes = 0;  // 0: none
+  uint64_t evicted = 0;     // entries, since the store was opened
 };
 
 }  // namespace spolia::store

@@ -1,11 +1,14 @@
 #include "server/tiers/entry_attributes.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace spolia::tiers {
 namespace {
 
-constexpr uint8_t kAttributesVersion = 1;
+// The second has a place in a chain at its end, and is written only where there is one.
+constexpr uint8_t kPlainVersion = 1;
+constexpr uint8_t kChainVersion = 2;
 // In a chunk's payload: where the header's own checksum stands (codec/FORMAT.md, "Header").
 constexpr size_t kHeaderChecksumOffset = 24;
 
@@ -18,13 +21,19 @@ NamespaceTag namespaceTagOf(const Namespace& ns) {
   return tag;
 }
 
+store::OwnerTag ownerTagOf(const NamespaceTag& tag) {
+  store::OwnerTag owner;
+  std::memcpy(&owner, tag.data(), sizeof owner);
+  return owner;
+}
+
 StoreKey storeKeyOf(const Namespace& ns, const ChunkId& id) {
   return {hmacSha256(ns.secret, id.span())};
 }
 
 Bytes writeAttributes(const EntryAttributes& attributes) {
   ByteWriter out;
-  out.u8(kAttributesVersion);
+  out.u8(attributes.chain ? kChainVersion : kPlainVersion);
   out.bytes(attributes.ns);
   out.bytes(attributes.id.span());
   out.u64(attributes.contentTag);
@@ -34,13 +43,18 @@ Bytes writeAttributes(const EntryAttributes& attributes) {
   out.u8(attributes.levels);
   out.u16(static_cast<uint16_t>(attributes.label.size()));
   out.bytes(asBytes(attributes.label));
+  if (const auto& chain = attributes.chain) {
+    out.bytes(chain->parent);
+    out.u32(chain->depth);
+    out.u32(chain->tokensBefore);
+  }
   return out.take();
 }
 
 Result<EntryAttributes> readAttributes(ByteSpan bytes) {
   ByteReader in(bytes);
   const uint8_t version = in.u8();
-  if (in.ok() && version > kAttributesVersion) {
+  if (in.ok() && version > kChainVersion) {
     return Status(ErrorCode::kUnsupported, "entry attributes: version " + std::to_string(version));
   }
   EntryAttributes out;
@@ -53,7 +67,13 @@ Result<EntryAttributes> readAttributes(ByteSpan bytes) {
   out.preset = static_cast<codec::Preset>(preset);
   out.levels = in.u8();
   out.label = std::string(asText(in.bytes(in.u16())));
-  const bool valid = version == kAttributesVersion && in.finished() &&
+  if (version == kChainVersion) {
+    ChainPlace& chain = out.chain.emplace();
+    chain.parent = in.read<std::array<std::byte, 8>>();
+    chain.depth = in.u32();
+    chain.tokensBefore = in.u32();
+  }
+  const bool valid = version >= kPlainVersion && in.finished() &&
                      preset <= static_cast<uint8_t>(codec::Preset::kSmall) &&
                      out.headerBytes <= codec::kMaxHeaderBytes;
   if (!valid) return Status(ErrorCode::kCorrupt, "entry attributes: malformed");
@@ -72,18 +92,48 @@ EntryAttributes attributesOf(const Namespace& ns, const codec::StreamHeader& hea
   out.tokens = header.tokens();
   out.preset = header.preset;
   out.levels = header.levels;
+  const codec::ChunkIdentity& identity = header.identity;
+  if (identity.mode != codec::CompileMode::kPrefix) return out;
+  ChainPlace& chain = out.chain.emplace();
+  if (identity.parent) {
+    const StoreKey parent = storeKeyOf(ns, *identity.parent);
+    std::copy_n(parent.bytes.begin(), chain.parent.size(), chain.parent.begin());
+    chain.depth = 1;
+  }
+  return out;
+}
+
+ChainPlace behind(const ChainPlace& place, const EntryAttributes& parent) {
+  ChainPlace out = place;
+  const auto sum = [](uint32_t a, uint32_t b) { return a > UINT32_MAX - b ? UINT32_MAX : a + b; };
+  const ChainPlace above = parent.chain.value_or(ChainPlace());
+  out.depth = sum(above.depth, 1);
+  out.tokensBefore = sum(above.tokensBefore, parent.tokens);
   return out;
 }
 
 store::EntryWorth entryWorthOf(const store::EntryMeta& meta) {
-  // Policies compare seconds; which model computes how fast is not known here.
+  // Policies compare seconds; which model computes how fast is not known here. Attention to so many
+  // tokens takes as long as all the rest (bench/policy/README.md, "How it counts").
   constexpr double kSecondsPerToken = 0.001;
+  constexpr double kTokensLikeTheRest = 3200;
   store::EntryWorth worth;
   const auto kind = static_cast<codec::EntryKind>(meta.kind);
   worth.evictable = kind != codec::EntryKind::kManifest && kind != codec::EntryKind::kProfile;
   const Result<EntryAttributes> attributes = readAttributes(meta.attributes);
-  if (attributes.ok() && attributes->tokens > 0) {
-    worth.recomputeSeconds = kSecondsPerToken * attributes->tokens;
+  if (!attributes.ok()) return worth;
+  worth.owner = ownerTagOf(attributes->ns);
+  const std::optional<ChainPlace>& chain = attributes->chain;
+  if (attributes->tokens > 0) {
+    const double tokens = attributes->tokens;
+    const double seen = (chain ? chain->tokensBefore : 0) + tokens / 2;
+    worth.recomputeSeconds = kSecondsPerToken * tokens * (1 + seen / kTokensLikeTheRest);
+  }
+  if (!chain) return worth;
+  worth.chained = true;
+  worth.depth = chain->depth;
+  if (chain->depth > 0) {
+    std::copy(chain->parent.begin(), chain->parent.end(), worth.parent.emplace().bytes.begin());
   }
   return worth;
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "codec/chunk_exchange.h"
@@ -19,8 +20,21 @@ inline constexpr size_t kMaxLabelBytes = 512;
 using NamespaceTag = std::array<std::byte, 16>;
 NamespaceTag namespaceTagOf(const Namespace& ns);
 
+// The namespace among owners of entries in a store.
+store::OwnerTag ownerTagOf(const NamespaceTag& tag);
+
 // HMAC-SHA256(secret, id).
 StoreKey storeKeyOf(const Namespace& ns, const ChunkId& id);
+
+// Where a prefix chunk stands in its chain. What stands before it is known as far as it was stored
+// when the chunk was.
+struct ChainPlace {
+  std::array<std::byte, 8> parent{};  // the beginning of its store key; of use if depth > 0
+  uint32_t depth = 0;                 // chunks before it
+  uint32_t tokensBefore = 0;
+
+  bool operator==(const ChainPlace&) const = default;
+};
 
 struct EntryAttributes {
   NamespaceTag ns{};
@@ -33,6 +47,7 @@ struct EntryAttributes {
   codec::Preset preset = codec::Preset::kLossless;
   uint8_t levels = 0;
   std::string label;
+  std::optional<ChainPlace> chain;  // prefix chunks
 
   bool operator==(const EntryAttributes&) const = default;
 };
@@ -42,11 +57,14 @@ Bytes writeAttributes(const EntryAttributes& attributes);
 // kCorrupt when malformed, kUnsupported when of a later version.
 Result<EntryAttributes> readAttributes(ByteSpan bytes);
 
-// Attributes of a verified stream.
+// Attributes of a verified stream; of a prefix chunk, as if nothing before it were known.
 EntryAttributes attributesOf(const Namespace& ns, const codec::StreamHeader& header,
                              ByteSpan stream);
-// What the entry is good for, as eviction sees it: a chunk saves computing its tokens; manifests
-// and profiles, on which others depend, go only when they are removed.
+// A chunk that hangs on one with these attributes.
+ChainPlace behind(const ChainPlace& place, const EntryAttributes& parent);
+// What the entry is good for, as eviction sees it: a chunk saves computing its tokens, the longer
+// what stands before it the more; manifests and profiles, on which others depend, go only when they
+// are removed.
 store::EntryWorth entryWorthOf(const store::EntryMeta& meta);
 // kCorrupt when the attributes are malformed or the kind is unknown.
 Result<codec::EntryInfo> entryInfoOf(const store::EntryMeta& meta);

@@ -149,7 +149,7 @@ MemoryTier::Slot MemoryTier::takeSlot() {
 
 void MemoryTier::release(Slot slot, Departure why) {
   Held held = std::exchange(held_[slot], {});
-  policy_.remove(slot, hashOf(*held.key, held.block), why);
+  policy_.remove(slot, hashOf(*held.key, held.block), chargeOf(held.size), why);
   if (ahead_.has(slot)) ahead_.remove(slot);
   const auto entry = entries_.find(*held.key);
   auto& places = entry->second.places;
@@ -161,7 +161,8 @@ void MemoryTier::release(Slot slot, Departure why) {
 void MemoryTier::releaseAll(Entries::iterator entry) {
   for (const Place& place : entry->second.places) {
     const Slot slot = place.slot;
-    policy_.remove(slot, hashOf(entry->first, place.block), Departure::kRemoved);
+    const uint64_t bytes = chargeOf(held_[slot].size);
+    policy_.remove(slot, hashOf(entry->first, place.block), bytes, Departure::kRemoved);
     if (ahead_.has(slot)) ahead_.remove(slot);
     held_[slot] = {};
     free_.push_back(slot);

@@ -84,6 +84,8 @@ std::vector<Result<codec::EntryInfo>> TierSet::lookup(const Namespace& ns,
   for (size_t i = 0; i < keys.size(); ++i) {
     // One that cannot be read is no reason to miss the others.
     out.push_back(infoOf(found.ok() ? (*found)[i] : impl_->store->find(keys[i])));
+    // What is there is counted when it is fetched.
+    if (!out.back().ok()) impl_->store->noteDemand(keys[i], std::nullopt);
   }
   return out;
 }
@@ -200,6 +202,14 @@ Result<codec::EntryPage> TierSet::list(const Namespace& ns, codec::EntryKind kin
   return out;
 }
 
+Status TierSet::fitsQuota(const Namespace& ns, uint64_t bytes) const {
+  return impl_->store->fitsQuota(ownerTagOf(namespaceTagOf(ns)), bytes);
+}
+
+std::vector<store::OwnerUsage> TierSet::usage() const {
+  return impl_->store->figures().owners;
+}
+
 codec::StoreStats TierSet::stats() const {
   const store::StoreFigures figures = impl_->store->figures();
   const TierCounters& counters = impl_->worker.counters();
@@ -228,6 +238,9 @@ codec::StoreStats TierSet::stats() const {
   out.cleanedSegments = figures.cleanedSegments;
   out.movedBytes = figures.movedBytes;
   out.scrubbedEntries = figures.scrubbedEntries;
+  for (const store::CapacityPoint& point : figures.capacity) {
+    out.capacity.push_back({point.capacityBytes, point.hitShare, point.savedShare});
+  }
   const MemoryFigures& memory = impl_->worker.memoryFigures();
   out.memoryCapacityBytes = impl_->memoryBytes;
   out.memoryUsedBytes = memory.usedBytes;

@@ -128,6 +128,9 @@ void TierWorker::begin(uint64_t number, Operation& operation) {
 void TierWorker::beginRead(uint64_t number, Operation& operation) {
   auto found = store_.find(operation.key);
   if (!found.ok()) return fail(number, found.status());
+  // A header alone is read before its frames are.
+  const bool wanted = operation.restarts == 0 && operation.request.kind != Kind::kOpen;
+  if (wanted || !*found) store_.noteDemand(operation.key, *found);
   if (!*found) return fail(number, Status(ErrorCode::kNotFound, "no such entry"));
   auto attributes = readAttributes((*found)->attributes);
   auto info = entryInfoOf(**found);
@@ -273,7 +276,17 @@ Status TierWorker::prepareStore(Operation& operation) {
   operation.info.tokens = header.tokens();
   operation.info.preset = header.preset;
   operation.info.levels = header.levels;
+  findParent(operation, header.identity);
   return {};
+}
+
+void TierWorker::findParent(Operation& operation, const codec::ChunkIdentity& identity) {
+  std::optional<ChainPlace>& chain = operation.attributes.chain;
+  if (!chain || !identity.parent) return;
+  const auto found = store_.find(storeKeyOf(operation.request.ns, *identity.parent));
+  if (!found.ok() || !*found) return;
+  const auto parent = readAttributes((*found)->attributes);
+  if (parent.ok()) chain = behind(*chain, *parent);
 }
 
 Status TierWorker::prepareValue(Operation& operation) {

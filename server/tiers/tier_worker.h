@@ -109,6 +109,7 @@ class TierWorker {
   PayloadSource sourceOf(const Operation& operation) const;
 
   Status prepareStore(Operation& operation);
+  void findParent(Operation& operation, const codec::ChunkIdentity& identity);
   Status prepareValue(Operation& operation);
   // Whether the key is free for this writer; otherwise it waits for its turn.
   bool claimKey(uint64_t number, Operation& operation);

@@ -120,5 +120,35 @@ TEST(ServerConfig, BytesAreReadAndWritten) {
   EXPECT_EQ(formatBytes(8ull << 30), "8.0 GiB");
 }
 
+TEST(ServerConfig, QuotasAreByTenant) {
+  const auto config = parseServerConfig("[quotas]\nalice = \"2 GiB\"\nbob.b = 1048576\n", "f");
+  ASSERT_FALSE(config.ok()) << "a dotted key is a table";
+  const auto good = parseServerConfig("[quotas]\nalice = \"2 GiB\"\n\"bob.b\" = 1048576\n", "f");
+  ASSERT_TRUE(good.ok()) << good.status().toString();
+  ASSERT_EQ(good->quotas.size(), 2u);
+  EXPECT_EQ(good->quotas[0].tenant, "alice");
+  EXPECT_EQ(good->quotas[0].bytes, 2ull << 30);
+  EXPECT_EQ(good->quotas[1].tenant, "bob.b");
+}
+
+TEST(ServerConfig, WrongQuotasAreNamed) {
+  const auto messageOf = [](const std::string& line) {
+    auto config = parseServerConfig("[quotas]\n" + line + "\n", "f");
+    if (!config.ok()) return config.status().message();
+    config->store.directory = "/somewhere";
+    return config->validate().message();
+  };
+  const std::pair<const char*, const char*> wrong[] = {
+      {"alice = \"much\"", "f:2: quotas.alice: expected bytes"},
+      {"alice = -1", "quotas.alice: expected bytes"},
+      {"\"a b\" = \"1 GiB\"", "quotas: expected a tenant's name"},
+      {"alice = \"1 KiB\"", "quotas.alice: 1024 bytes, expected at least 1 MiB"},
+      {"alice = \"1 TiB\"", "at most store.capacity"}};
+  for (const auto& [line, expected] : wrong) {
+    EXPECT_NE(messageOf(line).find(expected), std::string::npos) << line << ": " << messageOf(line);
+  }
+  EXPECT_EQ(messageOf("alice = \"1 GiB\""), "");
+}
+
 }  // namespace
 }  // namespace spolia

@@ -58,17 +58,14 @@ class TellingPolicy final : public store::EvictionPolicy {
       : EvictionPolicy(capacity), told_(std::move(told)) {}
   std::string_view name() const override { return "telling"; }
   size_t stateBytes() const override { return 0; }
+  bool contains(store::Slot slot) const override { return chunks_.contains(slot); }
 
  private:
   struct Chunk {
-    uint64_t keyHash, bytes, order;
+    uint64_t keyHash, order;
   };
-  uint64_t bytesAt(store::Slot slot) const override {
-    const auto it = chunks_.find(slot);
-    return it == chunks_.end() ? 0 : it->second.bytes;
-  }
   void onInsert(store::Slot slot, const store::ChunkTraits& chunk, uint64_t) override {
-    chunks_[slot] = {chunk.keyHash, chunk.storedBytes, next_++};
+    chunks_[slot] = {chunk.keyHash, next_++};
   }
   void onTouch(store::Slot, uint64_t, uint64_t) override {}
   void onRemove(store::Slot slot, uint64_t keyHash, store::Departure why) override {
@@ -441,7 +438,8 @@ class StoreSimulation {
   void noteEvictions() {
     for (const uint64_t keyHash : std::exchange(evicted_, {})) {
       for (auto& [key, possible] : possible_) {
-        if (store::Residents::prefixOf(simulationKey(key)) != keyHash) continue;
+        const auto prefix = store::Residents::prefixOf(simulationKey(key));
+        if (store::ResidentPool::hashOf(prefix) != keyHash) continue;
         tell("key " + std::to_string(key) + " is evicted");
         undone_[key].insert(possible.begin(), possible.end());
         possible.insert(0);

@@ -12,6 +12,7 @@ class ArcPolicy final : public EvictionPolicy {
  public:
   explicit ArcPolicy(uint64_t capacityBytes) : EvictionPolicy(capacityBytes), lists_(2) {}
   std::string_view name() const override { return "arc"; }
+  bool contains(Slot slot) const override { return lists_.has(slot); }
   size_t stateBytes() const override;
   // Bytes that are meant for chunks asked for once.
   uint64_t onceTarget() const { return onceTarget_; }
@@ -19,7 +20,6 @@ class ArcPolicy final : public EvictionPolicy {
  private:
   enum List : uint8_t { kOnce, kAgain };
 
-  uint64_t bytesAt(Slot slot) const override { return lists_.bytesAt(slot); }
   bool onAdmit(const ChunkTraits& chunk, uint64_t nowMs) override;
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) override;
   void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) override;

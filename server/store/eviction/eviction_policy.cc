@@ -1,5 +1,6 @@
 #include "server/store/eviction/eviction_policy.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace spolia::store {
@@ -23,11 +24,10 @@ void EvictionPolicy::touch(Slot slot, uint64_t keyHash, uint64_t nowMs) {
   if (contains(slot)) onTouch(slot, keyHash, nowMs);
 }
 
-void EvictionPolicy::remove(Slot slot, uint64_t keyHash, Departure why) {
-  const uint64_t bytes = bytesAt(slot);
-  if (bytes == 0) return;
+void EvictionPolicy::remove(Slot slot, uint64_t keyHash, uint64_t bytes, Departure why) {
+  if (!contains(slot)) return;
   onRemove(slot, keyHash, why);
-  bytes_ -= bytes;
+  bytes_ -= std::min(bytes, bytes_);
   --count_;
 }
 

@@ -16,8 +16,8 @@ double GdsfPolicy::cost(const ChunkTraits& chunk) const {
   return 1;
 }
 
-uint64_t GdsfPolicy::bytesAt(Slot slot) const {
-  return slot < entries_.size() ? entries_[slot].bytes : 0;
+bool GdsfPolicy::contains(Slot slot) const {
+  return slot < entries_.size() && entries_[slot].bytes != 0;
 }
 
 void GdsfPolicy::place(Slot slot, double priority) {

@@ -20,6 +20,7 @@ class GdsfPolicy final : public EvictionPolicy {
  public:
   GdsfPolicy(uint64_t capacityBytes, GdsfCost cost) : EvictionPolicy(capacityBytes), cost_(cost) {}
   std::string_view name() const override { return "gdsf"; }
+  bool contains(Slot slot) const override;
   size_t stateBytes() const override;
 
  private:
@@ -36,7 +37,6 @@ class GdsfPolicy final : public EvictionPolicy {
     auto operator<=>(const Place&) const = default;
   };
 
-  uint64_t bytesAt(Slot slot) const override;
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) override;
   void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) override;
   void onRemove(Slot slot, uint64_t keyHash, Departure why) override;

@@ -9,10 +9,10 @@ class LruPolicy final : public EvictionPolicy {
  public:
   explicit LruPolicy(uint64_t capacityBytes) : EvictionPolicy(capacityBytes), order_(1) {}
   std::string_view name() const override { return "lru"; }
+  bool contains(Slot slot) const override { return order_.has(slot); }
   size_t stateBytes() const override { return order_.stateBytes(); }
 
  private:
-  uint64_t bytesAt(Slot slot) const override { return order_.bytesAt(slot); }
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t) override {
     order_.add(0, slot, chunk.storedBytes);
   }

@@ -48,6 +48,15 @@ void MissRatioCurve::access(uint64_t keyHash, uint64_t bytes, double recomputeSe
   place(keyHash, bytes);
 }
 
+void MissRatioCurve::resize(uint64_t keyHash, uint64_t bytes) {
+  if (!sampled(keyHash)) return;
+  const auto found = keys_.find(keyHash);
+  if (found == keys_.end()) return;
+  change(found->second.position,
+         static_cast<int64_t>(bytes) - static_cast<int64_t>(found->second.bytes));
+  found->second.bytes = bytes;
+}
+
 void MissRatioCurve::record(Sums& sums, double scaled, int bucket) {
   sums.sampled += scaled;
   if (bucket != kNoBucket) sums.near[bucket] += scaled;

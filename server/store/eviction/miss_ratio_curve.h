@@ -31,6 +31,9 @@ class MissRatioCurve {
   // A chunk was asked for, stored or not: a lookup, not a put. `bytes` > 0: what it takes.
   void access(uint64_t keyHash, uint64_t bytes, double recomputeSeconds);
 
+  // What the key takes, once that is known: of what was missed, when it is stored.
+  void resize(uint64_t keyHash, uint64_t bytes);
+
   // Share of accesses that an LRU cache of that size would hit, 0 to 1; 0 before the first access.
   double hitRatio(uint64_t capacityBytes) const { return share(hits_, capacityBytes); }
   // Share of all recompute seconds asked for that it would save.

@@ -16,12 +16,12 @@ class S3FifoPolicy final : public EvictionPolicy {
  public:
   S3FifoPolicy(uint64_t capacityBytes, const S3FifoParams& params);
   std::string_view name() const override { return "s3-fifo"; }
+  bool contains(Slot slot) const override { return queues_.has(slot); }
   size_t stateBytes() const override { return queues_.stateBytes() + ghosts_.stateBytes(); }
 
  private:
   enum Queue : uint8_t { kSmall, kMain };
 
-  uint64_t bytesAt(Slot slot) const override { return queues_.bytesAt(slot); }
   void onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) override;
   void onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) override;
   void onRemove(Slot slot, uint64_t keyHash, Departure why) override;

@@ -21,7 +21,6 @@ class SlotLists {
   explicit SlotLists(uint8_t lists) : lists_(lists) {}
 
   bool has(Slot slot) const { return slot < nodes_.size() && nodes_[slot].bytes != 0; }
-  uint64_t bytesAt(Slot slot) const { return has(slot) ? nodes_[slot].bytes : 0; }
   // The slot is in a list.
   Node& at(Slot slot) { return nodes_[slot]; }
 

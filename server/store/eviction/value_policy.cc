@@ -12,6 +12,7 @@ constexpr uint64_t kExpiryUnitMs = 32768 * 1000;
 constexpr int kParentlessOrigins = 5;
 constexpr double kFollowVictimAges = 8;
 constexpr uint32_t kMostSeen = 15;
+constexpr int kAncestorsLookedAt = 32;
 constexpr uint32_t kGapMemory = 8;  // accesses that a mean gap goes back
 
 uint32_t tickOf(uint64_t nowMs) {
@@ -40,15 +41,21 @@ double unpackGap(uint32_t packed) {
   return std::exp2((packed - 1.0) / 3 + 2);
 }
 
-// 15 bits: 512 steps an octave from 2^-48 on; 0: nothing.
+// 13 bits: 128 steps an octave from 2^-48 on; 0: nothing.
 uint16_t packDensity(double secondsPerByte) {
   if (secondsPerByte <= 0) return 0;
-  const double steps = std::round((std::log2(secondsPerByte) + 48) * 512);
-  return static_cast<uint16_t>(std::clamp(steps, 1.0, 32767.0));
+  const double steps = std::round((std::log2(secondsPerByte) + 48) * 128);
+  return static_cast<uint16_t>(std::clamp(steps, 1.0, 8191.0));
 }
 
 double unpackDensity(uint32_t packed) {
-  return packed == 0 ? 0 : std::exp2(packed / 512.0 - 48);
+  return packed == 0 ? 0 : std::exp2(packed / 128.0 - 48);
+}
+
+// Seven bits, from 4 KiB on.
+uint8_t packSize(uint64_t bytes) {
+  const double steps = std::round((std::log2(static_cast<double>(bytes)) - 12) * 8);
+  return static_cast<uint8_t>(std::clamp(steps, 0.0, 127.0));
 }
 
 }  // namespace
@@ -61,8 +68,12 @@ ValuePolicy::ValuePolicy(uint64_t capacityBytes, const ValueParams& params)
   pool_.reserve(params.poolSize + params.freshLeaves + 1);
 }
 
-uint64_t ValuePolicy::bytesAt(Slot slot) const {
-  return slot < slots_ ? at(slot).bytes : 0;
+bool ValuePolicy::needs(Slot slot) const {
+  return slot < slots_ && (at(slot).stored || at(slot).children > 0);
+}
+
+Slot ValuePolicy::parentOf(Slot slot) const {
+  return contains(slot) && at(slot).parent != kNoParent ? Slot{at(slot).parent} : kNoSlot;
 }
 
 void ValuePolicy::growTo(Slot slot) {
@@ -84,7 +95,8 @@ uint16_t ValuePolicy::expiryOf(uint64_t expiresAt, uint64_t nowMs) const {
 // times what its head does, would hold all those before it too long.
 ValuePolicy::Record ValuePolicy::recordOf(const ChunkTraits& chunk, uint64_t nowMs) const {
   Record record;
-  record.bytes = static_cast<uint32_t>(chunk.storedBytes);
+  record.stored = 1;
+  record.size = packSize(chunk.storedBytes);
   record.usedAt = tickOf(nowMs);
   if (const auto ghost = ghosts_.find(chunk.keyHash)) {
     record.seen = ghost->seen, record.meanGap = ghost->meanGap;
@@ -95,16 +107,16 @@ ValuePolicy::Record ValuePolicy::recordOf(const ChunkTraits& chunk, uint64_t now
   record.origin = std::min<int>(chunk.kind, kParentlessOrigins - 1);
   record.depth = depthBucket(chunk);
   if (!chunk.chained || chunk.depth == 0) return record;
-  if (!contains(chunk.parent)) {
+  if (chunk.parent >= kNoParent) {
     record.density = 0;
     return record;
   }
-  const Record& parent = at(chunk.parent);
   record.parent = chunk.parent;
-  record.parentLife = parent.life;
+  if (!contains(chunk.parent)) return record;
+  const Record& parent = at(chunk.parent);
   record.origin =
       parent.seen == 0 ? parent.origin : kParentlessOrigins - 1 + usesBucket(parent.seen);
-  record.tail = chunk.storedBytes < 0.9 * parent.bytes;
+  record.tail = record.size < parent.size;
   const double before = unpackDensity(parent.density), own = unpackDensity(record.density);
   record.density = packDensity(before + (own - before) / (chunk.depth + 1));
   return record;
@@ -141,8 +153,24 @@ double ValuePolicy::valueOf(const Record& record, uint64_t nowMs) const {
   return unpackDensity(record.density) * reuse_.rate(classOf(record), age);
 }
 
+// Whether one of those that it hangs on is not there, as far up as is worth looking.
+bool ValuePolicy::severed(const Record& record) const {
+  Slot above = record.parent;
+  for (int step = 0; step < kAncestorsLookedAt && above != kNoParent; ++step) {
+    if (!contains(above)) return true;
+    above = at(above).parent;
+  }
+  return false;
+}
+
 double ValuePolicy::worth(Slot slot, uint64_t nowMs) const {
-  return contains(slot) ? valueOf(at(slot), nowMs) * (1000.0 / kTickMs) : 0;
+  if (!contains(slot) || severed(at(slot))) return 0;
+  return valueOf(at(slot), nowMs) * (1000.0 / kTickMs);
+}
+
+bool ValuePolicy::nextToGo(Slot slot, uint64_t nowMs) const {
+  if (!isCandidate(slot)) return false;
+  return severed(at(slot)) || valueOf(at(slot), nowMs) <= victimValue_;
 }
 
 // A chained chunk is not held against the victim: it may be cheap itself, but without it the dear
@@ -170,13 +198,16 @@ void ValuePolicy::onInsert(Slot slot, const ChunkTraits& chunk, uint64_t nowMs) 
   if (!started_) started_ = true, startMs_ = nowMs;
   growTo(slot);
   Record record = recordOf(chunk, nowMs);
-  record.life = at(slot).life + 1;
+  if (record.parent == slot) record.parent = kNoParent;
+  record.children = at(slot).children;
   at(slot) = record;
-  if (record.parent != kNoParent) {
-    Record& parent = at(record.parent);
-    if (parent.children < kMostChildren) ++parent.children;
-  }
+  if (record.parent != kNoParent) hangOn(record.parent);
   growing_ = kNoSlot;
+}
+
+void ValuePolicy::hangOn(Slot parent) {
+  growTo(parent);
+  if (at(parent).children < kMostChildren) ++at(parent).children;
 }
 
 void ValuePolicy::onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) {
@@ -187,18 +218,21 @@ void ValuePolicy::onTouch(Slot slot, uint64_t keyHash, uint64_t nowMs) {
   reuse_.access(keyHash, classOf(record), record.usedAt);
 }
 
+// Children that stay keep the slot.
 void ValuePolicy::onRemove(Slot slot, uint64_t keyHash, Departure why) {
   Record& record = at(slot);
   if (why == Departure::kEvicted) remember(keyHash, record);
-  const Slot parent = record.parent;
-  const uint32_t parentLife = record.parentLife, life = record.life, depth = record.depth;
+  const Record gone = record;
   record = Record();
-  record.life = life;
-  if (parent == kNoParent || !contains(parent) || at(parent).life != parentLife) return;
+  record.children = gone.children;
+  if (gone.parent != kNoParent) letGo(gone.parent, gone.depth, why);
+}
+
+void ValuePolicy::letGo(Slot parent, uint32_t depth, Departure why) {
   Record& above = at(parent);
   if (above.children > 0 && above.children < kMostChildren) --above.children;
   // It was the last use of a chain this long.
-  if (why == Departure::kEvicted) above.depth = std::max(above.depth, depth);
+  if (why == Departure::kEvicted) above.depth = std::max<uint32_t>(above.depth, depth);
   addCandidate(parent);
 }
 
@@ -216,7 +250,7 @@ bool ValuePolicy::isCandidate(Slot slot) const {
 void ValuePolicy::addCandidate(Slot slot) {
   if (!isCandidate(slot)) return;
   const auto same = [&](const Candidate& candidate) { return candidate.slot == slot; };
-  if (std::none_of(pool_.begin(), pool_.end(), same)) pool_.push_back({slot, 0});
+  if (std::none_of(pool_.begin(), pool_.end(), same)) pool_.push_back({slot, severed(at(slot)), 0});
 }
 
 uint64_t ValuePolicy::random() {
@@ -256,12 +290,15 @@ Slot ValuePolicy::lastResort() {
 Slot ValuePolicy::onChooseVictim(uint64_t nowMs) {
   refillPool();
   if (pool_.empty()) return lastResort();
-  for (Candidate& candidate : pool_) candidate.value = valueOf(at(candidate.slot), nowMs);
+  for (Candidate& candidate : pool_) {
+    candidate.value = candidate.severed ? 0 : valueOf(at(candidate.slot), nowMs);
+  }
   std::sort(pool_.begin(), pool_.end(),
             [](const Candidate& a, const Candidate& b) { return a.value < b.value; });
   if (pool_.size() > params_.poolSize) pool_.resize(params_.poolSize);
   const Slot victim = pool_.front().slot;
   victimAge_ += (tickOf(nowMs) - at(victim).usedAt - victimAge_) / 256;
+  victimValue_ += (pool_.front().value - victimValue_) / 256;
   reuse_.setTimes(static_cast<uint32_t>(kFollowVictimAges * victimAge_),
                   params_.shortestHold * victimAge_);
   return victim;

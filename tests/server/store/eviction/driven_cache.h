@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -42,28 +43,29 @@ class DrivenCache {
     const Slot slot = freeSlot();
     EXPECT_TRUE(policy_.insert(slot, chunk, nowMs));
     EXPECT_LE(policy_.bytes(), policy_.capacity());
-    keys_[slot] = key, slots_[key] = slot;
+    keys_[slot] = key, slots_[key] = slot, bytes_[slot] = chunk.storedBytes;
     return false;
   }
 
   void remove(uint64_t key) {
     const Slot slot = slotOf(key);
-    policy_.remove(slot, hashOf(key), Departure::kRemoved);
+    policy_.remove(slot, hashOf(key), bytesAt(slot), Departure::kRemoved);
     if (slot != kNoSlot) forget(slot);
   }
 
   bool has(uint64_t key) const { return slots_.contains(key); }
   Slot slotOf(uint64_t key) const { return has(key) ? slots_.at(key) : kNoSlot; }
+  uint64_t bytesAt(Slot slot) const { return bytes_.contains(slot) ? bytes_.at(slot) : 0; }
   const std::map<uint64_t, Slot>& stored() const { return slots_; }
 
   std::vector<uint64_t> evicted;
 
  private:
-  uint64_t drop(Slot slot) {
+  Evicted drop(Slot slot) {
     EXPECT_TRUE(keys_.contains(slot)) << "victim " << slot << " is not stored";
     evicted.push_back(keys_.at(slot));
     forget(slot);
-    return hashOf(evicted.back());
+    return {hashOf(evicted.back()), bytesAt(slot)};
   }
 
   void forget(Slot slot) {
@@ -72,17 +74,21 @@ class DrivenCache {
     free_.push_back(slot);
   }
 
+  // One that nothing hangs on any more.
   Slot freeSlot() {
-    if (free_.empty()) return static_cast<Slot>(slots_.size());
-    const Slot slot = free_.back();
-    free_.pop_back();
+    const auto at = std::ranges::find_if(free_, [&](Slot slot) { return !policy_.needs(slot); });
+    if (at == free_.end()) return next_++;
+    const Slot slot = *at;
+    free_.erase(at);
     return slot;
   }
 
   EvictionPolicy& policy_;
   std::map<uint64_t, Slot> slots_;
   std::map<Slot, uint64_t> keys_;
+  std::map<Slot, uint64_t> bytes_;
   std::vector<Slot> free_;
+  Slot next_ = 0;
 };
 
 }  // namespace spolia::store

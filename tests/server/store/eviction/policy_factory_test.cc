@@ -37,7 +37,7 @@ TEST_P(AnyPolicyTest, CountsBytesAsTheOwnerDoesAndNeverExceedsTheCapacity) {
   while (policy->count() > 0) {
     const Slot victim = policy->chooseVictim(1000000);
     ASSERT_TRUE(policy->contains(victim));
-    policy->remove(victim, 0, Departure::kEvicted);
+    policy->remove(victim, 0, cache.bytesAt(victim), Departure::kEvicted);
   }
   EXPECT_EQ(policy->bytes(), 0u);
   EXPECT_EQ(policy->chooseVictim(1000000), kNoSlot);
@@ -46,12 +46,12 @@ TEST_P(AnyPolicyTest, CountsBytesAsTheOwnerDoesAndNeverExceedsTheCapacity) {
 TEST_P(AnyPolicyTest, UnknownSlotsAreIgnored) {
   const auto policy = make(10);
   policy->touch(3, 1, 0);
-  policy->remove(3, 1, Departure::kRemoved);
-  policy->remove(kNoSlot, 1, Departure::kEvicted);
+  policy->remove(3, 1, 4, Departure::kRemoved);
+  policy->remove(kNoSlot, 1, 4, Departure::kEvicted);
   policy->postpone(kNoSlot, 0);
   ASSERT_TRUE(policy->insert(1, {.keyHash = 1, .storedBytes = 4, .recomputeSeconds = 1}, 0));
-  policy->remove(1, 1, Departure::kRemoved);
-  policy->remove(1, 1, Departure::kRemoved);
+  policy->remove(1, 1, 4, Departure::kRemoved);
+  policy->remove(1, 1, 4, Departure::kRemoved);
   policy->touch(1, 1, 0);
   EXPECT_EQ(policy->bytes(), 0u);
   EXPECT_EQ(policy->count(), 0u);
@@ -67,7 +67,7 @@ TEST_P(AnyPolicyTest, RefusesWhatCannotBeStored) {
   EXPECT_FALSE(policy->insert(1, {.keyHash = 2, .storedBytes = 1}, 0)) << "the slot is taken";
   EXPECT_FALSE(policy->insert(2, {.keyHash = 2, .storedBytes = 5}, 0)) << "no room";
   EXPECT_EQ(policy->bytes(), 6u);
-  EXPECT_FALSE(makeRoom(*policy, 11, 0, [](Slot) { return uint64_t{0}; }));
+  EXPECT_FALSE(makeRoom(*policy, 11, 0, [](Slot) { return Evicted(); }));
   EXPECT_EQ(policy->count(), 1u);
 }
 
@@ -80,7 +80,7 @@ TEST_P(AnyPolicyTest, APostponedVictimIsNotNamedAgainAtOnce) {
   for (int i = 0; i < 10; ++i) {
     const Slot victim = policy->chooseVictim(200000);
     EXPECT_NE(victim, leased);
-    policy->remove(victim, 0, Departure::kEvicted);
+    policy->remove(victim, 0, 1, Departure::kEvicted);
   }
   EXPECT_TRUE(policy->contains(leased));
 }
