@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <map>
 
 #include "server/store/segments/segment_format.h"
@@ -37,8 +38,9 @@ class Damage : public ::testing::Test {
         std::make_unique<StoreEngine>(std::move(config), *ring_, index_, recovery.finish().value());
   }
   static Bytes valueOf(uint64_t key, uint64_t version) {
-    Bytes value = test::simulationValue(key, version, 1);
-    value.resize(kBytes, static_cast<std::byte>(key * 31 + version));
+    Bytes value(kBytes, static_cast<std::byte>(key * 31 + version));
+    std::memcpy(value.data(), &key, sizeof key);
+    std::memcpy(value.data() + 8, &version, sizeof version);
     return value;
   }
   void put(uint64_t key) { ASSERT_TRUE(tryPut(key).ok()); }
