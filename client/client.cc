@@ -77,6 +77,9 @@ Status ClientConfig::validate() const {
   if (connectTimeout.count() <= 0 || callTimeout.count() <= 0) {
     return {ErrorCode::kInvalidArgument, "connectTimeout, callTimeout: expected more than 0 ms"};
   }
+  if (fetchBudget.count() < 0) {
+    return {ErrorCode::kInvalidArgument, "fetchBudget: expected 0 (none) or more ms"};
+  }
   if (callsInFlight == 0 || callsInFlight > protocol::kMaxCallsInFlight || uploadsInFlight == 0) {
     return {ErrorCode::kInvalidArgument, "callsInFlight: expected 1 to 1024"};
   }
@@ -242,17 +245,32 @@ Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_
   return request.send().then([](auto) { return Result<Done>(Done{}); });
 }
 
+// Of a fetch; the server keeps to it. Its answers take time to come, so what did come is waited for
+// a fifth longer, and a server that says nothing no more than that.
+Client::Reply<Client::Done> Client::withinBudget(Reply<Done> answer) {
+  if (config_.fetchBudget.count() == 0) return kj::mv(answer);
+  const kj::Duration patience = config_.fetchBudget.count() * 6 / 5 * kj::MILLISECONDS;
+  return answer.exclusiveJoin(timer_.afterDelay(patience).then([this]() -> Reply<Done> {
+    return Result<Done>(Status(ErrorCode::kDeadlineExceeded,
+                               address_.text() + ": not read within " +
+                                   std::to_string(config_.fetchBudget.count()) + " ms"));
+  }));
+}
+
 void Client::fetch(std::vector<FetchItem> items) {
-  const kj::TimePoint deadline = timer_.now() + config_.callTimeout.count() * kj::MILLISECONDS;
+  const auto budget = config_.fetchBudget.count() == 0
+                          ? config_.callTimeout
+                          : std::min(config_.callTimeout, config_.fetchBudget);
+  const kj::TimePoint deadline = timer_.now() + budget.count() * kj::MILLISECONDS;
   // Longer lists go out as several calls, which the server answers side by side.
   for (size_t at = 0; at < items.size(); at += protocol::kMaxFetchSpecs) {
     const size_t end = std::min<size_t>(items.size(), at + protocol::kMaxFetchSpecs);
     std::vector<FetchItem> part(std::make_move_iterator(items.begin() + static_cast<long>(at)),
                                 std::make_move_iterator(items.begin() + static_cast<long>(end)));
     auto job = std::make_shared<FetchJob>(std::move(part), headers_);
-    run(call<Done>(
-            [this, job, deadline](ServerConnection& on) { return askFrames(on, job, deadline); },
-            callSlots_)
+    run(withinBudget(call<Done>([this, job, deadline](
+                                    ServerConnection& on) { return askFrames(on, job, deadline); },
+                                callSlots_))
             .then([job](Result<Done> result) {
               job->fail(result.ok() ? Status(ErrorCode::kInternal, "the server left out an answer")
                                     : result.status());

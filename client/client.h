@@ -109,6 +109,7 @@ class Client {
   void forget(ServerConnection& connection);
   // After a deadline: a connection on which nothing came in since is given up.
   void suspect(kj::TimePoint since);
+  Reply<Done> withinBudget(Reply<Done> answer);
   // The server is told how much of the call's time is left.
   template <typename Request>
   void fillFetch(Request& request, const std::shared_ptr<FetchJob>& job, kj::TimePoint deadline);

@@ -24,6 +24,9 @@ struct ClientConfig {
   std::chrono::milliseconds connectTimeout{3000};
   // From the request to the answer, waiting in line included.
   std::chrono::milliseconds callTimeout{30000};
+  // How long a fetch may wait for the server's disk: chunks that are not read by then are
+  // kDeadlineExceeded, the others come. Zero: as long as the call.
+  std::chrono::milliseconds fetchBudget{0};
   // Calls and uploads at a time; more wait in line.
   uint32_t callsInFlight = 128;
   uint32_t uploadsInFlight = 8;

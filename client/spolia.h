@@ -101,6 +101,8 @@ typedef struct spolia_options {
   const char* address;         /* spolia://HOST:PORT or spolia+unix:///PATH */
   const char* token;           /* NULL: none */
   const spolia_model* model;   /* whose chunks; NULL: none, then no chunks for most tenants */
+  uint32_t fetch_budget_ms;    /* a chunk not read by then is DEADLINE_EXCEEDED; 0: none */
+  uint32_t reserved;
 } spolia_options;
 
 /* What determines a chunk's KV, and so its id. Text: tokens; an image: rows of the encoder. */

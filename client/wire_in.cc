@@ -77,6 +77,8 @@ codec::StoreStats readStats(protocol::Stats::Reader in) {
   stats.bytesRead = in.getBytesRead();
   stats.bytesWritten = in.getBytesWritten();
   stats.ioBackend = protocol::textOf(in.getIoBackend());
+  stats.ioMissing = protocol::textOf(in.getIoMissing());
+  stats.lateReads = in.getLateReads();
   stats.readOnly = protocol::textOf(in.getReadOnly());
   stats.indexBytes = in.getIndexBytes();
   stats.evicted = in.getEvicted();

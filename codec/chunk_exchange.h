@@ -121,6 +121,8 @@ struct StoreStats {
   uint64_t bytesRead = 0;
   uint64_t bytesWritten = 0;
   std::string ioBackend;         // "io_uring", "pread"
+  std::string ioMissing;         // what that does without, and why; empty: nothing
+  uint64_t lateReads = 0;        // given up at their deadline
   std::string readOnly;          // why nothing is written now; empty: it is
   uint64_t indexBytes = 0;       // files of the disk tier's index
   uint64_t evicted = 0;          // entries given up for others

@@ -29,6 +29,11 @@ struct Options {
   uint64_t seed = 1;
   uint64_t keep = 1ull << 30;
   bool blobDb = false;
+  bool pread = false;
+
+  store::IoBackend io() const {
+    return pread ? store::IoBackend::kPread : store::IoBackend::kUring;
+  }
 };
 
 // Bytes of all files below, as far as they take room.
@@ -59,8 +64,8 @@ Result<json> write(const Options& options) {
                                                         options.depth, options.keep));
     out = report(load);
   } else {
-    SPOLIA_ASSIGN_OR_RETURN(auto store,
-                            openStore(options.directory, options.capacity, options.segment));
+    SPOLIA_ASSIGN_OR_RETURN(
+        auto store, openStore(options.directory, options.capacity, options.segment, options.io()));
     SPOLIA_ASSIGN_OR_RETURN(const Load load,
                             putAll(*store, records, options.first, options.count, options.depth));
     out = report(load);
@@ -92,8 +97,8 @@ Result<json> read(const Options& options) {
     out["open_seconds"] = opened - begin;
     return out;
   }
-  SPOLIA_ASSIGN_OR_RETURN(auto store,
-                          openStore(options.directory, options.capacity, options.segment));
+  SPOLIA_ASSIGN_OR_RETURN(
+      auto store, openStore(options.directory, options.capacity, options.segment, options.io()));
   const double opened = now();
   SPOLIA_ASSIGN_OR_RETURN(const Load load, getAll(*store, records, numbers, options.depth));
   json out = report(load);
@@ -131,6 +136,7 @@ int main(int argc, char** argv) {
         ->check(CLI::Range(1, 4096));
     sub->add_option("--seed", options.seed, "of what is read");
     sub->add_option("--keep", options.keep, "payload bytes that stay");
+    sub->add_flag("--pread", options.pread, "threads instead of io_uring");
     sub->add_flag("--blob-db", options.blobDb, "RocksDB's blob files instead of our store");
     return sub;
   };

@@ -14,6 +14,8 @@ and 8 threads, against our one I/O thread; it has no cap, so its driver deletes 
 store.read_vs_blobdb: MB/s; store.write_amp_vs_blobdb: bytes written by the process a byte put;
 store.cpu_per_gb_vs_blobdb: processor time a GB put and read.
 
+store.pread_vs_uring: records of 1 MiB read with threads against io_uring, 32 in flight.
+
 All rounds alternate and change who begins; figures are medians. What the host caches is unknown.
 """
 
@@ -119,6 +121,24 @@ def cold_reads(stores, name, size):
             f"store.cold_read_mb_per_s_{name}": statistics.median(results["ours"])}
 
 
+def pread_reads(stores):
+    """The step down from io_uring, with much in flight."""
+    size = SIZES["1m"] // (16 if stores.bench.smoke else 1)
+    count = (64 << 20 if stores.bench.smoke else GIB) // size
+    common = {"directory": "pread", "record": size, "count": count, "segment": stores.segment,
+              "capacity": 4 * count * size, "depth": 32}
+    stores.step("write", **common)
+
+    def reads(**options):
+        return lambda number: stores.step("read", end=count, seed=number, **common,
+                                          **options)["mb_per_s"]
+
+    results = alternate(stores.rounds, {"io_uring": reads(), "threads": reads(pread=True)})
+    stores.remove("pread")
+    say(stores.bench, "cold reads of 1 MiB, 32 in flight,", results)
+    return {"store.pread_vs_uring": ratio(results, "threads", "io_uring")}
+
+
 def durable_writes(stores, name, size):
     jobs = 8
     round_bytes = 16 << 20 if stores.bench.smoke else GIB
@@ -221,6 +241,7 @@ def run(bench):
             for name, size in SIZES.items():
                 figures.update(measure(stores, name, size // 16 if bench.smoke else size))
             figures[kind] = min(figures[f"{kind}_{name}"] for name in SIZES)
+        figures.update(pread_reads(stores))
         figures.update(against_blob_db(stores))
     finally:
         shutil.rmtree(stores.folder, ignore_errors=True)

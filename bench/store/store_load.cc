@@ -43,12 +43,12 @@ Status putPrepared(Store& store, std::vector<store::PutRequest> puts, uint64_t d
 }  // namespace
 
 Result<std::unique_ptr<Store>> openStore(const std::string& directory, uint64_t capacityBytes,
-                                         uint64_t segmentBytes) {
+                                         uint64_t segmentBytes, store::IoBackend io) {
   store::StoreConfig config;
   config.directory = directory;
   config.capacityBytes = capacityBytes;
   config.segmentBytes = segmentBytes;
-  config.io = store::IoBackend::kUring;
+  config.io = io;
   config.eviction = "lru";
   return Store::open(config);
 }

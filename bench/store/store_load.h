@@ -10,9 +10,10 @@
 
 namespace spolia::bench {
 
-// io_uring or nothing: a figure of the other step of the ladder would be taken for this one's.
+// `io` or nothing: a figure of another step of the ladder would be taken for this one's.
 Result<std::unique_ptr<store::Store>> openStore(const std::string& directory,
-                                                uint64_t capacityBytes, uint64_t segmentBytes);
+                                                uint64_t capacityBytes, uint64_t segmentBytes,
+                                                store::IoBackend io);
 
 // Payloads are made before the clock starts, a GiB at a time.
 Result<Load> putAll(store::Store& store, const NumberedRecords& records, uint64_t first,

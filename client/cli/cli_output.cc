@@ -53,6 +53,8 @@ nlohmann::ordered_json toJson(const codec::StoreStats& stats) {
   out["bytes_read"] = stats.bytesRead;
   out["bytes_written"] = stats.bytesWritten;
   out["io"] = stats.ioBackend;
+  if (!stats.ioMissing.empty()) out["io_missing"] = stats.ioMissing;
+  out["late_reads"] = stats.lateReads;
   if (!stats.readOnly.empty()) out["read_only"] = stats.readOnly;
   out["index_bytes"] = stats.indexBytes;
   out["evicted"] = stats.evicted;

@@ -1,6 +1,7 @@
 #include "client/library/c_arguments.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 
 #include "client/protocol/limits.h"
@@ -85,8 +86,11 @@ Result<ModelName> readModel(const spolia_model* model) {
   return out;
 }
 
-Result<ClientConfig> readOptions(const spolia_options* options) {
-  SPOLIA_RETURN_IF_ERROR(checkStruct(options, "options"));
+Result<ClientConfig> readOptions(const spolia_options* given) {
+  spolia_options ours{};
+  SPOLIA_RETURN_IF_ERROR(
+      takeStruct(given, offsetof(spolia_options, fetch_budget_ms), ours, "options"));
+  const spolia_options* const options = &ours;
   SPOLIA_RETURN_IF_ERROR(required(options->address, "options.address"));
   ClientConfig config;
   SPOLIA_ASSIGN_OR_RETURN(config.address, readText(options->address, 4096, "options.address"));
@@ -101,6 +105,7 @@ Result<ClientConfig> readOptions(const spolia_options* options) {
   if (options->call_timeout_ms != 0) {
     config.callTimeout = std::chrono::milliseconds(options->call_timeout_ms);
   }
+  config.fetchBudget = std::chrono::milliseconds(options->fetch_budget_ms);
   return config;
 }
 

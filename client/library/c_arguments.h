@@ -28,8 +28,8 @@ Status checkStruct(const T* given, const char* name) {
 // A copy of a caller's struct that has grown since version 1, when it took so many bytes: what a
 // caller of then did not have is 0. Fails as checkStruct does.
 template <typename T>
-Status takeStruct(const T* given, size_t first, T& out) {
-  SPOLIA_RETURN_IF_ERROR(checkStruct(given, first, "request", sizeof(T)));
+Status takeStruct(const T* given, size_t first, T& out, const char* name = "request") {
+  SPOLIA_RETURN_IF_ERROR(checkStruct(given, first, name, sizeof(T)));
   std::memcpy(&out, given, std::min<size_t>(given->struct_size, sizeof(T)));
   return {};
 }

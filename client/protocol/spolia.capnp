@@ -86,7 +86,7 @@ interface Session {
   fetch @2 (specs :List(FetchSpec), sink :FetchSink, deadlineMs :UInt32) -> ();
   # Frames of chunks, streamed to `sink` in the order of `specs`; reads run ahead of it. Returns when
   # the last part has been sent. Every spec is answered by at least one part: frames, absence, or a
-  # failure of that spec alone. deadlineMs (0: none): specs not begun by then are answered with
+  # failure of that spec alone. deadlineMs (0: none): specs not read by then are answered with
   # deadline_exceeded. Dropping the call, or a sink that fails, ends the reading.
   # Limits: kMaxFetchSpecs specs; parts of kSliceBytes at most; a peer that takes no bytes for the
   # server's stall time is disconnected.
@@ -103,9 +103,9 @@ interface Session {
   # invalid_argument). The bytes are not looked at. label: limit kMaxLabelBytes, listed by `list`.
   # ttlSeconds: as for store. expiresAt: store clock seconds, where ttlSeconds is 0. Needs `write`.
 
-  getValue @5 (id :Id, sink :FetchSink) -> ();
+  getValue @5 (id :Id, sink :FetchSink, deadlineMs :UInt32) -> ();
   # The payload of an entry of any kind as stored (a chunk: its whole stream), in parts to `sink`
-  # as fetch does for spec 0.
+  # as fetch does for spec 0, deadlineMs as there.
 
   remove @6 (id :Id) -> (found :Bool);
   # Gone, durably, when this returns. Needs `write`.
@@ -291,6 +291,8 @@ struct Stats {
   leased @28 :UInt64;               # entries that leases hold now
   capacity @29 :List(CapacityPoint);  # ascending; empty before anything was asked for
   tenants @30 :List(TenantUsage);     # the session's own; with `admin` all
+  ioMissing @31 :Text;              # what the I/O does without, and why; empty: nothing
+  lateReads @32 :UInt64;            # given up at their deadline
 }
 
 struct CapacityPoint {

@@ -1,8 +1,8 @@
 // Owned memory aligned for O_DIRECT and SIMD (4 KiB). Moves, never copies silently.
 //
-// Long buffers come from those freed last, of which the process keeps a few: to make, zero and give
-// back fresh pages takes as long as to read them from a disk. They have room in front, so that a
-// header can be put before what is written. A value; one thread.
+// Long buffers come from the process's BufferArena, which keeps pages: to make, zero and give back
+// fresh ones takes as long as to read them from a disk. They have room in front, so that a header
+// can be put before what is written. A value; one thread.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,13 @@ class AlignedBuffer {
   static constexpr size_t kAlignment = 4096;
 
   AlignedBuffer() = default;
-  // Freed buffers that are kept have so many bytes together, and each at least so many.
-  static constexpr size_t kKeptBytes = 64 << 20;
-  static constexpr size_t kLeastKept = 128 << 10;
+  // Long is from so many bytes on.
+  static constexpr size_t kLeastLong = 128 << 10;
 
-  // What a buffer of at least kLeastKept has in front.
+  // What a long buffer has in front.
   static constexpr size_t kFrontRoom = kAlignment;
 
-  // `size` bytes, not initialised; the capacity is rounded up to kAlignment, from kLeastKept on to
+  // `size` bytes, not initialised; the capacity is rounded up to kAlignment, from kLeastLong on to
   // an eighth of the power of two below it.
   explicit AlignedBuffer(size_t size);
   static AlignedBuffer zeroed(size_t size);

@@ -1,6 +1,7 @@
 #include "server/service/fetch_stream.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -15,6 +16,10 @@ namespace {
 // Enough to keep a disk of queue depth 64 busy from two calls; the bytes are bounded by the
 // budgets.
 constexpr size_t kReadAhead = 32;
+
+Status late() {
+  return {ErrorCode::kDeadlineExceeded, "not read by the deadline"};
+}
 
 codec::ChunkCompletion failed(Status status) {
   codec::ChunkCompletion completion;
@@ -84,33 +89,46 @@ kj::Own<FetchStream::Read> FetchStream::missed(Status status) {
   return read;
 }
 
+kj::Duration FetchStream::left() const {
+  return (config_.deadline - std::chrono::steady_clock::now()).count() * kj::NANOSECONDS;
+}
+
+kj::Promise<HeldBytes> FetchStream::hold(uint64_t bytes) {
+  auto held = holdBytes(config_.service, config_.peer, bytes);
+  if (config_.deadline == kNoDeadline) return held;
+  return held.exclusiveJoin(config_.service.timer.afterDelay(left()).then(
+      []() -> kj::Promise<HeldBytes> { return protocol::toException(late()); }));
+}
+
 kj::Promise<kj::Own<FetchStream::Read>> FetchStream::read(const FetchAsk& ask) {
-  KJ_IF_MAYBE (deadline, config_.deadline) {
-    if (config_.service.timer.now() >= *deadline) {
-      return missed({ErrorCode::kDeadlineExceeded, "not begun by the deadline"});
-    }
-  }
+  if (left() <= 0 * kj::NANOSECONDS) return missed(late());
   auto entry = config_.service.calls.tiers().lookup(config_.session.ns, {&ask.id, 1});
   // A miss ends here: it holds nothing and touches no disk.
   if (!entry[0].ok()) return missed(entry[0].status());
-  return holdBytes(config_.service, config_.peer, entry[0]->bytes)
-      .then([this, &ask](HeldBytes held) {
-        TierCalls& calls = config_.service.calls;
-        auto answer = ask.what == FetchAsk::What::kValue
-                          ? calls.getValue(config_.session.ns, ask.id)
-                          : calls.fetch(config_.session.ns, ask.id, ask.range);
-        return answer.then([this, &ask, held = kj::mv(held)](
-                               codec::ChunkCompletion data) mutable -> kj::Promise<kj::Own<Read>> {
-          auto read = kj::heap<Read>();
-          read->held = kj::mv(held);
-          read->data = std::move(data);
-          if (!read->data.status.ok()) return kj::mv(read);
-          if (ask.what == FetchAsk::What::kFrames) return addHeader(ask, kj::mv(read));
-          Status allowed = mayHaveWhole(config_.session, read->data);
-          if (!allowed.ok()) read->data = failed(std::move(allowed));
-          return kj::mv(read);
-        });
-      });
+  return hold(entry[0]->bytes)
+      .then(
+          [this, &ask](HeldBytes held) {
+            TierCalls& calls = config_.service.calls;
+            auto answer =
+                ask.what == FetchAsk::What::kValue
+                    ? calls.getValue(config_.session.ns, ask.id, config_.deadline)
+                    : calls.fetch(config_.session.ns, ask.id, ask.range, config_.deadline);
+            return answer.then(
+                [this, &ask, held = kj::mv(held)](
+                    codec::ChunkCompletion data) mutable -> kj::Promise<kj::Own<Read>> {
+                  auto read = kj::heap<Read>();
+                  read->held = kj::mv(held);
+                  read->data = std::move(data);
+                  if (!read->data.status.ok()) return kj::mv(read);
+                  if (ask.what == FetchAsk::What::kFrames) return addHeader(ask, kj::mv(read));
+                  Status allowed = mayHaveWhole(config_.session, read->data);
+                  if (!allowed.ok()) read->data = failed(std::move(allowed));
+                  return kj::mv(read);
+                });
+          },
+          [](kj::Exception&& e) -> kj::Promise<kj::Own<Read>> {
+            return missed(protocol::toStatus(e));
+          });
 }
 
 kj::Promise<kj::Own<FetchStream::Read>> FetchStream::addHeader(const FetchAsk& ask,
@@ -123,7 +141,7 @@ kj::Promise<kj::Own<FetchStream::Read>> FetchStream::addHeader(const FetchAsk& a
   }
   read->tag = protocol::headerTag(*read->data.header);
   if (read->tag == ask.knownHeader) return kj::mv(read);
-  return config_.service.calls.open(config_.session.ns, ask.id)
+  return config_.service.calls.open(config_.session.ns, ask.id, config_.deadline)
       .then([read = kj::mv(read)](codec::ChunkCompletion open) mutable {
         if (!open.status.ok()) {
           read->data = failed(std::move(open.status));

@@ -26,7 +26,7 @@ class FetchStream {
     ServiceContext& service;
     Peer& peer;
     const SessionState& session;
-    kj::Maybe<kj::TimePoint> deadline;
+    Deadline deadline = kNoDeadline;
   };
   FetchStream(const Config& config, std::vector<FetchAsk> asks, protocol::FetchSink::Client sink);
 
@@ -44,6 +44,8 @@ class FetchStream {
     size_t piece = 0;              // the next to send, from `offset` on
     size_t offset = 0;
   };
+  kj::Duration left() const;
+  kj::Promise<HeldBytes> hold(uint64_t bytes);
   kj::Promise<kj::Own<Read>> read(const FetchAsk& ask);
   kj::Promise<kj::Own<Read>> addHeader(const FetchAsk& ask, kj::Own<Read> read);
   kj::Promise<void> sendNext();

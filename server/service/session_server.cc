@@ -1,6 +1,7 @@
 #include "server/service/session_server.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "client/protocol/errors.h"
@@ -217,8 +218,9 @@ kj::Promise<void> SessionServer::doOpen(OpenContext context) {
 
 kj::Promise<void> SessionServer::stream(std::vector<FetchAsk> asks,
                                         protocol::FetchSink::Client sink, uint32_t deadlineMs) {
-  kj::Maybe<kj::TimePoint> deadline;
-  if (deadlineMs != 0) deadline = service_.timer.now() + deadlineMs * kj::MILLISECONDS;
+  const Deadline deadline =
+      deadlineMs == 0 ? kNoDeadline
+                      : std::chrono::steady_clock::now() + std::chrono::milliseconds(deadlineMs);
   auto stream = kj::heap<FetchStream>(FetchStream::Config{service_, peer_, state_, deadline},
                                       std::move(asks), kj::mv(sink));
   auto running = stream->run();
@@ -259,7 +261,7 @@ kj::Promise<void> SessionServer::doGetValue(GetValueContext context) {
   ask.what = FetchAsk::What::kValue;
   auto sink = params.getSink();
   context.allowCancellation();
-  return stream({ask}, kj::mv(sink), 0);
+  return stream({ask}, kj::mv(sink), params.getDeadlineMs());
 }
 
 Status SessionServer::checkSize(uint64_t size) const {
@@ -374,6 +376,7 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setIoBackend(protocol::textReader(stats.ioBackend));
   out.setMemoryCapacityBytes(stats.memoryCapacityBytes);
   out.setReadOnly(protocol::textReader(stats.readOnly));
+  out.setIoMissing(protocol::textReader(stats.ioMissing));
   out.setUptimeSeconds((service_.timer.now() - service_.started) / kj::SECONDS);
   writeUsage(out);
   // Counters cover all tenants: to others they would be a way to watch them.
@@ -392,6 +395,7 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setCleanedSegments(stats.cleanedSegments);
   out.setMovedBytes(stats.movedBytes);
   out.setScrubbedEntries(stats.scrubbedEntries);
+  out.setLateReads(stats.lateReads);
   out.setMemoryUsedBytes(stats.memoryUsedBytes);
   out.setMemoryHits(stats.memoryHits);
   out.setMemoryServedBytes(stats.memoryServedBytes);

@@ -30,16 +30,17 @@ void TierCalls::take(std::vector<codec::ChunkCompletion> completions) {
   }
 }
 
-TierCalls::Answer TierCalls::open(const tiers::Namespace& ns, const ChunkId& id) {
+TierCalls::Answer TierCalls::open(const tiers::Namespace& ns, const ChunkId& id,
+                                  Deadline deadline) {
   auto ticket = issue();
-  tiers_->submitOpen(ns, id, ticket.cookie, queue_);
+  tiers_->submitOpen(ns, id, ticket.cookie, queue_, deadline);
   return kj::mv(ticket.answer);
 }
 
 TierCalls::Answer TierCalls::fetch(const tiers::Namespace& ns, const ChunkId& id,
-                                   const codec::KvRange& range) {
+                                   const codec::KvRange& range, Deadline deadline) {
   auto ticket = issue();
-  tiers_->submitFetch(ns, id, range, ticket.cookie, queue_);
+  tiers_->submitFetch(ns, id, range, ticket.cookie, queue_, deadline);
   return kj::mv(ticket.answer);
 }
 
@@ -68,9 +69,10 @@ TierCalls::Answer TierCalls::settle() {
   return kj::mv(ticket.answer);
 }
 
-TierCalls::Answer TierCalls::getValue(const tiers::Namespace& ns, const ChunkId& id) {
+TierCalls::Answer TierCalls::getValue(const tiers::Namespace& ns, const ChunkId& id,
+                                      Deadline deadline) {
   auto ticket = issue();
-  tiers_->submitGetValue(ns, id, ticket.cookie, queue_);
+  tiers_->submitGetValue(ns, id, ticket.cookie, queue_, deadline);
   return kj::mv(ticket.answer);
 }
 

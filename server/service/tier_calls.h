@@ -23,13 +23,14 @@ class TierCalls {
   KJ_DISALLOW_COPY(TierCalls);
 
   using Answer = kj::Promise<codec::ChunkCompletion>;  // failures are in its status
-  Answer open(const tiers::Namespace& ns, const ChunkId& id);
-  Answer fetch(const tiers::Namespace& ns, const ChunkId& id, const codec::KvRange& range);
+  Answer open(const tiers::Namespace& ns, const ChunkId& id, Deadline deadline = kNoDeadline);
+  Answer fetch(const tiers::Namespace& ns, const ChunkId& id, const codec::KvRange& range,
+               Deadline deadline = kNoDeadline);
   Answer store(const tiers::Namespace& ns, AlignedBuffer stream, codec::PutOptions put);
   Answer remove(const tiers::Namespace& ns, const ChunkId& id);
   Answer putValue(const tiers::Namespace& ns, tiers::ValuePut put);
   Answer settle();
-  Answer getValue(const tiers::Namespace& ns, const ChunkId& id);
+  Answer getValue(const tiers::Namespace& ns, const ChunkId& id, Deadline deadline = kNoDeadline);
 
   // For what answers at once from the index: lookup, list, stats.
   tiers::TierSet& tiers() { return *tiers_; }

@@ -14,14 +14,16 @@ constexpr int kAttempts = 2;
 
 }  // namespace
 
-void RecordReader::read(const IndexEntry& entry, uint64_t offset, uint64_t length, Done done) {
+RecordReader::Ticket RecordReader::read(const IndexEntry& entry, uint64_t offset, uint64_t length,
+                                        Done done) {
   Segment* segment = table_.find(entry.address);
   auto read = std::make_shared<Read>();
   read->entry = entry;
   read->done = std::move(done);
   if (segment == nullptr) {
     read->result.status = Status(ErrorCode::kCorrupt, "the record's segment is gone");
-    return read->done(std::move(read->result));
+    read->done(std::move(read->result));
+    return {};
   }
   const uint64_t total = entry.meta.payloadBytes;
   const uint64_t begin = std::min(offset, total);
@@ -41,6 +43,18 @@ void RecordReader::read(const IndexEntry& entry, uint64_t offset, uint64_t lengt
   read->result.dataLength = end - begin;
   ++segment->pins;
   start(read, segment->file);
+  return read;
+}
+
+void RecordReader::giveUp(const Ticket& ticket) {
+  const std::shared_ptr<Read> read = ticket.lock();
+  if (read == nullptr || read->givenUp) return;
+  read->givenUp = true;
+  for (const uint64_t tag : read->tags) driver_.cancel(tag);
+  ReadResult result;
+  result.status = Status(ErrorCode::kDeadlineExceeded, "not read by the deadline");
+  result.bytesRead = read->result.bytesRead;
+  read->done(std::move(result));
 }
 
 void RecordReader::start(const std::shared_ptr<Read>& read, FileHandle file) {
@@ -53,17 +67,23 @@ void RecordReader::start(const std::shared_ptr<Read>& read, FileHandle file) {
   read->result.bytesRead += read->header.size() + roundUpToBlock(data.size());
   uint64_t dataAt = at;
   if (!read->header.empty()) {
-    driver_.issue({RingOp::kRead, file, at, read->header.data(), read->header.size(), 0}, done);
+    read->tags[0] =
+        driver_.issue({RingOp::kRead, file, at, read->header.data(), read->header.size(), 0}, done);
     dataAt += read->headerBytes + read->firstBlock * kChecksumBlock;
   }
   if (data.empty()) return;
-  driver_.issue({RingOp::kRead, file, dataAt, data.data(), roundUpToBlock(data.size()), 0}, done);
+  read->tags[1] = driver_.issue(
+      {RingOp::kRead, file, dataAt, data.data(), roundUpToBlock(data.size()), 0}, done);
 }
 
 void RecordReader::part(const std::shared_ptr<Read>& read, int error) {
   if (error != 0) read->error = error;
   if (--read->partsLeft > 0) return;
   Segment* segment = table_.find(read->entry.address);
+  if (read->givenUp) {
+    --segment->pins;
+    return released_();
+  }
   if (read->error != 0 && read->attempts < kAttempts) return start(read, segment->file);
   --segment->pins;
   read->result.status =

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/result.h"
@@ -26,14 +27,24 @@ struct ReadResult {
 };
 
 class RecordReader {
+  struct Read;
+
  public:
   using Done = std::function<void(ReadResult)>;
+  // A read under way; refers to nothing once it is over.
+  using Ticket = std::weak_ptr<Read>;
 
-  RecordReader(RingDriver& driver, SegmentTable& table) : driver_(driver), table_(table) {}
+  // `released` is called when a read that was given up has let go of its segment.
+  RecordReader(RingDriver& driver, SegmentTable& table, std::function<void()> released)
+      : driver_(driver), table_(table), released_(std::move(released)) {}
 
   // Payload bytes [offset, offset + length) of `entry`, clipped to what there is. The segment is
-  // pinned until `done` has run. `done` is called from RingDriver::pump().
-  void read(const IndexEntry& entry, uint64_t offset, uint64_t length, Done done);
+  // pinned until `done` has run. `done` is called once: from RingDriver::pump(), from giveUp(), or
+  // at once when the segment is gone.
+  Ticket read(const IndexEntry& entry, uint64_t offset, uint64_t length, Done done);
+  // Answers a read that is under way with kDeadlineExceeded. Its buffers stay the ring's and its
+  // segment pinned until the ring has completed.
+  void giveUp(const Ticket& ticket);
 
  private:
   struct Read {
@@ -43,9 +54,11 @@ class RecordReader {
     AlignedBuffer header;  // where it is not read in one piece with the payload
     ReadResult result;
     Done done;
+    uint64_t tags[2] = {};  // of the ring's requests
     int partsLeft = 0;
     int attempts = 0;
     int error = 0;
+    bool givenUp = false;  // has been answered
   };
 
   void start(const std::shared_ptr<Read>& read, FileHandle file);
@@ -54,6 +67,7 @@ class RecordReader {
 
   RingDriver& driver_;
   SegmentTable& table_;
+  const std::function<void()> released_;
 };
 
 }  // namespace spolia::store

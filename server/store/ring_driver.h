@@ -21,16 +21,20 @@ class RingDriver {
   Ring& ring() { return ring_; }
   size_t inFlight() const { return waiting_.size(); }
 
-  void issue(RingRequest request, Done done) {
+  // The request's tag.
+  uint64_t issue(RingRequest request, Done done) {
     request.tag = nextTag_++;
     waiting_.emplace(request.tag, std::move(done));
     ring_.submit(request);
+    return request.tag;
   }
+  // As Ring::cancel: the continuation runs all the same.
+  void cancel(uint64_t tag) { ring_.cancel(tag); }
 
   // Runs the continuations of what has completed.
-  void pump(Ring::Wait mode) {
+  void pump(Ring::Wait mode, std::chrono::nanoseconds atMost = Ring::kForever) {
     completions_.clear();
-    ring_.wait(mode, completions_);
+    ring_.wait(mode, atMost, completions_);
     for (const RingCompletion& completion : completions_) {
       auto node = waiting_.extract(completion.tag);
       if (!node.empty()) node.mapped()(completion.error);

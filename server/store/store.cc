@@ -30,15 +30,18 @@ constexpr const char* kNoEviction = "none";
 // The I/O thread is woken for half of them; a request wakes it sooner.
 constexpr size_t kMostUsesHeld = 2048;
 
+// `missing` is told why a step of the ladder was taken.
 Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
-                                       const std::filesystem::path& segments) {
+                                       const std::filesystem::path& segments,
+                                       std::string& missing) {
   if (config.ringFactory != nullptr) {
     return config.ringFactory->make(segments, config.queueDepth);
   }
   if (config.io != IoBackend::kPread) {
     Result<std::unique_ptr<Ring>> ring = makeUringRing(segments, config.queueDepth);
     if (ring.ok() || config.io == IoBackend::kUring) return ring;
-    spdlog::warn("{}; reading and writing with a pool of threads instead", ring.status().message());
+    missing = ring.status().message();
+    spdlog::warn("{}; reading and writing with a pool of threads instead", missing);
   }
   return makePreadRing(segments, config.queueDepth);
 }
@@ -255,7 +258,12 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::acquire(config.directory));
   const std::filesystem::path segments = config.directory / "segments";
   SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(segments));
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments));
+  EngineConfig engine;
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments, engine.ioMissing));
+  if (const std::string missing = ring->missing(); !missing.empty()) {
+    spdlog::warn("{} does without: {}", ring->name(), missing);
+    engine.ioMissing.append(engine.ioMissing.empty() ? "" : "; ").append(missing);
+  }
   const SpaceShares shares = shareOut(config.capacityBytes, config.segmentBytes);
   const RocksIndexConfig index{config.directory / "index", shares.indexBytes, config.indexEnv};
   SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, index));
@@ -263,7 +271,6 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
                           nextEpoch(config.directory, latestEpoch(recovered.table)));
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<StoreClock> clock,
                           startClock(config.directory, config.clock));
-  EngineConfig engine;
   engine.log = {config.segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
   engine.capacityBytes = config.capacityBytes;
   engine.indexEntryBytes = index.entryBudget();
@@ -303,8 +310,9 @@ void Store::submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue) {
 }
 
 void Store::submitGet(const StoreKey& key, uint64_t offset, uint64_t length, uint64_t cookie,
-                      StoreQueue& queue) {
+                      StoreQueue& queue, Deadline deadline) {
   StoreOp op = opOf(StoreOp::Kind::kGet, key, cookie, queue);
+  op.deadline = deadline;
   op.offset = offset;
   op.length = length;
   impl_->submit(std::move(op));

@@ -18,6 +18,7 @@
 
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/completion_queue.h"
+#include "codec/base/deadlines.h"
 #include "codec/base/result.h"
 #include "server/store/lifetime/lease_table.h"
 #include "server/store/lifetime/store_clock.h"
@@ -78,7 +79,8 @@ struct PutRequest {
 
 struct StoreCompletion {
   uint64_t cookie = 0;
-  // get: kNotFound (absent or expired), kCorrupt (a checksum failed: quarantined, counted).
+  // get: kNotFound (absent or expired), kCorrupt (a checksum failed: quarantined, counted),
+  // kDeadlineExceeded.
   // put: kAlreadyExists (kIfAbsent and there), kOutOfSpace, kIoError.
   // remove: kNotFound.
   // put, remove: kUnavailable while the index takes no writes (StoreFigures::readOnly).
@@ -110,9 +112,11 @@ struct StoreFigures {
   uint64_t movedBytes = 0;       // written again to empty their segments
   uint64_t cleanedSegments = 0;  // emptied so
   uint64_t scrubbedEntries = 0;  // read in search of damage
+  uint64_t lateReads = 0;        // given up at their deadline
   uint64_t indexBytes = 0;       // of the index's files
   std::string readOnly;          // why nothing is written now; empty: it is
   std::string ioBackend;
+  std::string ioMissing;  // what that does without, and why; empty: nothing
   std::vector<OwnerUsage> owners;       // in no order
   std::vector<CapacityPoint> capacity;  // ascending; empty while nothing was asked for
 };
@@ -130,9 +134,10 @@ class Store {
 
   void submitPut(PutRequest request, uint64_t cookie, StoreQueue& queue);
   // Payload bytes [offset, offset + length), clipped to what there is; widened to checksum blocks
-  // for reading, every block verified.
+  // for reading, every block verified. When the deadline passes the completion comes at once, and
+  // the read is given up; what it has of memory comes back when the disk has let go of it.
   void submitGet(const StoreKey& key, uint64_t offset, uint64_t length, uint64_t cookie,
-                 StoreQueue& queue);
+                 StoreQueue& queue, Deadline deadline = kNoDeadline);
   // Durable before its completion.
   void submitRemove(const StoreKey& key, uint64_t cookie, StoreQueue& queue);
 

@@ -48,7 +48,8 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
            [this](std::vector<Appended> records, std::vector<SegmentMark> marks) {
              commit(std::move(records), std::move(marks));
            }),
-      reader_(driver_, table_),
+      reader_(driver_, table_, [this] { readerLeft(); }),
+      deadlines_(config_.monotonic),
       cleaner_(driver_, table_, *this),
       residents_(residentsConfigOf(config_)),
       backend_(ring.name()) {
@@ -64,6 +65,11 @@ void StoreEngine::accept(StoreOp op) {
   if (op.kind == StoreOp::Kind::kGet || op.kind == StoreOp::Kind::kVerify) return startGet(op);
   if (op.kind == StoreOp::Kind::kPut) op.key = op.put.meta.key;
   mutate(std::move(op));
+}
+
+void StoreEngine::pump(Ring::Wait mode) {
+  driver_.pump(mode, deadlines_.left());
+  deadlines_.expire();
 }
 
 void StoreEngine::mutate(StoreOp op) {
@@ -285,26 +291,41 @@ void StoreEngine::finishMutation(const StoreKey& key, StoreCompletion completion
   if (more) startMutation(mutations_.find(copy)->second.front());
 }
 
+struct StoreEngine::Get {
+  StoreOp op;  // what its end needs, without a payload
+  IndexEntry entry;
+  Deadlines::Ticket late = Deadlines::kNoTicket;
+  bool done = false;
+};
+
 void StoreEngine::startGet(const StoreOp& op) {
+  if (deadlines_.passed(op.deadline)) {
+    return op.queue->push(
+        failure(op.cookie, Status(ErrorCode::kDeadlineExceeded, "not begun by the deadline")));
+  }
   Result<std::optional<IndexEntry>> known = index_.find(op.key);
   if (!known.ok()) return op.queue->push(failure(op.cookie, known.status()));
   if (!*known || expired((*known)->meta)) {
     return op.queue->push(failure(op.cookie, absent(op.key)));
   }
-  StoreOp small;  // what the continuation needs, without a payload
-  small.kind = op.kind;
-  small.key = op.key;
-  small.cookie = op.cookie;
-  small.queue = op.queue;
   if (op.kind == StoreOp::Kind::kGet) residents_.touch(op.key, nowMs());
-  const IndexEntry entry = std::move(**known);
-  auto done = [this, small = std::move(small), entry](ReadResult result) {
-    finishGet(small, entry, std::move(result));
-  };
-  // std::function copies its target; the operation is shared instead.
-  auto shared = std::make_shared<decltype(done)>(std::move(done));
-  reader_.read(entry, op.offset, op.length,
-               [shared](ReadResult result) { (*shared)(std::move(result)); });
+  auto get = std::make_shared<Get>();
+  get->op.kind = op.kind;
+  get->op.key = op.key;
+  get->op.cookie = op.cookie;
+  get->op.queue = op.queue;
+  get->entry = std::move(**known);
+  const auto reading =
+      reader_.read(get->entry, op.offset, op.length, [this, get](ReadResult result) {
+        deadlines_.remove(get->late);
+        get->done = true;
+        finishGet(get->op, get->entry, std::move(result));
+      });
+  if (get->done) return;
+  get->late = deadlines_.add(op.deadline, [this, reading] {
+    ++figures_.lateReads;
+    reader_.giveUp(reading);
+  });
 }
 
 void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResult result) {
@@ -318,7 +339,10 @@ void StoreEngine::finishGet(const StoreOp& op, const IndexEntry& entry, ReadResu
   } else {
     answerGet(op, std::move(completion), std::move(result));
   }
-  // A segment may have been waiting for its last reader.
+  readerLeft();
+}
+
+void StoreEngine::readerLeft() {
   if (!stalled_.empty()) relieve();
   shrink();
 }
@@ -369,9 +393,11 @@ StoreFigures StoreEngine::figures() const {
   out.leased = config_.leases == nullptr ? 0 : config_.leases->entries();
   out.movedBytes = figures_.movedBytes;
   out.cleanedSegments = figures_.cleanedSegments;
+  out.lateReads = figures_.lateReads;
   out.indexBytes = index_.diskBytes();
   out.readOnly = index_.writable().message();
   out.ioBackend = backend_;
+  out.ioMissing = config_.ioMissing;
   out.owners = residents_.usage();
   return out;
 }

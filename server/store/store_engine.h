@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "codec/base/deadlines.h"
 #include "server/store/append_log.h"
 #include "server/store/index/index.h"
 #include "server/store/lifetime/lease_table.h"
@@ -42,6 +43,7 @@ struct StoreOp {
   StoreKey key;    // of the others; kPut: put.meta.key
   uint64_t offset = 0;
   uint64_t length = 0;
+  Deadline deadline = kNoDeadline;  // kGet
   uint64_t cookie = 0;
   StoreQueue* queue = nullptr;
   std::optional<DamagedRead> damaged;  // kRemove of what a read found damaged
@@ -54,8 +56,11 @@ struct StoreOp {
 struct EngineConfig {
   AppendLogConfig log;
   uint64_t capacityBytes = 0;  // the configured cap, for figures(); 0: that of the segments
+  std::string ioMissing;       // for figures()
   // Seconds; what expiry is measured by.
   std::function<uint64_t()> clock;
+  // What deadlines are measured by.
+  Deadlines::Clock monotonic = std::chrono::steady_clock::now;
   // Milliseconds; what the policy is told.
   std::function<uint64_t()> clockMs = [] { return uint64_t{0}; };
   // What goes when the store is full; null: nothing, and a put that does not fit is refused.
@@ -83,8 +88,9 @@ class StoreEngine final : private CleaningHost {
   void accept(StoreOp op);
   // As a get does, for an entry that was not read here.
   void noteUse(const StoreKey& key) { residents_.touch(key, nowMs()); }
-  // Starts what can start and handles what has completed.
-  void pump(Ring::Wait mode) { driver_.pump(mode); }
+  // Starts what can start and handles what has completed or is late. kBlock: waits no longer than
+  // until the next deadline.
+  void pump(Ring::Wait mode);
   // Nothing accepted is unfinished.
   bool idle() const { return driver_.inFlight() == 0 && mutations_.empty(); }
 
@@ -101,6 +107,7 @@ class StoreEngine final : private CleaningHost {
     std::atomic<uint64_t> entries{0}, usedBytes{0}, bytesRead{0}, bytesWritten{0};
     std::atomic<uint64_t> corruptBlocks{0}, syncs{0};
     std::atomic<uint64_t> evicted{0}, expired{0}, movedBytes{0}, cleanedSegments{0};
+    std::atomic<uint64_t> lateReads{0};
   };
   // A batch of changes, and what has to be told once the index has it.
   struct Changes {
@@ -123,9 +130,13 @@ class StoreEngine final : private CleaningHost {
   void applied(const Changes& changes, const std::vector<Appended>& records);
   bool isMove(uint64_t appendCookie) const;
   void finishMutation(const StoreKey& key, StoreCompletion completion);
+  // A get that is being read.
+  struct Get;
   void startGet(const StoreOp& op);
   static void answerGet(const StoreOp& op, StoreCompletion completion, ReadResult result);
   void finishGet(const StoreOp& op, const IndexEntry& entry, ReadResult result);
+  // A segment may have been waiting for its last reader.
+  void readerLeft();
   void quarantine(const StoreOp& op, uint64_t sequence, StoreCompletion answer);
   // Expiry and leases: store_engine_expiry.cc.
   void expire(const std::vector<StoreKey>& keys);
@@ -177,6 +188,7 @@ class StoreEngine final : private CleaningHost {
   RingDriver driver_;
   AppendLog log_;
   RecordReader reader_;
+  Deadlines deadlines_;  // of gets that are being read
   SegmentCleaner cleaner_;
   Residents residents_;
   // Per key with a mutation under way: it and those that wait for it.

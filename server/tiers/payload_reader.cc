@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
 namespace spolia::tiers {
@@ -16,6 +17,10 @@ uint64_t steadyMs() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                    std::chrono::steady_clock::now().time_since_epoch())
                                    .count());
+}
+
+Status late() {
+  return Status(ErrorCode::kDeadlineExceeded, "not read by the deadline");
 }
 
 uint32_t blockOf(uint64_t offset) {
@@ -58,18 +63,21 @@ void copyRanges(const std::vector<PayloadRange>& ranges, uint64_t offset, ByteSp
 
 }  // namespace
 
-PayloadReader::PayloadReader(store::Store& store, MemoryTier& memory, Answer answer)
-    : store_(store), memory_(memory), answer_(std::move(answer)) {}
+PayloadReader::PayloadReader(store::Store& store, MemoryTier& memory, Answer answer,
+                             Deadlines::Clock clock)
+    : store_(store), memory_(memory), answer_(std::move(answer)), deadlines_(std::move(clock)) {}
 
 void PayloadReader::drain() {
   for (store::StoreCompletion& completion : stored_.drain()) onStored(std::move(completion));
+  deadlines_.expire();
 }
 
 void PayloadReader::read(const PayloadSource& source, std::vector<PayloadRange> ranges,
-                         Interest interest, uint64_t cookie) {
+                         Interest interest, uint64_t cookie, Deadline deadline) {
   Job job;
   job.cookie = cookie;
   job.source = source;
+  job.deadline = deadline;
   job.ranges = std::move(ranges);
   clip(job.ranges, source.bytes);
   for (const PayloadRange& range : job.ranges) job.answer.length += range.length;
@@ -78,7 +86,16 @@ void PayloadReader::read(const PayloadSource& source, std::vector<PayloadRange> 
     store_.noteUse(source.key);
     return finish(std::move(job));
   }
+  if (deadlines_.passed(deadline)) {
+    job.answer.status = late();
+    return finish(std::move(job));
+  }
   const uint64_t number = nextNumber_++;
+  job.late = deadlines_.add(deadline, [this, number] {
+    auto node = jobs_.extract(number);
+    node.mapped().answer.status = late();
+    finish(std::move(node.mapped()));
+  });
   await(number, jobs_[number] = std::move(job), missing, interest);
 }
 
@@ -106,7 +123,7 @@ void PayloadReader::await(uint64_t number, Job& job, const std::vector<uint32_t>
     uint32_t end = begin;
     for (size_t j = i; j < missing.size() && missing[j] == end; ++j) ++end;
     Read* read = underWay(job.source, begin, end);
-    if (read == nullptr) read = &start(job.source, begin, end);
+    if (read == nullptr) read = &start(job.source, begin, end, job.deadline);
     end = std::min(end, read->end);
     read->waiters.push_back({number, begin, end});
     ++job.readsLeft;
@@ -134,8 +151,8 @@ PayloadReader::Read* PayloadReader::underWay(const PayloadSource& source, uint32
   return nullptr;
 }
 
-PayloadReader::Read& PayloadReader::start(const PayloadSource& source, uint32_t begin,
-                                          uint32_t end) {
+PayloadReader::Read& PayloadReader::start(const PayloadSource& source, uint32_t begin, uint32_t end,
+                                          Deadline deadline) {
   const uint64_t number = nextNumber_++;
   Read& read = reads_[number];
   read.key = source.key;
@@ -144,7 +161,7 @@ PayloadReader::Read& PayloadReader::start(const PayloadSource& source, uint32_t 
   read.end = end;
   read.wanted.resize(end - begin);
   readsOf_[source.key].push_back(number);
-  store_.submitGet(source.key, begin * kBlock, (end - begin) * kBlock, number, stored_);
+  store_.submitGet(source.key, begin * kBlock, (end - begin) * kBlock, number, stored_, deadline);
   return read;
 }
 
@@ -167,7 +184,7 @@ void PayloadReader::readAhead(const PayloadSource& source) {
     if (bytes > room) return;
     room -= bytes;
     pendingAhead_ += bytes;
-    start(source, begin, end).ahead = true;
+    start(source, begin, end, kNoDeadline).ahead = true;
     begin = end;
   }
 }
@@ -202,7 +219,11 @@ void PayloadReader::remember(const Read& read, const store::StoreCompletion& com
 
 void PayloadReader::deliver(const Waiter& waiter, const Read& read,
                             store::StoreCompletion& completion) {
-  Job& job = jobs_.at(waiter.job);
+  const auto found = jobs_.find(waiter.job);
+  if (found == jobs_.end()) return;  // it was late
+  Job& job = found->second;
+  const bool late = completion.status.code() == ErrorCode::kDeadlineExceeded;
+  if (late && !deadlines_.passed(job.deadline)) return readAgain(waiter, job);
   PayloadRead& answer = job.answer;
   if (&waiter == &read.waiters.front() && !read.ahead) answer.bytesRead += completion.bytesRead;
   if (!completion.status.ok()) {
@@ -226,7 +247,17 @@ void PayloadReader::deliver(const Waiter& waiter, const Read& read,
   finish(std::move(done));
 }
 
+void PayloadReader::readAgain(const Waiter& waiter, Job& job) {
+  std::vector<uint32_t> blocks(waiter.end - waiter.begin);
+  std::iota(blocks.begin(), blocks.end(), waiter.begin);
+  // It may come in other pieces now.
+  if (job.answer.bytes.empty()) job.answer.bytes = AlignedBuffer(job.answer.length);
+  --job.readsLeft;
+  await(waiter.job, job, blocks, Interest::kPassing);
+}
+
 void PayloadReader::finish(Job job) {
+  deadlines_.remove(job.late);
   if (!job.answer.status.ok() || job.answer.replaced) {
     job.answer.bytes = AlignedBuffer();
     job.answer.start = job.answer.length = 0;

@@ -14,6 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "codec/base/deadlines.h"
 #include "codec/chunk_exchange.h"
 #include "server/store/store.h"
 #include "server/tiers/memory_tier.h"
@@ -52,24 +53,27 @@ class PayloadReader {
   using Answer = std::function<void(uint64_t cookie, PayloadRead)>;
 
   // `store` and `memory` outlive it. `answer` is called once for each read(), from read() itself
-  // or from drain().
-  PayloadReader(store::Store& store, MemoryTier& memory, Answer answer);
+  // or from drain(). `clock` is what deadlines are measured by.
+  PayloadReader(store::Store& store, MemoryTier& memory, Answer answer,
+                Deadlines::Clock clock = std::chrono::steady_clock::now);
   PayloadReader(const PayloadReader&) = delete;
   PayloadReader& operator=(const PayloadReader&) = delete;
 
   // kAsked: somebody wants these bytes; asked for again they are worth holding. kPassing: they are
   // kept elsewhere.
   enum class Interest : uint8_t { kPassing, kAsked };
-  // Ranges ascending, without overlap.
+  // Ranges ascending, without overlap. What would have to be waited for beyond the deadline is
+  // answered with kDeadlineExceeded then.
   void read(const PayloadSource& source, std::vector<PayloadRange> ranges, Interest interest,
-            uint64_t cookie);
+            uint64_t cookie, Deadline deadline = kNoDeadline);
 
   // Reads blocks of the payload that are not held into the memory tier, as many as have room
   // there now. Nobody is told.
   void readAhead(const PayloadSource& source);
 
-  // Readable when drain() has something to do.
+  // Readable when drain() has something to do; it has, too, when so much time has passed.
   int eventFd() const { return stored_.eventFd(); }
+  std::chrono::nanoseconds left() const { return deadlines_.left(); }
   void drain();
   // No read is under way.
   bool idle() const { return reads_.empty(); }
@@ -80,6 +84,8 @@ class PayloadReader {
     PayloadSource source;
     std::vector<PayloadRange> ranges;
     size_t readsLeft = 0;
+    Deadline deadline = kNoDeadline;
+    Deadlines::Ticket late = Deadlines::kNoTicket;
     PayloadRead answer;
   };
   // Blocks [begin, end) for a job.
@@ -103,16 +109,19 @@ class PayloadReader {
   void await(uint64_t number, Job& job, const std::vector<uint32_t>& missing, Interest interest);
   // The read under way that has the block; else null, and `end` is cut to where one begins.
   Read* underWay(const PayloadSource& source, uint32_t block, uint32_t& end);
-  Read& start(const PayloadSource& source, uint32_t begin, uint32_t end);
+  Read& start(const PayloadSource& source, uint32_t begin, uint32_t end, Deadline deadline);
   void onStored(store::StoreCompletion completion);
   void remember(const Read& read, const store::StoreCompletion& completion);
   void deliver(const Waiter& waiter, const Read& read, store::StoreCompletion& completion);
+  // The read that it joined was given up for another's deadline.
+  void readAgain(const Waiter& waiter, Job& job);
   void finish(Job job);
 
   store::Store& store_;
   MemoryTier& memory_;
   const Answer answer_;
   store::StoreQueue stored_;
+  Deadlines deadlines_;  // of jobs
   std::unordered_map<uint64_t, Job> jobs_;
   std::unordered_map<uint64_t, Read> reads_;  // by the store's cookie
   std::unordered_map<StoreKey, std::vector<uint64_t>, DigestHash> readsOf_;

@@ -14,8 +14,9 @@ using Kind = TierRequest::Kind;
 constexpr size_t kListPage = 256;
 
 TierRequest makeRequest(Kind kind, const Namespace& ns, const ChunkId& id, uint64_t cookie,
-                        codec::ChunkQueue& queue) {
+                        codec::ChunkQueue& queue, Deadline deadline = kNoDeadline) {
   TierRequest request;
+  request.deadline = deadline;
   request.kind = kind;
   request.ns = ns;
   request.id = id;
@@ -90,13 +91,13 @@ std::vector<Result<codec::EntryInfo>> TierSet::lookup(const Namespace& ns,
 }
 
 void TierSet::submitOpen(const Namespace& ns, const ChunkId& id, uint64_t cookie,
-                         codec::ChunkQueue& queue) {
-  impl_->worker.submit(makeRequest(Kind::kOpen, ns, id, cookie, queue));
+                         codec::ChunkQueue& queue, Deadline deadline) {
+  impl_->worker.submit(makeRequest(Kind::kOpen, ns, id, cookie, queue, deadline));
 }
 
 void TierSet::submitFetch(const Namespace& ns, const ChunkId& id, const codec::KvRange& range,
-                          uint64_t cookie, codec::ChunkQueue& queue) {
-  TierRequest request = makeRequest(Kind::kFetch, ns, id, cookie, queue);
+                          uint64_t cookie, codec::ChunkQueue& queue, Deadline deadline) {
+  TierRequest request = makeRequest(Kind::kFetch, ns, id, cookie, queue, deadline);
   request.range = range;
   impl_->worker.submit(std::move(request));
 }
@@ -136,8 +137,8 @@ void TierSet::submitPutValue(const Namespace& ns, ValuePut put, uint64_t cookie,
 }
 
 void TierSet::submitGetValue(const Namespace& ns, const ChunkId& id, uint64_t cookie,
-                             codec::ChunkQueue& queue) {
-  impl_->worker.submit(makeRequest(Kind::kGetValue, ns, id, cookie, queue));
+                             codec::ChunkQueue& queue, Deadline deadline) {
+  impl_->worker.submit(makeRequest(Kind::kGetValue, ns, id, cookie, queue, deadline));
 }
 
 Result<store::LeaseGrant> TierSet::lease(const Namespace& ns, uint64_t holder,
@@ -227,6 +228,8 @@ codec::StoreStats TierSet::stats() const {
   out.bytesRead = figures.bytesRead;
   out.bytesWritten = figures.bytesWritten;
   out.ioBackend = figures.ioBackend;
+  out.ioMissing = figures.ioMissing;
+  out.lateReads = figures.lateReads;
   out.readOnly = figures.readOnly;
   out.indexBytes = figures.indexBytes;
   out.evicted = figures.evicted;

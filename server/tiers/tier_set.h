@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/base/deadlines.h"
 #include "codec/chunk_exchange.h"
 #include "server/store/store.h"
 #include "server/tiers/lifetimes.h"
@@ -58,12 +59,14 @@ class TierSet {
   // One answer per id, in order: the entry's info or kNotFound. From the index alone.
   std::vector<Result<codec::EntryInfo>> lookup(const Namespace& ns, std::span<const ChunkId> ids);
 
+  // Reads may have a deadline: what would have to wait for the disk beyond it is answered with
+  // kDeadlineExceeded then.
   // Completion with the header, parsed and as stored (`bytes`).
-  void submitOpen(const Namespace& ns, const ChunkId& id, uint64_t cookie,
-                  codec::ChunkQueue& queue);
+  void submitOpen(const Namespace& ns, const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue,
+                  Deadline deadline = kNoDeadline);
   // Completion with the smallest covering set of frames, ordered as in the stream.
   void submitFetch(const Namespace& ns, const ChunkId& id, const codec::KvRange& range,
-                   uint64_t cookie, codec::ChunkQueue& queue);
+                   uint64_t cookie, codec::ChunkQueue& queue, Deadline deadline = kNoDeadline);
   // A hint that these will be fetched: they are read into the memory tier, as far as it has room
   // for what nobody has asked for yet. Without completion; what fails is told to who fetches.
   void readAhead(const Namespace& ns, std::span<const ChunkId> ids);
@@ -78,7 +81,7 @@ class TierSet {
   // The payload as stored and what it is (`info`), of any kind: a chunk gives its whole stream,
   // side sections included (what `spolia get` writes to a file).
   void submitGetValue(const Namespace& ns, const ChunkId& id, uint64_t cookie,
-                      codec::ChunkQueue& queue);
+                      codec::ChunkQueue& queue, Deadline deadline = kNoDeadline);
 
   // As Store::lease; the holder's group is the namespace. After a completion of submitSettle that
   // follows, what lookup() finds stays until the lease ends, unless it is removed or replaced.

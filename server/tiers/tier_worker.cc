@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "codec/base/checksum.h"
@@ -14,10 +15,16 @@ using codec::ChunkCompletion;
 using codec::PutMode;
 using codec::PutOutcome;
 using codec::Tier;
+using Interest = PayloadReader::Interest;
 using Kind = TierRequest::Kind;
 
 constexpr uint64_t kParsedHeadersBytes = 32u << 20;
 constexpr int kMostRestarts = 3;
+
+timespec timespecOf(std::chrono::nanoseconds time) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  return {seconds.count(), (time - seconds).count()};
+}
 
 // Neither counted as a hit nor as a miss.
 bool isRead(Kind kind) {
@@ -71,7 +78,8 @@ void TierWorker::run() {
                      {reader_.eventFd(), POLLIN, 0}};
   while (!stopping_ || !operations_.empty() || !reader_.idle()) {
     // An interrupted poll looks like an idle one: the queues are drained either way.
-    static_cast<void>(::poll(queues, std::size(queues), -1));
+    const timespec left = timespecOf(reader_.left());
+    static_cast<void>(::ppoll(queues, std::size(queues), &left, nullptr));
     for (store::StoreCompletion& completion : written_.drain()) onWritten(std::move(completion));
     reader_.drain();
     for (TierRequest& request : requests_.drain()) accept(std::move(request));
@@ -132,8 +140,7 @@ void TierWorker::beginRead(uint64_t number, Operation& operation) {
   operation.attributes = std::move(*attributes);
   operation.info = std::move(*info);
   if (operation.request.kind == Kind::kGetValue) {
-    return reader_.read(sourceOf(operation), {{0, operation.info.bytes}},
-                        PayloadReader::Interest::kAsked, number);
+    return read(number, operation, {{0, operation.info.bytes}}, Interest::kAsked);
   }
   if (operation.info.kind != codec::EntryKind::kChunk) {
     return fail(number, Status(ErrorCode::kNotFound, "no such chunk; the id names another kind"));
@@ -141,8 +148,13 @@ void TierWorker::beginRead(uint64_t number, Operation& operation) {
   operation.header = headers_.find(operation.key, operation.attributes.contentTag);
   if (operation.header != nullptr) return afterHeader(number, operation);
   operation.readingHeader = true;
-  reader_.read(sourceOf(operation), {{0, operation.attributes.headerBytes}},
-               PayloadReader::Interest::kPassing, number);
+  read(number, operation, {{0, operation.attributes.headerBytes}}, Interest::kPassing);
+}
+
+void TierWorker::read(uint64_t number, const Operation& operation, std::vector<PayloadRange> ranges,
+                      Interest interest) {
+  reader_.read(sourceOf(operation), std::move(ranges), interest, number,
+               operation.request.deadline);
 }
 
 PayloadSource TierWorker::sourceOf(const Operation& operation) const {
@@ -166,7 +178,8 @@ void TierWorker::onRead(uint64_t number, PayloadRead read) {
 }
 
 bool TierWorker::restart(uint64_t number, Operation& operation, const PayloadRead& read) {
-  if (operation.restarts == kMostRestarts) return false;
+  const bool late = read.status.code() == ErrorCode::kDeadlineExceeded;
+  if (late || operation.restarts == kMostRestarts) return false;
   if (read.remembered && read.status.ok() && !read.replaced) memory_.drop(operation.key);
   if (!read.replaced && !(read.remembered && read.status.ok())) {
     const auto found = store_.find(operation.key);
@@ -212,7 +225,7 @@ void TierWorker::readFrames(uint64_t number, Operation& operation) {
   if (total > UINT32_MAX / 2) {
     return fail(number, Status(ErrorCode::kResourceExhausted, "range: expected less at a time"));
   }
-  reader_.read(sourceOf(operation), std::move(ranges), PayloadReader::Interest::kAsked, number);
+  read(number, operation, std::move(ranges), Interest::kAsked);
 }
 
 void TierWorker::onFrames(uint64_t number, Operation& operation, PayloadRead read) {

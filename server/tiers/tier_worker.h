@@ -46,6 +46,7 @@ struct TierRequest {
   codec::EntryKind entryKind = codec::EntryKind::kChunk;  // put
   std::string label;                                      // put
   AskedLifetime lifetime;                                 // store, put
+  Deadline deadline = kNoDeadline;                        // open, fetch, getValue
   uint64_t cookie = 0;
   codec::ChunkQueue* queue = nullptr;
 };
@@ -102,6 +103,9 @@ class TierWorker {
   // Begins a read again, a few times, when it was `replaced` or what it failed with cannot be the
   // last word: the entry is another by now, or the bytes are from memory and wrong there.
   bool restart(uint64_t number, Operation& operation, const PayloadRead& read);
+  // Reads for an operation, by its deadline.
+  void read(uint64_t number, const Operation& operation, std::vector<PayloadRange> ranges,
+            PayloadReader::Interest interest);
   PayloadSource sourceOf(const Operation& operation) const;
 
   Status prepareStore(Operation& operation);

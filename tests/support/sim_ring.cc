@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "codec/base/check.h"
 #include "codec/base/checksum.h"
@@ -13,6 +14,7 @@ namespace spolia::test {
 namespace {
 
 constexpr size_t kSector = 512;
+constexpr std::chrono::nanoseconds kLook = std::chrono::microseconds(20);
 
 }  // namespace
 
@@ -43,6 +45,22 @@ bool SimDisk::damage(const std::string& name, uint64_t offset) {
   }
   it->second->visible = it->second->durable;
   return true;
+}
+
+void SimDisk::flipBit(const std::string& name, uint64_t offset, int bit) {
+  File& file = *files_.at(name);
+  for (Bytes* bytes : {&file.durable, &file.visible}) {
+    bytes->at(offset) ^= static_cast<std::byte>(1 << bit);
+  }
+}
+
+void SimDisk::swap(const std::string& name, uint64_t a, uint64_t b, size_t length) {
+  File& file = *files_.at(name);
+  for (Bytes* bytes : {&file.durable, &file.visible}) {
+    std::swap_ranges(bytes->begin() + static_cast<ptrdiff_t>(a),
+                     bytes->begin() + static_cast<ptrdiff_t>(a + length),
+                     bytes->begin() + static_cast<ptrdiff_t>(b));
+  }
 }
 
 void SimDisk::place(const std::string& name, ByteSpan bytes) {
@@ -134,7 +152,9 @@ void SimDisk::crash() {
 void SimRing::submit(const store::RingRequest& request) {
   const SimDisk::File& file = at(request.file);
   if (request.op == store::RingOp::kSync) disk_.syncAsked(file);
-  queue_.push_back({request, file.writes});
+  const bool slow = request.op == store::RingOp::kRead && disk_.chance(disk_.faults_.slowRead);
+  const auto readyAt = slow ? disk_.now_ + disk_.faults_.slowReadTime : disk_.now_;
+  queue_.push_back({request, file.writes, readyAt});
 }
 
 int SimRing::perform(const Queued& queued) {
@@ -163,8 +183,36 @@ int SimRing::transfer(const store::RingRequest& r) {
   }
 }
 
-void SimRing::wait(Wait mode, std::vector<store::RingCompletion>& out) {
-  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || failedSync_ || !queue_.empty());
+void SimRing::cancel(uint64_t tag) {
+  for (Queued& queued : queue_) {
+    if (queued.request.tag != tag || disk_.random_() % 2 == 0) continue;
+    queued.cancelled = true;
+    queued.readyAt = disk_.now_;
+  }
+}
+
+std::vector<size_t> SimRing::ready() const {
+  std::vector<size_t> out;
+  for (size_t i = 0; i < queue_.size(); ++i) {
+    if (queue_[i].readyAt <= disk_.now_) out.push_back(i);
+  }
+  return out;
+}
+
+// What a ring that waits lets pass.
+void SimRing::sleep(std::chrono::nanoseconds atMost) {
+  if (woken_ || failedSync_ || !ready().empty()) return;
+  const auto next = std::ranges::min_element(queue_, {}, &Queued::readyAt);
+  const auto until = next == queue_.end() ? kForever : next->readyAt - disk_.now_;
+  disk_.now_ += std::min(until, atMost);
+}
+
+void SimRing::wait(Wait mode, std::chrono::nanoseconds atMost,
+                   std::vector<store::RingCompletion>& out) {
+  SPOLIA_CHECK(mode == Wait::kPoll || woken_ || failedSync_ || atMost != kForever ||
+               !queue_.empty());
+  disk_.now_ += kLook;
+  if (mode == Wait::kBlock) sleep(atMost);
   woken_ = false;
   if (failedSync_) {
     at(failedSync_->request.file).syncFailed = true;
@@ -172,13 +220,15 @@ void SimRing::wait(Wait mode, std::vector<store::RingCompletion>& out) {
     failedSync_.reset();
     return;
   }
-  if (queue_.empty()) return;
-  const size_t count = 1 + disk_.random_() % queue_.size();
+  std::vector<size_t> places = ready();
+  if (places.empty()) return;
+  const size_t count = 1 + disk_.random_() % places.size();
   for (size_t i = 0; i < count; ++i) {
-    const size_t pick = disk_.random_() % queue_.size();
-    const Queued queued = queue_[pick];
-    queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(pick));
-    const int error = perform(queued);
+    const size_t pick = disk_.random_() % places.size();
+    const Queued queued = queue_[places[pick]];
+    queue_.erase(queue_.begin() + static_cast<ptrdiff_t>(places[pick]));
+    places = ready();
+    const int error = queued.cancelled ? ECANCELED : perform(queued);
     if (error != 0 && queued.request.op == store::RingOp::kSync) {
       failedSync_ = queued;
       return;

@@ -5,6 +5,7 @@
 // was submitted, and nothing else for sure. One thread.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "codec/base/deadlines.h"
 #include "server/store/io/ring.h"
 
 namespace spolia::test {
@@ -26,6 +28,8 @@ struct SimFaults {
   double misdirected = 0;    // a write lands somewhere else in its file
   double flippedBit = 0;     // a read's data has one bit wrong
   double shortTransfer = 0;  // a read or write moves only some of its bytes, to be continued
+  double slowRead = 0;       // a read takes slowReadTime
+  std::chrono::nanoseconds slowReadTime = std::chrono::milliseconds(500);
 };
 
 class SimDisk {
@@ -49,10 +53,16 @@ class SimDisk {
   // Damage on the medium: overwrites a sector of what is durable with noise. False when there is no
   // file of that name or the offset lies behind its end.
   bool damage(const std::string& file, uint64_t offset);
+  // Likewise: one bit is another, or two pieces of a file have changed places. Both must be there.
+  void flipBit(const std::string& file, uint64_t offset, int bit);
+  void swap(const std::string& file, uint64_t a, uint64_t b, size_t bytes);
   // A file that is there already.
   void place(const std::string& name, ByteSpan bytes);
   // The names and durable contents of all files.
   std::map<std::string, Bytes> contents() const;
+  // Simulated: goes on a little with each look at the ring, and to where something is ready when a
+  // ring waits.
+  Deadline now() const { return Deadline(now_); }
   // Of all operations and their outcomes so far: equal for equal seeds.
   uint64_t trace() const { return trace_; }
 
@@ -98,6 +108,7 @@ class SimDisk {
   uint64_t syncsAfterFailure_ = 0;
   uint64_t operations_ = 0;
   uint64_t trace_ = 0;
+  std::chrono::nanoseconds now_{0};
 };
 
 // A ring over a disk that outlives it. Completions come in an order the seed decides.
@@ -107,9 +118,12 @@ class SimRing final : public store::Ring {
 
   std::string_view name() const override { return "simulated"; }
   void submit(const store::RingRequest& request) override;
-  // Completes at least one request where there is any, sometimes only with the next call; kBlock
-  // without one is a defect of the caller unless it was woken.
-  void wait(Wait mode, std::vector<store::RingCompletion>& out) override;
+  // Some reads are given up at once, others not at all.
+  void cancel(uint64_t tag) override;
+  // Completes at least one request where any is ready, sometimes only with the next call; kBlock
+  // without one is a defect of the caller unless it was woken or waits for a time.
+  void wait(Wait mode, std::chrono::nanoseconds atMost,
+            std::vector<store::RingCompletion>& out) override;
   void wake() override { woken_ = true; }
 
   Result<std::vector<std::string>> list() override;
@@ -127,7 +141,12 @@ class SimRing final : public store::Ring {
   struct Queued {
     store::RingRequest request;
     uint64_t writesBefore;  // of its file
+    std::chrono::nanoseconds readyAt;
+    bool cancelled = false;
   };
+  // Places in the queue.
+  std::vector<size_t> ready() const;
+  void sleep(std::chrono::nanoseconds atMost);
   int perform(const Queued& queued);
   int transfer(const store::RingRequest& request);
 

@@ -32,6 +32,14 @@ Status transfer(Call call, uint64_t length, const std::string& what) {
   }
 }
 
+// Asked with a file that has no name and goes at once. What cannot be asked takes it.
+bool takesDirect(const std::filesystem::path& directory) {
+  const int fd = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC | O_DIRECT, kPrivate);
+  if (fd < 0) return errno != EINVAL;
+  ::close(fd);
+  return true;
+}
+
 }  // namespace
 
 Status statusOfErrno(int error, const std::string& what) {
@@ -40,6 +48,9 @@ Status statusOfErrno(int error, const std::string& what) {
   if (error == ENOENT) code = ErrorCode::kNotFound;
   return Status(code, what + ": " + std::strerror(error));
 }
+
+DiskFiles::DiskFiles(std::filesystem::path directory)
+    : directory_(std::move(directory)), direct_(takesDirect(directory_)) {}
 
 DiskFiles::~DiskFiles() {
   for (const File& file : files_) {
@@ -59,8 +70,12 @@ Result<std::vector<std::string>> DiskFiles::list() const {
 
 Result<FileHandle> DiskFiles::openWith(const std::string& name, int flags) {
   const std::string path = directory_ / name;
-  int fd = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC | O_DIRECT, kPrivate);
-  if (fd < 0 && errno == EINVAL) fd = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC, kPrivate);
+  if (direct_) flags |= O_DIRECT;
+  int fd = ::open(path.c_str(), flags | O_RDWR | O_CLOEXEC, kPrivate);
+  // File systems without files that have no name may refuse it only now.
+  if (fd < 0 && errno == EINVAL) {
+    fd = ::open(path.c_str(), (flags & ~O_DIRECT) | O_RDWR | O_CLOEXEC, kPrivate);
+  }
   if (fd < 0) return statusOfErrno(errno, path);
   files_.push_back({fd, name});
   return FileHandle{static_cast<int32_t>(files_.size() - 1)};

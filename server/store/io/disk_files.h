@@ -15,7 +15,7 @@ Status statusOfErrno(int error, const std::string& what);
 
 class DiskFiles {
  public:
-  explicit DiskFiles(std::filesystem::path directory) : directory_(std::move(directory)) {}
+  explicit DiskFiles(std::filesystem::path directory);
   ~DiskFiles();
   DiskFiles(const DiskFiles&) = delete;
   DiskFiles& operator=(const DiskFiles&) = delete;
@@ -29,6 +29,8 @@ class DiskFiles {
   Status writeNow(FileHandle file, uint64_t offset, ByteSpan data) const;
   Status syncNow(FileHandle file) const;
 
+  // False where the file system refuses O_DIRECT: files are buffered then.
+  bool direct() const { return direct_; }
   int descriptor(FileHandle file) const { return files_[static_cast<size_t>(file.value)].fd; }
 
  private:
@@ -36,12 +38,12 @@ class DiskFiles {
     int fd;
     std::string name;
   };
-  // Opens with O_DIRECT, without it where the file system refuses.
   Result<FileHandle> openWith(const std::string& name, int flags);
   Status syncDirectory() const;
   std::string nameOf(FileHandle file) const { return files_[static_cast<size_t>(file.value)].name; }
 
   const std::filesystem::path directory_;
+  const bool direct_;
   std::vector<File> files_;
 };
 
@@ -49,6 +51,9 @@ class DiskFiles {
 // one.
 class DiskRing : public Ring {
  public:
+  std::string missing() const override {
+    return files_.direct() ? "" : "O_DIRECT: refused by the file system, files are buffered";
+  }
   Result<std::vector<std::string>> list() final { return files_.list(); }
   Result<FileHandle> open(const std::string& name) final { return files_.open(name); }
   Result<uint64_t> size(FileHandle file) final { return files_.size(file); }

@@ -41,9 +41,21 @@ class PreadRing final : public DiskRing {
     work_.notify_one();
   }
 
-  void wait(Wait mode, std::vector<RingCompletion>& out) override {
+  // What a thread has begun with is not to be stopped.
+  void cancel(uint64_t tag) override {
+    std::lock_guard lock(mutex_);
+    const auto at = std::ranges::find_if(
+        requests_, [tag](const Work& work) { return work.request.tag == tag; });
+    if (at == requests_.end()) return;
+    requests_.erase(at);
+    completions_.push_back({tag, ECANCELED});
+  }
+
+  void wait(Wait mode, std::chrono::nanoseconds atMost, std::vector<RingCompletion>& out) override {
     std::unique_lock lock(mutex_);
-    if (mode == Wait::kBlock) done_.wait(lock, [this] { return woken_ || !completions_.empty(); });
+    const auto ready = [this] { return woken_ || !completions_.empty(); };
+    if (mode == Wait::kBlock && atMost == kForever) done_.wait(lock, ready);
+    if (mode == Wait::kBlock && atMost != kForever) done_.wait_for(lock, atMost, ready);
     woken_ = false;
     out.insert(out.end(), completions_.begin(), completions_.end());
     completions_.clear();

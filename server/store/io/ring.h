@@ -6,9 +6,10 @@
 // writes are multiples of kDiskBlock (O_DIRECT).
 //
 // Threads: one thread owns a ring; wake() alone may be called from any. Memory of a request belongs
-// to the ring until its completion.
+// to the ring until its completion, also when the request was given up.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -58,12 +59,20 @@ class Ring {
 
   // "io_uring", "pread", "simulated".
   virtual std::string_view name() const = 0;
+  // What it has to do without, and why; for people. Empty: nothing.
+  virtual std::string missing() const { return {}; }
 
   // Queues a request; it starts no later than the next wait().
   virtual void submit(const RingRequest& request) = 0;
-  // Appends what has completed. kBlock: returns only with a completion, or after wake().
+  // Asks that the read with this tag be given up. Its completion comes all the same, once: with
+  // ECANCELED, or as if nothing had been asked. Unknown tags are ignored.
+  virtual void cancel(uint64_t tag) = 0;
+  // Appends what has completed. kBlock: returns only with a completion, after wake(), or when
+  // `atMost` has passed.
   enum class Wait { kPoll, kBlock };
-  virtual void wait(Wait mode, std::vector<RingCompletion>& out) = 0;
+  static constexpr std::chrono::nanoseconds kForever = std::chrono::nanoseconds::max();
+  virtual void wait(Wait mode, std::chrono::nanoseconds atMost,
+                    std::vector<RingCompletion>& out) = 0;
   // Makes a blocking wait() return, now or the next time.
   virtual void wake() = 0;
 

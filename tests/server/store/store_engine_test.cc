@@ -1,7 +1,8 @@
 // The store on a simulated disk: a seed decides workload, order of completions, faults and what a
 // crash leaves; a model says what may be read afterwards.
 //
-// SPOLIA_SIM_SEED=n replays one seed, SPOLIA_SIM_SEEDS=n runs so many in all.
+// SPOLIA_SIM_SEED=n replays one seed, SPOLIA_SIM_SEEDS=n runs so many in all; SPOLIA_SIM_FAILURES=n
+// fails each of so many first writes and syncs once.
 #include "server/store/store_engine.h"
 
 #include <gtest/gtest.h>
@@ -90,6 +91,7 @@ void everything(uint64_t seed) {
     if (random() % 8 == 0) sim.loseIndex();
     sim.disk().setFaults({});
   }
+  EXPECT_EQ(sim.disk().syncsAfterFailure(), 0u);
   if (failed()) return;
   sim.open();
   if (!failed()) sim.check();
@@ -295,13 +297,14 @@ TEST(StoreSimulation, EachWriteAndSyncFailsOnce) {
   const SimulationShape shape{256 << 10, 4, 8, 40000};
   using Failing = test::SimDisk::Failing;
   for (const Failing what : {Failing::kWrite, Failing::kSpace, Failing::kSync}) {
-    for (uint64_t n = 0; n < 150 && !failed(); n += usualSeeds() < 1000 ? 7 : 1) {
+    const uint64_t points = numberFrom("SPOLIA_SIM_FAILURES", 150);
+    for (uint64_t n = 0; n < points && !failed(); n += usualSeeds() < 1000 ? 7 : 1) {
       SCOPED_TRACE("kind " + std::to_string(static_cast<int>(what)) + ", number " +
                    std::to_string(n));
       StoreSimulation sim(7, shape);
       sim.open();
       sim.disk().failNth(what, n);
-      for (int i = 0; i < 60 && !failed(); ++i) sim.step();
+      for (uint64_t i = 0; i < points * 2 / 5 && !failed(); ++i) sim.step();
       sim.finish();
       EXPECT_EQ(sim.disk().syncsAfterFailure(), 0u);
       EXPECT_GT(sim.acknowledged(), 5u) << "one failure stopped the store";

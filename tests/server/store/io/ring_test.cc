@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <map>
 #include <set>
@@ -51,7 +53,7 @@ class RingTest : public ::testing::TestWithParam<const char*> {
     std::vector<RingCompletion> completions;
     while (out.size() < count) {
       completions.clear();
-      ring_->wait(Ring::Wait::kBlock, completions);
+      ring_->wait(Ring::Wait::kBlock, Ring::kForever, completions);
       for (const RingCompletion& c : completions) {
         EXPECT_TRUE(out.emplace(c.tag, c.error).second) << "completed twice";
       }
@@ -103,6 +105,61 @@ TEST_P(RingTest, ManyMoreRequestsThanTheDepthEachCompleteOnce) {
   }
 }
 
+// Reads that are given up complete all the same, those that wait for their turn at once.
+TEST_P(RingTest, GivenUpReadsCompleteOnce) {
+  const FileHandle file = createFile();
+  constexpr size_t kCount = 200;
+  std::vector<AlignedBuffer> reads;
+  for (size_t i = 0; i < kCount; ++i) reads.push_back(block(0xFF));
+  for (int round = 0; round < 5; ++round) {
+    for (size_t i = 0; i < kCount; ++i) {
+      ring_->submit({RingOp::kRead, file, 0, reads[i].data(), kDiskBlock, 1 + i});
+    }
+    std::vector<RingCompletion> completions;
+    if (round % 2 == 0) ring_->wait(Ring::Wait::kPoll, Ring::kForever, completions);
+    for (size_t i = 0; i < kCount; i += 2) ring_->cancel(1 + i);
+    ring_->cancel(kCount + 1);
+    std::map<uint64_t, int> errors = collect(kCount - completions.size());
+    for (const RingCompletion& c : completions) EXPECT_TRUE(errors.emplace(c.tag, c.error).second);
+    for (const auto& [tag, error] : errors) {
+      if (tag % 2 == 1 && error == ECANCELED) continue;
+      EXPECT_EQ(error, 0) << tag;
+      EXPECT_EQ(reads[tag - 1].data()[0], std::byte{'h'});
+    }
+  }
+}
+
+TEST_P(RingTest, ABlockingWaitEndsWithItsTime) {
+  std::vector<RingCompletion> none;
+  ring_->wait(Ring::Wait::kBlock, std::chrono::milliseconds(1), none);
+  EXPECT_TRUE(none.empty());
+  const FileHandle file = createFile();
+  AlignedBuffer read(kDiskBlock);
+  ring_->submit({RingOp::kRead, file, 0, read.data(), kDiskBlock, 1});
+  while (none.empty()) ring_->wait(Ring::Wait::kBlock, std::chrono::hours(1), none);
+  EXPECT_EQ(none[0].error, 0);
+}
+
+// Memory that the kernel knows and memory that it does not, in turn.
+TEST_P(RingTest, LongBuffersAndPiecesOfThemAreMoved) {
+  const FileHandle file = createFile();
+  constexpr size_t kLong = 512 << 10;
+  for (const size_t begin : {size_t{0}, kDiskBlock, size_t{128} << 10}) {
+    AlignedBuffer written(kLong), read(kLong), small(kDiskBlock);
+    for (size_t i = 0; i < kLong; ++i) written.data()[i] = static_cast<std::byte>(i * 7 + begin);
+    std::memcpy(small.data(), written.data() + begin, kDiskBlock);
+    ring_->submit({RingOp::kWrite, file, 0, written.data(), kLong, 1});
+    EXPECT_EQ(collect(1)[1], 0);
+    ring_->submit({RingOp::kWrite, file, kLong, small.data(), kDiskBlock, 2});
+    ring_->submit({RingOp::kRead, file, begin, read.data() + begin, kLong - begin, 3});
+    for (const auto& [tag, error] : collect(2)) EXPECT_EQ(error, 0);
+    EXPECT_EQ(std::memcmp(read.data() + begin, written.data() + begin, kLong - begin), 0);
+    ring_->submit({RingOp::kRead, file, kLong, read.data(), kDiskBlock, 4});
+    EXPECT_EQ(collect(1)[4], 0);
+    EXPECT_EQ(std::memcmp(read.data(), small.data(), kDiskBlock), 0);
+  }
+}
+
 TEST_P(RingTest, ReadBeyondTheEndFails) {
   const FileHandle file = createFile();
   AlignedBuffer read(2 * kDiskBlock);
@@ -119,7 +176,7 @@ TEST_P(RingTest, WakeEndsABlockingWait) {
   std::thread waker([this] {
     if (std::string(GetParam()) != "simulated") ring_->wake();
   });
-  ring_->wait(Ring::Wait::kBlock, none);
+  ring_->wait(Ring::Wait::kBlock, Ring::kForever, none);
   waker.join();
   EXPECT_TRUE(none.empty());
 }
