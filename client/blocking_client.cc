@@ -21,9 +21,9 @@ codec::ChunkCompletion BlockingClient::fetch(const ChunkId& id, const codec::KvR
   return queue.waitPop();
 }
 
-codec::ChunkCompletion BlockingClient::store(AlignedBuffer stream, codec::PutMode mode) {
+codec::ChunkCompletion BlockingClient::store(AlignedBuffer stream, codec::PutOptions put) {
   codec::ChunkQueue queue;
-  client_->submitStore(std::move(stream), mode, 0, queue);
+  client_->submitStore(std::move(stream), put, 0, queue);
   return queue.waitPop();
 }
 

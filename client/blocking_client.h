@@ -18,7 +18,7 @@ class BlockingClient {
   // Failures are in the completion's status, absence is kNotFound.
   codec::ChunkCompletion open(const ChunkId& id);
   codec::ChunkCompletion fetch(const ChunkId& id, const codec::KvRange& range);
-  codec::ChunkCompletion store(AlignedBuffer stream, codec::PutMode mode);
+  codec::ChunkCompletion store(AlignedBuffer stream, codec::PutOptions put);
   codec::ChunkCompletion remove(const ChunkId& id);
   codec::ChunkCompletion putValue(ValueToPut value);
   codec::ChunkCompletion getValue(const ChunkId& id);
@@ -28,6 +28,13 @@ class BlockingClient {
   }
   Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor, size_t limit) {
     return client_->list(kind, cursor, limit);
+  }
+  Result<QueuedClient::Leased> lease(std::span<const ChunkId> ids, uint64_t ttlMs) {
+    return client_->lease(ids, ttlMs);
+  }
+  void endLease(uint64_t lease) { client_->endLease(lease); }
+  Result<uint64_t> removeAll(std::optional<codec::EntryKind> kind) {
+    return client_->removeAll(kind);
   }
   Result<codec::StoreStats> stats() { return client_->stats(); }
   Result<PingReply> ping() { return client_->ping(); }

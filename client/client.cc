@@ -47,6 +47,29 @@ kj::Promise<void> sendSlices(protocol::Writer::Client writer,
       });
 }
 
+// Of a lookup or a lease.
+template <typename Response>
+Result<LookupPage> readFound(const Response& response, size_t count) {
+  LookupPage page;
+  for (auto entry : response.getEntries()) {
+    switch (entry.which()) {
+      case protocol::LookupAnswer::FOUND:
+        page.entries.push_back(readInfo(entry.getFound()));
+        break;
+      case protocol::LookupAnswer::FAILED:
+        page.entries.push_back(readFailure(entry.getFailed()));
+        break;
+      default:
+        page.entries.push_back(Status(ErrorCode::kNotFound, "no such entry"));
+    }
+  }
+  if (page.entries.size() != count || response.getPrefix() > count) {
+    return Status(ErrorCode::kCorrupt, "the server answered for other ids");
+  }
+  page.prefix = response.getPrefix();
+  return page;
+}
+
 }  // namespace
 
 Status ClientConfig::validate() const {
@@ -189,10 +212,10 @@ Client::Completion Client::open(const ChunkId& id) {
       callSlots_));
 }
 
-Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_ptr<FetchJob> job,
-                                              kj::TimePoint deadline) {
+template <typename Request>
+void Client::fillFetch(Request& request, const std::shared_ptr<FetchJob>& job,
+                       kj::TimePoint deadline) {
   std::vector<size_t> open = job->open();
-  auto request = on.session().fetchRequest();
   auto specs = request.initSpecs(static_cast<uint32_t>(open.size()));
   for (uint32_t i = 0; i < specs.size(); ++i) {
     const FetchItem& item = job->item(open[i]);
@@ -210,6 +233,12 @@ Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_
       std::clamp<int64_t>((deadline - timer_.now()) / kj::MILLISECONDS, 1, UINT32_MAX);
   request.setDeadlineMs(static_cast<uint32_t>(left));
   request.setSink(makeSink(job, std::move(open), SinkOf::kFrames));
+}
+
+Client::Reply<Client::Done> Client::askFrames(ServerConnection& on, std::shared_ptr<FetchJob> job,
+                                              kj::TimePoint deadline) {
+  auto request = on.session().fetchRequest();
+  fillFetch(request, job, deadline);
   return request.send().then([](auto) { return Result<Done>(Done{}); });
 }
 
@@ -274,13 +303,14 @@ Client::Completion Client::upload(
       uploadSlots_));
 }
 
-Client::Completion Client::store(AlignedBuffer stream, codec::PutMode mode) {
+Client::Completion Client::store(AlignedBuffer stream, codec::PutOptions put) {
   const uint64_t size = stream.size();
   return upload(std::make_shared<AlignedBuffer>(std::move(stream)),
-                [size, mode](ServerConnection& on) {
+                [size, put](ServerConnection& on) {
                   auto request = on.session().storeRequest();
                   request.setSize(size);
-                  request.setMode(wireMode(mode));
+                  request.setMode(wireMode(put.mode));
+                  request.setTtlSeconds(put.ttlSeconds);
                   return request.send().getWriter();
                 });
 }
@@ -288,7 +318,7 @@ Client::Completion Client::store(AlignedBuffer stream, codec::PutMode mode) {
 Client::Completion Client::putValue(ValueToPut value) {
   auto bytes = std::make_shared<AlignedBuffer>(std::move(value.bytes));
   return upload(bytes, [size = bytes->size(), id = value.id, kind = value.kind,
-                        label = std::move(value.label), mode = value.mode,
+                        label = std::move(value.label), mode = value.mode, ttl = value.ttlSeconds,
                         expiresAt = value.expiresAt](ServerConnection& on) {
     auto request = on.session().putValueRequest();
     request.setId(protocol::dataOf(id.span()));
@@ -296,6 +326,7 @@ Client::Completion Client::putValue(ValueToPut value) {
     request.setLabel(protocol::textReader(label));
     request.setSize(size);
     request.setMode(wireMode(mode));
+    request.setTtlSeconds(ttl);
     request.setExpiresAt(expiresAt);
     return request.send().getWriter();
   });
@@ -322,26 +353,59 @@ Client::Reply<LookupPage> Client::lookup(std::vector<ChunkId> ids, LookupFor why
         request.setWillFetch(why == LookupFor::kFetching);
         auto list = request.initIds(static_cast<uint32_t>(ids.size()));
         for (uint32_t i = 0; i < list.size(); ++i) list.set(i, protocol::dataOf(ids[i].span()));
-        return request.send().then([count = ids.size()](auto response) -> Result<LookupPage> {
-          LookupPage page;
-          for (auto entry : response.getEntries()) {
-            switch (entry.which()) {
-              case protocol::LookupAnswer::FOUND:
-                page.entries.push_back(readInfo(entry.getFound()));
-                break;
-              case protocol::LookupAnswer::FAILED:
-                page.entries.push_back(readFailure(entry.getFailed()));
-                break;
-              default:
-                page.entries.push_back(Status(ErrorCode::kNotFound, "no such entry"));
-            }
-          }
-          if (page.entries.size() != count || response.getPrefix() > count) {
-            return Status(ErrorCode::kCorrupt, "the server answered for other ids");
-          }
-          page.prefix = response.getPrefix();
-          return page;
-        });
+        return request.send().then(
+            [count = ids.size()](auto response) { return readFound(response, count); });
+      },
+      callSlots_);
+}
+
+Client::Reply<LeasePage> Client::lease(std::vector<ChunkId> ids, uint64_t ttlMs,
+                                       std::vector<FetchItem> items) {
+  if (items.size() > protocol::kMaxFetchSpecs) {
+    return Result<LeasePage>(Status(ErrorCode::kInvalidArgument, "items: more than 1024"));
+  }
+  const kj::TimePoint deadline = timer_.now() + config_.callTimeout.count() * kj::MILLISECONDS;
+  auto job = std::make_shared<FetchJob>(std::move(items), headers_);
+  return call<LeasePage>(
+             [this, ids = std::move(ids), ttlMs, job, deadline](ServerConnection& on) {
+               auto request = on.session().leaseRequest();
+               request.setTtlMs(static_cast<uint32_t>(std::min<uint64_t>(ttlMs, UINT32_MAX)));
+               auto list = request.initIds(static_cast<uint32_t>(ids.size()));
+               for (uint32_t i = 0; i < list.size(); ++i) {
+                 list.set(i, protocol::dataOf(ids[i].span()));
+               }
+               auto leased = request.send();
+               kj::Promise<void> fetched = kj::READY_NOW;
+               if (!job->open().empty()) {
+                 auto fetch = leased.getLease().fetchRequest();
+                 fillFetch(fetch, job, deadline);
+                 fetched = fetch.send().ignoreResult();
+               }
+               return leased.then([count = ids.size(), fetched = kj::mv(fetched)](
+                                      auto response) mutable -> Reply<LeasePage> {
+                 auto found = readFound(response, count);
+                 if (!found.ok()) return Result<LeasePage>(found.status());
+                 LeasePage page{std::move(*found), kj::heap<HeldLease>(HeldLease{
+                                                       response.getLease(), response.getTtlMs()})};
+                 return fetched.then(
+                     [page = kj::mv(page)]() mutable { return Result<LeasePage>(kj::mv(page)); });
+               });
+             },
+             callSlots_)
+      .then([job](Result<LeasePage> result) {
+        job->fail(result.ok() ? Status(ErrorCode::kInternal, "the server left out an answer")
+                              : result.status());
+        return result;
+      });
+}
+
+Client::Reply<uint64_t> Client::removeAll(std::optional<codec::EntryKind> kind) {
+  return call<uint64_t>(
+      [kind](ServerConnection& on) {
+        auto request = on.session().removeAllRequest();
+        if (kind) request.setKind(static_cast<protocol::EntryKind>(*kind));
+        return request.send().then(
+            [](auto response) { return Result<uint64_t>(response.getRemoved()); });
       },
       callSlots_);
 }

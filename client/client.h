@@ -12,6 +12,7 @@
 #include <kj/async-io.h>
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,7 +31,8 @@ struct ValueToPut {
   std::string label;  // at most 512 bytes
   AlignedBuffer bytes;
   codec::PutMode mode = codec::PutMode::kReplace;
-  uint64_t expiresAt = 0;  // store clock seconds, 0: never
+  uint64_t ttlSeconds = 0;  // from when it is stored, 0: the server's default
+  uint64_t expiresAt = 0;   // where ttlSeconds is 0: store clock seconds
 };
 
 // Why a lookup is made. kFetching: what is there will be fetched, in this order, so the server
@@ -40,6 +42,18 @@ enum class LookupFor : uint8_t { kKnowing, kFetching };
 struct LookupPage {
   std::vector<Result<codec::EntryInfo>> entries;  // kNotFound for those that are not there
   uint32_t prefix = 0;                            // how many of the first are all there
+};
+
+// Entries that stay until the lease goes: with this object, with the connection (a reconnecting
+// client does not take it along), or after lengthMs.
+struct HeldLease {
+  protocol::Lease::Client capability;
+  uint64_t lengthMs = 0;
+};
+
+struct LeasePage {
+  LookupPage found;
+  kj::Own<HeldLease> lease;
 };
 
 struct PingReply {
@@ -63,13 +77,19 @@ class Client {
   // Any number of reads in one round trip, each answered by its `done` as it comes in; also without
   // holding on to anything.
   void fetch(std::vector<FetchItem> items);
-  Completion store(AlignedBuffer stream, codec::PutMode mode);
+  Completion store(AlignedBuffer stream, codec::PutOptions put);
   Completion remove(const ChunkId& id);
   Completion putValue(ValueToPut value);
   // Any entry as stored; a chunk gives its whole stream.
   Completion getValue(const ChunkId& id);
 
   Reply<LookupPage> lookup(std::vector<ChunkId> ids, LookupFor why = LookupFor::kKnowing);
+  // Lookup and lease; with `items` also a fetch of those, all in one round trip: each is answered
+  // by its `done` as for fetch.
+  Reply<LeasePage> lease(std::vector<ChunkId> ids, uint64_t ttlMs,
+                         std::vector<FetchItem> items = {});
+  // Entries of one kind, or of all. How many were removed.
+  Reply<uint64_t> removeAll(std::optional<codec::EntryKind> kind);
   Reply<codec::EntryPage> list(codec::EntryKind kind, std::string cursor, size_t limit);
   Reply<codec::StoreStats> stats();
   Reply<PingReply> ping();
@@ -90,6 +110,8 @@ class Client {
   // After a deadline: a connection on which nothing came in since is given up.
   void suspect(kj::TimePoint since);
   // The server is told how much of the call's time is left.
+  template <typename Request>
+  void fillFetch(Request& request, const std::shared_ptr<FetchJob>& job, kj::TimePoint deadline);
   Reply<Done> askFrames(ServerConnection& connection, std::shared_ptr<FetchJob> job,
                         kj::TimePoint deadline);
   Completion upload(std::shared_ptr<AlignedBuffer> bytes,

@@ -3,6 +3,7 @@
 #include <kj/async-unix.h>
 
 #include <future>
+#include <map>
 #include <utility>
 
 #include "client/protocol/errors.h"
@@ -66,6 +67,7 @@ class QueuedClient::Loop final : public kj::TaskSet::ErrorHandler {
   kj::Promise<void> run() { return drain_.run().exclusiveJoin(kj::mv(stop_.promise)); }
   Client& client() { return client_; }
   void add(kj::Promise<void> task) { tasks_.add(kj::mv(task)); }
+  std::map<uint64_t, kj::Own<HeldLease>>& leases() { return leases_; }
 
  private:
   void take(std::vector<Command> commands) {
@@ -85,6 +87,7 @@ class QueuedClient::Loop final : public kj::TaskSet::ErrorHandler {
   void taskFailed(kj::Exception&&) override {}
 
   Client client_;
+  std::map<uint64_t, kj::Own<HeldLease>> leases_;
   kj::TaskSet tasks_;  // of promises of the client: goes first
   kj::PromiseFulfillerPair<void> stop_;
   protocol::KjQueueDrain<Command> drain_;
@@ -157,10 +160,10 @@ void QueuedClient::submitFetch(const ChunkId& id, const codec::KvRange& range, D
   mailbox_.push({std::move(item), nullptr});
 }
 
-void QueuedClient::submitStore(AlignedBuffer stream, codec::PutMode mode, Done done) {
+void QueuedClient::submitStore(AlignedBuffer stream, codec::PutOptions put, Done done) {
   auto bytes = std::make_shared<AlignedBuffer>(std::move(stream));
   post(std::move(done),
-       [bytes, mode](Client& client) { return client.store(std::move(*bytes), mode); });
+       [bytes, put](Client& client) { return client.store(std::move(*bytes), put); });
 }
 
 void QueuedClient::submitRemove(const ChunkId& id, Done done) {
@@ -182,9 +185,9 @@ void QueuedClient::submitFetch(const ChunkId& id, const codec::KvRange& range, u
   submitFetch(id, range, into(queue, cookie));
 }
 
-void QueuedClient::submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+void QueuedClient::submitStore(AlignedBuffer stream, codec::PutOptions put, uint64_t cookie,
                                codec::ChunkQueue& queue) {
-  submitStore(std::move(stream), mode, into(queue, cookie));
+  submitStore(std::move(stream), put, into(queue, cookie));
 }
 
 void QueuedClient::submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
@@ -209,6 +212,32 @@ void QueuedClient::submitPutValue(ValueToPut value, uint64_t cookie, codec::Chun
 
 void QueuedClient::submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
   post(into(queue, cookie), [id](Client& client) { return client.getValue(id); });
+}
+
+Result<QueuedClient::Leased> QueuedClient::lease(std::span<const ChunkId> ids, uint64_t ttlMs) {
+  auto promise = std::make_shared<std::promise<Result<Leased>>>();
+  auto owed = std::make_shared<Owed<Result<Leased>>>(
+      [promise](Result<Leased> result) { promise->set_value(std::move(result)); });
+  mailbox_.push(
+      {std::nullopt, [owed, number = nextLease_++, ttlMs,
+                      ids = std::vector<ChunkId>(ids.begin(), ids.end())](Loop& loop) {
+         loop.add(
+             loop.client().lease(ids, ttlMs).then([owed, number, &loop](Result<LeasePage> page) {
+               if (!page.ok()) return owed->pay(page.status());
+               Leased out{std::move(page->found), number, page->lease->lengthMs};
+               loop.leases()[number] = kj::mv(page->lease);
+               owed->pay(std::move(out));
+             }));
+       }});
+  return promise->get_future().get();
+}
+
+void QueuedClient::endLease(uint64_t lease) {
+  mailbox_.push({std::nullopt, [lease](Loop& loop) { loop.leases().erase(lease); }});
+}
+
+Result<uint64_t> QueuedClient::removeAll(std::optional<codec::EntryKind> kind) {
+  return wait<uint64_t>([kind](Client& client) { return client.removeAll(kind); });
 }
 
 Result<LookupPage> QueuedClient::lookup(std::span<const ChunkId> ids, LookupFor why) {

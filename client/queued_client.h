@@ -9,6 +9,7 @@
 // answer kDeadlineExceeded, both in bounded time (see client/client.h).
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -33,7 +34,7 @@ class QueuedClient {
   using Done = std::function<void(codec::ChunkCompletion)>;
   void submitOpen(const ChunkId& id, Done done);
   void submitFetch(const ChunkId& id, const codec::KvRange& range, Done done);
-  void submitStore(AlignedBuffer stream, codec::PutMode mode, Done done);
+  void submitStore(AlignedBuffer stream, codec::PutOptions put, Done done);
   void submitRemove(const ChunkId& id, Done done);
   void submitLookup(std::span<const ChunkId> ids, std::function<void(Result<LookupPage>)> done,
                     LookupFor why = LookupFor::kKnowing);
@@ -41,7 +42,7 @@ class QueuedClient {
   void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
   void submitFetch(const ChunkId& id, const codec::KvRange& range, uint64_t cookie,
                    codec::ChunkQueue& queue);
-  void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
+  void submitStore(AlignedBuffer stream, codec::PutOptions put, uint64_t cookie,
                    codec::ChunkQueue& queue);
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
   void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
@@ -49,7 +50,18 @@ class QueuedClient {
   void submitPutValue(ValueToPut value, uint64_t cookie, codec::ChunkQueue& queue);
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
 
+  // A lease by a number: it lasts until endLease, until the connection breaks, or `lengthMs`.
+  struct Leased {
+    LookupPage found;
+    uint64_t lease = 0;
+    uint64_t lengthMs = 0;
+  };
+  // Does not wait. Nothing happens when it has ended.
+  void endLease(uint64_t lease);
+
   // Blocking.
+  Result<Leased> lease(std::span<const ChunkId> ids, uint64_t ttlMs);
+  Result<uint64_t> removeAll(std::optional<codec::EntryKind> kind);
   Result<LookupPage> lookup(std::span<const ChunkId> ids, LookupFor why = LookupFor::kKnowing);
   Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor, size_t limit);
   Result<codec::StoreStats> stats();
@@ -72,6 +84,7 @@ class QueuedClient {
   Result<T> wait(std::function<Client::Reply<T>(Client&)> ask);
 
   CompletionQueue<Command> mailbox_;
+  std::atomic<uint64_t> nextLease_{1};
   std::thread thread_;
 };
 

@@ -142,6 +142,7 @@ typedef struct spolia_store_request {
   const spolia_chunk* chunk;
   const spolia_layer* layers; /* [layer_count] */
   const spolia_kv* kv;        /* all layers and tokens */
+  uint64_t ttl_seconds;       /* how long it lives, 0: the server's default */
 } spolia_store_request;
 
 typedef struct spolia_fetch_request {

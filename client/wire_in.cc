@@ -21,6 +21,7 @@ Result<codec::EntryInfo> readInfo(protocol::EntryInfo::Reader in) {
   info.preset = static_cast<codec::Preset>(preset);
   info.levels = in.getLevels();
   info.label = protocol::textOf(in.getLabel());
+  info.expiresAt = in.getExpiresAt();
   return info;
 }
 
@@ -79,6 +80,8 @@ codec::StoreStats readStats(protocol::Stats::Reader in) {
   stats.readOnly = protocol::textOf(in.getReadOnly());
   stats.indexBytes = in.getIndexBytes();
   stats.evicted = in.getEvicted();
+  stats.expired = in.getExpired();
+  stats.leased = in.getLeased();
   stats.cleanedSegments = in.getCleanedSegments();
   stats.movedBytes = in.getMovedBytes();
   stats.scrubbedEntries = in.getScrubbedEntries();

@@ -37,6 +37,16 @@ enum class PutMode : uint8_t {
   kReplace = 2,   // replaced
 };
 
+// How something is put. A put of the same bytes with a later end prolongs what is there, whatever
+// the mode.
+struct PutOptions {
+  PutOptions(PutMode how, uint64_t ttl = 0)
+      : mode(how), ttlSeconds(ttl) {}  // NOLINT: a mode is one
+
+  PutMode mode;
+  uint64_t ttlSeconds;  // from when it is stored; 0: as long as the store's default is, or for ever
+};
+
 enum class PutOutcome : uint8_t { kStored = 0, kExists = 1, kReplaced = 2 };
 
 // What lookup and list tell of an entry.
@@ -48,6 +58,7 @@ struct EntryInfo {
   Preset preset = Preset::kLossless;  // chunks only
   uint8_t levels = 0;                 // chunks only
   std::string label;                  // manifests: the document's name
+  uint64_t expiresAt = 0;             // by the store's clock, seconds since 1970; 0: never
 };
 
 // A frame inside a completion's buffer.
@@ -113,6 +124,8 @@ struct StoreStats {
   std::string readOnly;          // why nothing is written now; empty: it is
   uint64_t indexBytes = 0;       // files of the disk tier's index
   uint64_t evicted = 0;          // entries given up for others
+  uint64_t expired = 0;          // entries whose time was over
+  uint64_t leased = 0;           // entries that leases hold now
   uint64_t cleanedSegments = 0;  // emptied to be written again
   uint64_t movedBytes = 0;       // written again for that
   uint64_t scrubbedEntries = 0;  // read in search of damage

@@ -9,6 +9,7 @@
 #include <functional>
 #include <sstream>
 
+#include "codec/base/duration.h"
 #include "engine/linker/chunker.h"
 #include "engine/name_distance.h"
 
@@ -116,6 +117,7 @@ const std::vector<Key>& keys() {
       {"ingest.chunk_tokens", ValueKind::kInteger,
        integer(&C::chunkTokens, kMinChunkTokens, codec::kMaxChunkTokens)},
       {"ingest.preset", ValueKind::kText, named(&C::preset, codec::presetFromName)},
+      {"ingest.ttl", ValueKind::kText, named(&C::ingestTtl, parseDuration)},
       {"ingest.compile_mode", ValueKind::kText, named(&C::compileMode, compileModeFromName)},
       {"link.method", ValueKind::kText, named(&C::method, linkMethodFromName)},
       {"link.k", ValueKind::kInteger, integer(&C::k, 0, codec::kMaxChunkTokens)},

@@ -34,6 +34,7 @@ struct EngineConfig {
   uint32_t chunkTokens = 256;
   codec::Preset preset = codec::Preset::kHigh;
   codec::CompileMode compileMode = codec::CompileMode::kBos;
+  uint64_t ingestTtl = 0;  // seconds that ingested documents live; 0: as long as the store has them
 
   LinkMethod method = LinkMethod::kFirstK;
   uint32_t k = kDefaultFirstK;

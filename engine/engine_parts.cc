@@ -13,19 +13,22 @@ namespace spolia::engine {
 
 namespace {
 
-Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const Model& model) {
+Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const Model& model,
+                                             uint64_t ttlSeconds) {
   if (!config.cache.empty()) {
     RemoteKvConfig remote;
     remote.address = config.cache;
     remote.tokenFile = config.tokenFile;
     remote.modelName = std::filesystem::absolute(config.model).lexically_normal().filename();
     remote.descriptor = model.descriptor();
+    remote.ttlSeconds = ttlSeconds;
     return openRemoteKvSource(remote);
   }
   EmbeddedStoreConfig store;
   store.directory = config.store.empty() ? defaultStoreDirectory() : config.store;
   store.capacityBytes = config.storeCapacity;
   store.memoryBytes = config.storeMemory;
+  store.ttlSeconds = ttlSeconds;
   return openEmbeddedKvSource(store);
 }
 
@@ -39,7 +42,7 @@ unsigned usableCores() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-Result<EngineParts> openEngine(const EngineConfig& config) {
+Result<EngineParts> openEngine(const EngineConfig& config, uint64_t ttlSeconds) {
   if (config.model.empty()) {
     return Status(ErrorCode::kInvalidArgument,
                   "no model: expected --model DIR, SPOLIA_ENGINE_MODEL_DIRECTORY or "
@@ -48,7 +51,7 @@ Result<EngineParts> openEngine(const EngineConfig& config) {
   EngineParts parts;
   parts.config = config;
   SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model));
-  SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model));
+  SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model, ttlSeconds));
   parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);
   parts.transformer = std::make_unique<Transformer>(*parts.model, *parts.pool, config.rounding);
   return parts;

@@ -24,8 +24,9 @@ struct EngineParts {
 };
 
 // Loads the model, then opens the store or connects to the server. Errors name what could not be
-// had; nothing is changed then.
-Result<EngineParts> openEngine(const EngineConfig& config);
+// had; nothing is changed then. What is stored through it lives for `ttlSeconds`, 0: without end,
+// or as long as the server says.
+Result<EngineParts> openEngine(const EngineConfig& config, uint64_t ttlSeconds = 0);
 
 // Cores this process may use.
 unsigned usableCores();

@@ -94,7 +94,7 @@ int fail(const Status& status) {
 int runIngest(const EngineConfig& config, const IngestRequest& request) {
   Result<DocumentFiles> files = findDocuments(request.paths);
   if (!files.ok()) return fail(files.status());
-  Result<EngineParts> parts = openEngine(config);
+  Result<EngineParts> parts = openEngine(config, config.ingestTtl);
   if (!parts.ok()) return fail(parts.status());
   Totals totals;
   const Status status = ingestAll(*parts, *files, totals);

@@ -146,7 +146,7 @@ int serve(const ServerConfig& config) {
   auto io = kj::setupAsyncIo();
   store::StoreConfig store = config.store;
   store.quotas = [&config] { return quotasOf(config); };
-  auto tiers = tiers::TierSet::open(store, config.memoryBytes);
+  auto tiers = tiers::TierSet::open(store, config.memoryBytes, config.lifetimes);
   if (!tiers.ok()) return complain(tiers.status(), kFailed);
   printStore((*tiers)->stats());
 

@@ -10,6 +10,7 @@
 #include <numeric>
 #include <sstream>
 
+#include "codec/base/duration.h"
 #include "server/service/access.h"
 #include "server/service/listen_socket.h"
 #include "server/tiers/memory_tier.h"
@@ -94,6 +95,16 @@ Key choice(std::string name, std::vector<std::pair<std::string, Value>> choices,
           }};
 }
 
+template <typename Member>
+Key duration(std::string name, Member member) {
+  return {std::move(name), [member](const Node& node, ServerConfig& config) -> std::string {
+            const auto parsed = parseDuration(node.value_or(std::string()));
+            if (!node.is_string() || !parsed.ok()) return "a length of time, as in \"30d\"";
+            member(config) = *parsed;
+            return {};
+          }};
+}
+
 std::vector<Key> listenKeys() {
   return {
       text(
@@ -129,6 +140,11 @@ std::vector<Key> storeKeys() {
       bytes(
           "store.scrub_rate",
           [](ServerConfig & c) -> auto& { return c.store.scrubBytesPerSecond; }),
+      duration(
+          "store.default_ttl",
+          [](ServerConfig & c) -> auto& { return c.lifetimes.defaultSeconds; }),
+      duration(
+          "store.max_ttl", [](ServerConfig & c) -> auto& { return c.lifetimes.maxSeconds; }),
       choice<IoBackend>(
           "store.io",
           {{"auto", IoBackend::kAuto},
@@ -155,6 +171,12 @@ std::vector<Key> limitKeys() {
       number(
           "limits.calls", 1, 100000,
           [](ServerConfig & c) -> auto& { return c.limits.callsInFlight; }),
+      number(
+          "limits.leased_entries", 1, 65536,
+          [](ServerConfig & c) -> auto& { return c.store.leases.holderEntries; }),
+      number(
+          "limits.lease_seconds", 1, 86400,
+          [](ServerConfig & c) -> auto& { return c.store.leases.longestSeconds; }),
       number(
           "limits.handshake_seconds", 1, 3600,
           [](ServerConfig & c) -> auto& { return c.limits.handshakeSeconds; }),
@@ -288,6 +310,9 @@ Status ServerConfig::validate() const {
     return wrong("store.directory: expected the directory to keep entries in (or --store DIR)");
   }
   SPOLIA_RETURN_IF_ERROR(store.validate());
+  if (lifetimes.maxSeconds != 0 && lifetimes.defaultSeconds > lifetimes.maxSeconds) {
+    return wrong("store.default_ttl: longer than store.max_ttl");
+  }
   if (memoryBytes != 0 && memoryBytes < tiers::MemoryTier::kLeastCapacity) {
     return wrong("memory.capacity: " + std::to_string(memoryBytes) +
                  " bytes, expected 0 (none) or at least 1 MiB");

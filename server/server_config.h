@@ -26,6 +26,7 @@ struct TenantQuota {
 
 struct ServerConfig {
   store::StoreConfig store = evicting();
+  tiers::Lifetimes lifetimes;
   uint64_t memoryBytes = 1ull << 30;  // for entries asked for again and again; 0: none
   std::vector<TenantQuota> quotas;
   ListenConfig listen;

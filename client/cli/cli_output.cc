@@ -3,6 +3,8 @@
 #include <iomanip>
 #include <iostream>
 
+#include "codec/base/duration.h"
+
 namespace spolia::cli {
 
 int complain(const Status& status) {
@@ -33,6 +35,7 @@ nlohmann::ordered_json toJson(const codec::EntryInfo& info) {
     out["levels"] = info.levels;
   }
   if (!info.label.empty()) out["label"] = info.label;
+  if (info.expiresAt != 0) out["expires"] = formatUtc(info.expiresAt);
   return out;
 }
 
@@ -53,6 +56,8 @@ nlohmann::ordered_json toJson(const codec::StoreStats& stats) {
   if (!stats.readOnly.empty()) out["read_only"] = stats.readOnly;
   out["index_bytes"] = stats.indexBytes;
   out["evicted"] = stats.evicted;
+  out["expired"] = stats.expired;
+  out["leased"] = stats.leased;
   out["cleaned_segments"] = stats.cleanedSegments;
   out["moved_bytes"] = stats.movedBytes;
   out["scrubbed_entries"] = stats.scrubbedEntries;
@@ -111,6 +116,7 @@ void printRow(const codec::EntryInfo& info) {
   if (info.kind == codec::EntryKind::kChunk) {
     std::cout << "  " << info.tokens << " tokens, " << codec::presetName(info.preset);
   }
+  if (info.expiresAt != 0) std::cout << "  until " << formatUtc(info.expiresAt);
   if (!info.label.empty()) {
     // Labels come from others: control characters must not reach a terminal.
     std::cout << "  ";

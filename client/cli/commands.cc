@@ -4,10 +4,12 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <utility>
 
 #include "client/cli/cli_output.h"
 #include "client/cli/local_files.h"
+#include "codec/base/duration.h"
 #include "codec/codec.h"
 
 namespace spolia::cli {
@@ -72,14 +74,15 @@ int printReceipt(const Options& options, const codec::ChunkCompletion& done) {
   return kOk;
 }
 
-int putChunk(const Options& options, client::BlockingClient& client, AlignedBuffer bytes) {
+int putChunk(const Options& options, client::BlockingClient& client, AlignedBuffer bytes,
+             uint64_t ttl) {
   auto header = codec::verifyStream(bytes.span());
   if (!header.ok()) {
     return complain(header.status().withContext(
         options.file + ": not a complete stream (another kind of value needs --kind)"));
   }
   const auto mode = options.replace ? codec::PutMode::kReplace : codec::PutMode::kIfAbsent;
-  const auto done = client.store(std::move(bytes), mode);
+  const auto done = client.store(std::move(bytes), {mode, ttl});
   return done.status.ok() ? printReceipt(options, done) : complain(done.status);
 }
 
@@ -125,6 +128,24 @@ int listKind(const Options& options, client::BlockingClient& client, codec::Entr
   return kOk;
 }
 
+int rmAll(const Options& options) {
+  if (!options.id.empty() || !options.name.empty()) {
+    return badUse("rm --all: takes no id and no --name");
+  }
+  auto client = connect(options);
+  if (!client.ok()) return complain(client.status());
+  std::optional<codec::EntryKind> kind;
+  if (!options.kind.empty()) kind = kindOf(options.kind);
+  const auto removed = (*client)->removeAll(kind);
+  if (!removed.ok()) return complain(removed.status());
+  if (options.json) {
+    printJson({{"removed", *removed}});
+  } else {
+    std::cerr << *removed << " entries removed\n";
+  }
+  return kOk;
+}
+
 }  // namespace
 
 int put(const Options& options) {
@@ -134,7 +155,10 @@ int put(const Options& options) {
   if (chunk && (!options.id.empty() || !options.name.empty())) {
     return badUse("put: a chunk's id follows from its content; --id and --name are for values");
   }
+  const auto ttl = options.ttl.empty() ? Result<uint64_t>(0) : parseDuration(options.ttl);
+  if (!ttl.ok()) return badUse("put --ttl: " + ttl.status().message());
   client::ValueToPut value;
+  value.ttlSeconds = *ttl;
   if (!chunk) {
     auto id = wantedId(options);
     if (!id.ok()) return badUse("put --kind " + options.kind + ": " + id.status().message());
@@ -142,7 +166,7 @@ int put(const Options& options) {
   }
   auto client = connect(options);
   if (!client.ok()) return complain(client.status());
-  if (chunk) return putChunk(options, **client, std::move(*bytes));
+  if (chunk) return putChunk(options, **client, std::move(*bytes), *ttl);
   value.kind = kindOf(options.kind);
   value.label = options.name;
   value.bytes = std::move(*bytes);
@@ -203,6 +227,7 @@ int ls(const Options& options) {
 }
 
 int rm(const Options& options) {
+  if (options.all) return rmAll(options);
   auto id = wantedId(options);
   if (!id.ok()) return badUse("rm: " + id.status().message());
   auto client = connect(options);

@@ -31,8 +31,11 @@ struct Options {
   std::string id;
   std::string name;
   bool replace = false;
+  std::string ttl;  // "10m"; empty: the server's default
   // get
   std::string output;  // "-": stdout
+  // rm
+  bool all = false;
   // ls
   uint64_t limit = 0;  // 0: all
   // fsck

@@ -51,6 +51,7 @@ void describe(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"chunk", "manifest", "profile", "opaque"}));
   put->add_option("--id", options.id, "Id of a value, 64 hex digits");
   put->add_option("--name", options.name, "Name of a value: its label, and its id without --id");
+  put->add_option("--ttl", options.ttl, "How long it lives, as in 90s, 10m, 6h, 30d");
   put->add_flag("--replace", options.replace, "Replace what is there");
 
   CLI::App* get = add(app, options, "get", "Write an entry to a file, a chunk's stream verified");
@@ -67,9 +68,12 @@ void describe(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"all", "chunk", "embedding", "profile", "manifest", "opaque"}));
   ls->add_option("--limit", options.limit, "At most so many, 0 for all")->capture_default_str();
 
-  CLI::App* rm = add(app, options, "rm", "Remove an entry, durably");
+  CLI::App* rm = add(app, options, "rm", "Remove an entry, durably, or all with --all");
   rm->add_option("id", options.id, "64 hex digits");
-  addName(rm, options);
+  rm->add_option("--name", options.name, "Name of a value, in place of its id");
+  rm->add_option("--kind", options.kind, "The named value's kind (opaque); of --all (every kind)")
+      ->check(CLI::IsMember({"chunk", "embedding", "profile", "manifest", "opaque"}));
+  rm->add_flag("--all", options.all, "Everything that this tenant has stored");
 
   add(app, options, "ping", "Ask the server whether it is there");
 
@@ -105,7 +109,7 @@ int run(int argc, char** argv) {
   };
   for (const auto& [name, command] : kCommands) {
     if (!app.got_subcommand(name)) continue;
-    if (options.kind.empty()) options.kind = defaultKind(command);
+    if (options.kind.empty() && !options.all) options.kind = defaultKind(command);
     return command(options);
   }
   return kUsage;

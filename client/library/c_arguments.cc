@@ -34,14 +34,15 @@ bool advance(uint64_t& offset, ptrdiff_t stride, uint64_t count) {
 
 }  // namespace
 
-Status checkStruct(const void* given, size_t ours, const char* name) {
+Status checkStruct(const void* given, size_t least, const char* name, size_t ours) {
   SPOLIA_RETURN_IF_ERROR(required(given, name));
   uint32_t size = 0;
   std::memcpy(&size, given, sizeof size);
-  if (size < ours || size > kLongestStruct) {
+  if (size < least || size > kLongestStruct) {
     return invalidArgument(std::string(name) + ".struct_size: " + std::to_string(size) +
                            ", expected " + std::to_string(ours));
   }
+  if (size <= ours) return {};
   const auto* bytes = static_cast<const char*>(given);
   if (std::any_of(bytes + ours, bytes + size, [](char byte) { return byte != 0; })) {
     return {ErrorCode::kUnsupported, std::string(name) + ": has fields that this library lacks"};

@@ -16,13 +16,22 @@ inline Status invalidArgument(std::string what) {
   return {ErrorCode::kInvalidArgument, std::move(what)};
 }
 
-// kInvalidArgument for NULL and for one that is shorter than ours; kUnsupported for a longer one
-// whose further fields are set.
-Status checkStruct(const void* given, size_t ours, const char* name);
+// kInvalidArgument for NULL and for one that is shorter than `least`; kUnsupported for one longer
+// than `ours` whose further fields are set.
+Status checkStruct(const void* given, size_t least, const char* name, size_t ours);
 
 template <typename T>
 Status checkStruct(const T* given, const char* name) {
-  return checkStruct(given, sizeof(T), name);
+  return checkStruct(given, sizeof(T), name, sizeof(T));
+}
+
+// A copy of a caller's struct that has grown since version 1, when it took so many bytes: what a
+// caller of then did not have is 0. Fails as checkStruct does.
+template <typename T>
+Status takeStruct(const T* given, size_t first, T& out) {
+  SPOLIA_RETURN_IF_ERROR(checkStruct(given, first, "request", sizeof(T)));
+  std::memcpy(&out, given, std::min<size_t>(given->struct_size, sizeof(T)));
+  return {};
 }
 
 // As much of `from` as the caller's struct, whose struct_size is set, has room for.

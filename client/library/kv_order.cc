@@ -62,7 +62,9 @@ spolia_result resultOf(const Status& status) {
 
 Result<StoreOrder> StoreOrder::read(const spolia_store_request* request,
                                     const ModelFingerprint& fingerprint) {
-  SPOLIA_RETURN_IF_ERROR(checkStruct(request, "request"));
+  spolia_store_request whole{};
+  SPOLIA_RETURN_IF_ERROR(takeStruct(request, offsetof(spolia_store_request, ttl_seconds), whole));
+  request = &whole;
   SPOLIA_RETURN_IF_ERROR(checkForm(request->k_form, request->first_position, false));
   if (request->preset > SPOLIA_SMALL) return invalidArgument("preset: is none of spolia_preset");
   if (request->put > SPOLIA_REPLACE) return invalidArgument("put: is none of spolia_put");
@@ -75,7 +77,7 @@ Result<StoreOrder> StoreOrder::read(const spolia_store_request* request,
   order.options.preset = static_cast<codec::Preset>(request->preset);
   order.options.kForm = static_cast<codec::KForm>(request->k_form);
   order.options.firstPosition = request->first_position;
-  order.mode = static_cast<codec::PutMode>(request->put);
+  order.put = {static_cast<codec::PutMode>(request->put), request->ttl_seconds};
   return order;
 }
 

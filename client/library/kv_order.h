@@ -18,7 +18,7 @@ struct StoreOrder {
   std::vector<codec::LayerShape> layers;
   codec::KvView kv;
   codec::EncodeOptions options;
-  codec::PutMode mode = codec::PutMode::kIfAbsent;
+  codec::PutOptions put = codec::PutMode::kIfAbsent;
 
   // kInvalidArgument naming the field.
   static Result<StoreOrder> read(const spolia_store_request* request,

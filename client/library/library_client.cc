@@ -105,7 +105,7 @@ spolia_result LibraryClient::store(const StoreOrder& order) {
   auto stream = order.encode();
   if (!stream.ok()) return resultOf(stream.status());
   return order.result(answerOf([&](QueuedClient::Done done) {
-    net_->submitStore(std::move(*stream), order.mode, std::move(done));
+    net_->submitStore(std::move(*stream), order.put, std::move(done));
   }));
 }
 
@@ -137,7 +137,7 @@ void LibraryClient::encodeAndSend(const Pending& request, const StoreOrder& orde
     SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, order.encode());
     if (!request->rest()) return {};
     net_->submitStore(
-        std::move(stream), order.mode,
+        std::move(stream), order.put,
         [request, order](const codec::ChunkCompletion& done) { request->pay(order.result(done)); });
     return {};
   });

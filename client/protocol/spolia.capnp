@@ -12,8 +12,12 @@
 # process, which knows nothing of capabilities handed out before.
 #
 # Evolution: methods and fields are appended, never renumbered; a server that lacks a method answers
-# UNIMPLEMENTED and a field that is not set has its default. Planned and not here yet: lease,
-# removeAll, passing of memory by file descriptor.
+# UNIMPLEMENTED and a field that is not set has its default. Planned and not here yet: passing of
+# memory by file descriptor.
+#
+# Time. Entries expire by the store's clock: seconds since 1970 as far as the server's wall clock
+# is right, and never going back. Who wants something to live for a while says how long (ttlSeconds),
+# counted from when it is stored; the server's operator may set a default and a longest time.
 
 using Cxx = import "/capnp/c++.capnp";
 $Cxx.namespace("spolia::protocol");
@@ -87,15 +91,17 @@ interface Session {
   # Limits: kMaxFetchSpecs specs; parts of kSliceBytes at most; a peer that takes no bytes for the
   # server's stall time is disconnected.
 
-  store @3 (size :UInt64, mode :PutMode) -> (writer :Writer);
+  store @3 (size :UInt64, mode :PutMode, ttlSeconds :UInt64) -> (writer :Writer);
   # Takes a whole stream of `size` bytes (limit kMaxStreamBytes). Needs `write`. May wait until the
   # bytes fit into what the server allows in flight. See Writer.
+  #   ttlSeconds  how long it lives from when it is stored, 0 for the server's default. When the same
+  #               bytes are there already, whatever the mode, they live on to the later of both ends.
 
   putValue @4 (id :Id, kind :EntryKind, label :Text, size :UInt64, mode :PutMode,
-               expiresAt :UInt64) -> (writer :Writer);
+               expiresAt :UInt64, ttlSeconds :UInt64) -> (writer :Writer);
   # As store, for manifests, profiles and opaque values (kind chunk or embedding is
   # invalid_argument). The bytes are not looked at. label: limit kMaxLabelBytes, listed by `list`.
-  # expiresAt: store clock seconds, 0 for never. Needs `write`.
+  # ttlSeconds: as for store. expiresAt: store clock seconds, where ttlSeconds is 0. Needs `write`.
 
   getValue @5 (id :Id, sink :FetchSink) -> ();
   # The payload of an entry of any kind as stored (a chunk: its whole stream), in parts to `sink`
@@ -115,6 +121,31 @@ interface Session {
 
   ping @9 () -> (epoch :UInt64);
   # Waits for nothing but the event loop.
+
+  lease @10 (ids :List(Id), ttlMs :UInt32)
+      -> (lease :Lease, entries :List(LookupAnswer), prefix :UInt32, ttlMs :UInt32);
+  # As lookup, and what is found stays until the lease ends: it is not evicted and does not expire.
+  # Removing or replacing it (also by damage) is not held up; what comes under its id then stays
+  # likewise. The lease ends when its capability is dropped, with the connection, with the server's
+  # process, and after the returned ttlMs, which is at most what was asked for. Limits: kMaxLookupIds
+  # ids; entries held by this connection and by this tenant, and their bytes (resource_exhausted).
+  # Fetching through the promised Lease makes lookup, lease and fetch one round trip.
+
+  removeAll @11 (kind :EntryKind) -> (removed :UInt64);
+  # All entries of one kind, or of every kind (none). What was there when the call came is gone,
+  # durably, when it returns; what is put meanwhile may stay. A call that fails or is dropped has
+  # removed some; calling again goes on. Needs `write`.
+}
+
+interface Lease {
+  # See Session.lease. Dropping it ends it.
+
+  fetch @0 (specs :List(FetchSpec), sink :FetchSink, deadlineMs :UInt32) -> ();
+  # As Session.fetch, of any ids.
+
+  renew @1 (ttlMs :UInt32) -> (ttlMs :UInt32);
+  # Lasts so long from now on, or as long as the server allows, which is returned. A lease that has
+  # ended is not_found.
 }
 
 interface FetchSink {
@@ -211,6 +242,7 @@ struct EntryInfo {
   preset @4 :UInt8;      # chunks: codec::Preset
   levels @5 :UInt8;      # chunks
   label @6 :Text;
+  expiresAt @7 :UInt64;  # store clock seconds, 0 for never
 }
 
 struct LookupAnswer {
@@ -255,8 +287,10 @@ struct Stats {
   cleanedSegments @24 :UInt64;      # emptied to be written again
   movedBytes @25 :UInt64;           # written again for that
   scrubbedEntries @26 :UInt64;      # read in search of damage
-  capacity @27 :List(CapacityPoint);  # ascending; empty before anything was asked for
-  tenants @28 :List(TenantUsage);     # the session's own; with `admin` all
+  expired @27 :UInt64;              # entries whose time was over
+  leased @28 :UInt64;               # entries that leases hold now
+  capacity @29 :List(CapacityPoint);  # ascending; empty before anything was asked for
+  tenants @30 :List(TenantUsage);     # the session's own; with `admin` all
 }
 
 struct CapacityPoint {

@@ -85,9 +85,9 @@ class _Kv(Structure):
                 ("head_stride", c_int64), ("token_stride", c_int64)]
 
 class _Store(Structure):
-    _fields_ = [("struct_size", c_uint32), ("preset", c_uint32), ("k_form", c_uint32),
-                ("first_position", c_uint32), ("put", c_uint32), ("layer_count", c_uint32),
-                ("chunk", POINTER(_Chunk)), ("layers", POINTER(_Layer)), ("kv", POINTER(_Kv))]
+    _fields_ = [(n, c_uint32) for n in ("struct_size", "preset", "k_form", "first_position", "put",
+                "layer_count")] + [("chunk", POINTER(_Chunk)), ("layers", POINTER(_Layer)),
+                ("kv", POINTER(_Kv)), ("ttl_seconds", c_uint64)]
 
 class _Fetch(Structure):
     _fields_ = [("struct_size", c_uint32), ("k_form", c_uint32), ("first_position", c_uint32),
@@ -485,21 +485,21 @@ class Client:
         return Lookup([_entry(entry) for entry in entries], prefix.value)
 
     def _store_request(self, chunk: Chunk, kv: Any, preset: str, k_form: str, first_position: int,
-                       put: str, element: Optional[str]) -> _Store:
+                       put: str, element: Optional[str], ttl: int) -> _Store:
         memory, shape = _memory(kv, element, writable=False)
         if shape[3] != len(chunk.tokens):
             raise ValueError(f"array of {shape[3]} tokens, the chunk has {len(chunk.tokens)}")
         layers = _shapes([(shape[2], shape[4])] * shape[0])
         return _sized(_Store, preset=_number(PRESETS, preset, "preset"),
                       k_form=_number(K_FORMS, k_form, "k_form"), first_position=first_position,
-                      put=_number(PUT_MODES, put, "put"), layer_count=len(layers),
+                      put=_number(PUT_MODES, put, "put"), layer_count=len(layers), ttl_seconds=ttl,
                       chunk=ctypes.pointer(chunk._c()), layers=layers, kv=ctypes.pointer(memory))
 
     def store(self, chunk: Chunk, kv: Any, *, preset: str = "high", k_form: str = "pre_rope",
               first_position: int = 0, put: str = "if_absent",
-              element: Optional[str] = None) -> Result:
-        """Encodes the KV of all layers and tokens of a chunk and stores it durably."""
-        request = self._store_request(chunk, kv, preset, k_form, first_position, put, element)
+              element: Optional[str] = None, ttl: int = 0) -> Result:
+        """Encodes and stores a chunk's KV durably, for `ttl` seconds (0: the server's default)."""
+        request = self._store_request(chunk, kv, preset, k_form, first_position, put, element, ttl)
         result = _Result()
         _call("store", self._handle, byref(request), byref(result))
         return _result(result)
@@ -544,10 +544,10 @@ class Client:
 
     def submit_store(self, chunk: Chunk, kv: Any, queue: Queue, cookie: Any = None, *,
                      preset: str = "high", k_form: str = "pre_rope", first_position: int = 0,
-                     put: str = "if_absent", element: Optional[str] = None) -> int:
+                     put: str = "if_absent", element: Optional[str] = None, ttl: int = 0) -> int:
         """As store, completing into the queue with `cookie`; the array is kept until then and is
         not to be written meanwhile. Gives a ticket for cancel()."""
-        request = self._store_request(chunk, kv, preset, k_form, first_position, put, element)
+        request = self._store_request(chunk, kv, preset, k_form, first_position, put, element, ttl)
         return self._submit("submit_store", request, kv, queue, cookie)
 
     def submit_fetch(self, chunk: Union[Chunk, bytes], out: Any, queue: Queue, cookie: Any = None,

@@ -10,8 +10,8 @@ namespace {
 
 class EmbeddedKvSource : public KvSource {
  public:
-  explicit EmbeddedKvSource(std::unique_ptr<tiers::TierSet> tiers)
-      : tiers_(std::move(tiers)), namespace_(tiers::embeddedNamespace()) {}
+  EmbeddedKvSource(std::unique_ptr<tiers::TierSet> tiers, uint64_t ttlSeconds)
+      : tiers_(std::move(tiers)), namespace_(tiers::embeddedNamespace()), ttlSeconds_(ttlSeconds) {}
 
   void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     tiers_->submitOpen(namespace_, id, cookie, queue);
@@ -22,7 +22,7 @@ class EmbeddedKvSource : public KvSource {
   }
   void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
                    codec::ChunkQueue& queue) override {
-    tiers_->submitStore(namespace_, std::move(stream), mode, cookie, queue);
+    tiers_->submitStore(namespace_, std::move(stream), {mode, ttlSeconds_}, cookie, queue);
   }
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     tiers_->submitRemove(namespace_, id, cookie, queue);
@@ -35,6 +35,7 @@ class EmbeddedKvSource : public KvSource {
     put.label = label;
     put.bytes = std::move(bytes);
     put.mode = codec::PutMode::kReplace;
+    put.lifetime.ttlSeconds = ttlSeconds_;
     tiers_->submitPutValue(namespace_, std::move(put), cookie, queue);
   }
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
@@ -49,6 +50,7 @@ class EmbeddedKvSource : public KvSource {
  private:
   std::unique_ptr<tiers::TierSet> tiers_;
   const tiers::Namespace namespace_;
+  const uint64_t ttlSeconds_;
 };
 
 }  // namespace
@@ -60,7 +62,8 @@ Result<std::unique_ptr<KvSource>> openEmbeddedKvSource(const EmbeddedStoreConfig
   store.segmentBytes = config.segmentBytes;
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<tiers::TierSet> tiers,
                           tiers::TierSet::open(store, config.memoryBytes));
-  return std::unique_ptr<KvSource>(std::make_unique<EmbeddedKvSource>(std::move(tiers)));
+  return std::unique_ptr<KvSource>(
+      std::make_unique<EmbeddedKvSource>(std::move(tiers), config.ttlSeconds));
 }
 
 }  // namespace spolia::engine

@@ -11,8 +11,8 @@ namespace {
 
 class RemoteKvSource : public KvSource {
  public:
-  explicit RemoteKvSource(std::unique_ptr<client::QueuedClient> client)
-      : client_(std::move(client)) {}
+  RemoteKvSource(std::unique_ptr<client::QueuedClient> client, uint64_t ttlSeconds)
+      : client_(std::move(client)), ttlSeconds_(ttlSeconds) {}
 
   void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     client_->submitOpen(id, cookie, queue);
@@ -23,14 +23,20 @@ class RemoteKvSource : public KvSource {
   }
   void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
                    codec::ChunkQueue& queue) override {
-    client_->submitStore(std::move(stream), mode, cookie, queue);
+    client_->submitStore(std::move(stream), {mode, ttlSeconds_}, cookie, queue);
   }
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     client_->submitRemove(id, cookie, queue);
   }
   void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
                          uint64_t cookie, codec::ChunkQueue& queue) override {
-    client_->submitPutManifest(id, label, std::move(bytes), cookie, queue);
+    client::ValueToPut value;
+    value.id = id;
+    value.kind = codec::EntryKind::kManifest;
+    value.label = label;
+    value.bytes = std::move(bytes);
+    value.ttlSeconds = ttlSeconds_;
+    client_->submitPutValue(std::move(value), cookie, queue);
   }
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     client_->submitGetValue(id, cookie, queue);
@@ -43,6 +49,7 @@ class RemoteKvSource : public KvSource {
 
  private:
   std::unique_ptr<client::QueuedClient> client_;
+  const uint64_t ttlSeconds_;
 };
 
 // The token, without white space around it.
@@ -70,7 +77,8 @@ Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& confi
   // Starting does not connect: the first call tells whether the server takes us.
   const Status reached = client->stats().status();
   if (!reached.ok()) return reached;
-  return std::unique_ptr<KvSource>(std::make_unique<RemoteKvSource>(std::move(client)));
+  return std::unique_ptr<KvSource>(
+      std::make_unique<RemoteKvSource>(std::move(client), config.ttlSeconds));
 }
 
 }  // namespace spolia::engine

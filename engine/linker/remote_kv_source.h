@@ -16,6 +16,7 @@ struct RemoteKvConfig {
   std::filesystem::path tokenFile;  // credential; empty: none
   std::string modelName;            // under which the server keeps the descriptor
   codec::ModelDescriptor descriptor;
+  uint64_t ttlSeconds = 0;  // of all that is stored through the source; 0: as the server says
 };
 
 // Connects and authenticates. kUnavailable when nobody answers, kPermissionDenied for a credential

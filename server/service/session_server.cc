@@ -6,6 +6,8 @@
 #include "client/protocol/errors.h"
 #include "client/protocol/wire_bytes.h"
 #include "server/service/fetch_stream.h"
+#include "server/service/lease_server.h"
+#include "server/service/remove_all.h"
 #include "server/service/upload_writer.h"
 #include "server/service/wire_out.h"
 #include "server/tiers/entry_attributes.h"
@@ -75,6 +77,13 @@ class SessionServer final : public protocol::Session::Server {
     });
   }
 
+  kj::Promise<void> lease(LeaseContext context) override {
+    return admit(kReadRight, [&] { return doLease(context); });
+  }
+  kj::Promise<void> removeAll(RemoveAllContext context) override {
+    return admit(kWriteRight, [&] { return doRemoveAll(context); });
+  }
+
  private:
   template <typename Body>
   kj::Promise<void> admit(uint32_t right, Body body) {
@@ -105,6 +114,8 @@ class SessionServer final : public protocol::Session::Server {
   kj::Promise<void> doRemove(RemoveContext context);
   kj::Promise<void> doList(ListContext context);
   kj::Promise<void> doStats(StatsContext context);
+  kj::Promise<void> doLease(LeaseContext context);
+  kj::Promise<void> doRemoveAll(RemoveAllContext context);
   Status checkSize(uint64_t size) const;
   void writeUsage(protocol::Stats::Builder out) const;
   kj::Promise<void> stream(std::vector<FetchAsk> asks, protocol::FetchSink::Client sink,
@@ -115,19 +126,21 @@ class SessionServer final : public protocol::Session::Server {
   const SessionState state_;
 };
 
-kj::Promise<void> SessionServer::doLookup(LookupContext context) {
-  const auto ids = context.getParams().getIds();
+Result<std::vector<ChunkId>> idsOf(capnp::List<capnp::Data>::Reader ids) {
   if (ids.size() > protocol::kMaxLookupIds) {
-    return toException({ErrorCode::kInvalidArgument, "ids: more than 4096"});
+    return Status(ErrorCode::kInvalidArgument, "ids: more than 4096");
   }
   std::vector<ChunkId> wanted;
   for (auto id : ids) {
-    auto digest = protocol::digestOf<ChunkIdTag>(id, "ids");
-    if (!digest.ok()) return toException(digest.status());
-    wanted.push_back(*digest);
+    SPOLIA_ASSIGN_OR_RETURN(ChunkId digest, protocol::digestOf<ChunkIdTag>(id, "ids"));
+    wanted.push_back(digest);
   }
-  const auto entries = service_.calls.tiers().lookup(state_.ns, wanted);
-  auto results = context.getResults();
+  return wanted;
+}
+
+// Of a lookup or a lease.
+template <typename Results>
+void writeFound(const std::vector<Result<codec::EntryInfo>>& entries, Results results) {
   auto out = results.initEntries(static_cast<uint32_t>(entries.size()));
   for (uint32_t i = 0; i < out.size(); ++i) {
     if (entries[i].ok()) {
@@ -138,10 +151,48 @@ kj::Promise<void> SessionServer::doLookup(LookupContext context) {
       writeFailure(entries[i].status(), out[i].initFailed());
     }
   }
-  if (context.getParams().getWillFetch()) service_.calls.tiers().readAhead(state_.ns, wanted);
   const auto gap = std::find_if(entries.begin(), entries.end(), [](auto& e) { return !e.ok(); });
   results.setPrefix(static_cast<uint32_t>(gap - entries.begin()));
+}
+
+kj::Promise<void> SessionServer::doLookup(LookupContext context) {
+  const auto wanted = idsOf(context.getParams().getIds());
+  if (!wanted.ok()) return toException(wanted.status());
+  writeFound(service_.calls.tiers().lookup(state_.ns, *wanted), context.getResults());
+  if (context.getParams().getWillFetch()) service_.calls.tiers().readAhead(state_.ns, *wanted);
   return kj::READY_NOW;
+}
+
+// What is held is looked up once more, behind all evictions that were under way.
+kj::Promise<void> SessionServer::doLease(LeaseContext context) {
+  auto wanted = idsOf(context.getParams().getIds());
+  if (!wanted.ok()) return toException(wanted.status());
+  const auto granted = service_.calls.tiers().lease(state_.ns, reinterpret_cast<uintptr_t>(&peer_),
+                                                    *wanted, context.getParams().getTtlMs());
+  if (!granted.ok()) return toException(granted.status());
+  auto results = context.getResults();
+  results.setTtlMs(static_cast<uint32_t>(granted->lengthMs));
+  results.setLease(kj::heap<LeaseServer>(service_, thisCap(), granted->id));
+  return service_.calls.settle().then(
+      [this, context,
+       wanted = std::move(*wanted)](codec::ChunkCompletion done) mutable -> kj::Promise<void> {
+        if (!done.status.ok()) return toException(done.status);
+        writeFound(service_.calls.tiers().lookup(state_.ns, wanted), context.getResults());
+        return kj::READY_NOW;
+      });
+}
+
+kj::Promise<void> SessionServer::doRemoveAll(RemoveAllContext context) {
+  std::optional<codec::EntryKind> kind;
+  if (context.getParams().getKind() != protocol::EntryKind::NONE) {
+    auto known = entryKindOf(context.getParams().getKind());
+    if (!known.ok()) return toException(known.status());
+    kind = *known;
+  }
+  context.allowCancellation();
+  return service::removeAll(service_, state_.ns, kind).then([context](uint64_t removed) mutable {
+    context.getResults().setRemoved(removed);
+  });
 }
 
 kj::Promise<void> SessionServer::doOpen(OpenContext context) {
@@ -225,12 +276,12 @@ kj::Promise<void> SessionServer::doStore(StoreContext context) {
   if (!mode.ok()) return toException(mode.status());
   if (Status allowed = state_.mayUseChunks(); !allowed.ok()) return toException(allowed);
   if (Status fits = checkSize(size); !fits.ok()) return toException(fits);
+  const codec::PutOptions put(*mode, params.getTtlSeconds());
   context.allowCancellation();
-  return holdBytes(service_, peer_, size)
-      .then([this, context, size, mode = *mode](HeldBytes held) mutable {
-        context.getResults().setWriter(kj::heap<UploadWriter>(
-            UploadWriter::Config{service_, state_, size, kj::mv(held), mode, std::nullopt}));
-      });
+  return holdBytes(service_, peer_, size).then([this, context, size, put](HeldBytes held) mutable {
+    context.getResults().setWriter(kj::heap<UploadWriter>(
+        UploadWriter::Config{service_, state_, size, kj::mv(held), put, std::nullopt}));
+  });
 }
 
 kj::Promise<void> SessionServer::doPutValue(PutValueContext context) {
@@ -254,7 +305,7 @@ kj::Promise<void> SessionServer::doPutValue(PutValueContext context) {
   put.kind = *kind;
   put.label = protocol::textOf(params.getLabel());
   put.mode = *mode;
-  put.expiresAt = params.getExpiresAt();
+  put.lifetime = {params.getTtlSeconds(), params.getExpiresAt()};
   context.allowCancellation();
   return holdBytes(service_, peer_, size)
       .then([this, context, size, put = std::move(put)](HeldBytes held) mutable {
@@ -336,6 +387,8 @@ kj::Promise<void> SessionServer::doStats(StatsContext context) {
   out.setBytesWritten(stats.bytesWritten);
   out.setIndexBytes(stats.indexBytes);
   out.setEvicted(stats.evicted);
+  out.setExpired(stats.expired);
+  out.setLeased(stats.leased);
   out.setCleanedSegments(stats.cleanedSegments);
   out.setMovedBytes(stats.movedBytes);
   out.setScrubbedEntries(stats.scrubbedEntries);

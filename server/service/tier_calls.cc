@@ -44,9 +44,9 @@ TierCalls::Answer TierCalls::fetch(const tiers::Namespace& ns, const ChunkId& id
 }
 
 TierCalls::Answer TierCalls::store(const tiers::Namespace& ns, AlignedBuffer stream,
-                                   codec::PutMode mode) {
+                                   codec::PutOptions put) {
   auto ticket = issue();
-  tiers_->submitStore(ns, std::move(stream), mode, ticket.cookie, queue_);
+  tiers_->submitStore(ns, std::move(stream), put, ticket.cookie, queue_);
   return kj::mv(ticket.answer);
 }
 
@@ -59,6 +59,12 @@ TierCalls::Answer TierCalls::remove(const tiers::Namespace& ns, const ChunkId& i
 TierCalls::Answer TierCalls::putValue(const tiers::Namespace& ns, tiers::ValuePut put) {
   auto ticket = issue();
   tiers_->submitPutValue(ns, std::move(put), ticket.cookie, queue_);
+  return kj::mv(ticket.answer);
+}
+
+TierCalls::Answer TierCalls::settle() {
+  auto ticket = issue();
+  tiers_->submitSettle(ticket.cookie, queue_);
   return kj::mv(ticket.answer);
 }
 

@@ -25,9 +25,10 @@ class TierCalls {
   using Answer = kj::Promise<codec::ChunkCompletion>;  // failures are in its status
   Answer open(const tiers::Namespace& ns, const ChunkId& id);
   Answer fetch(const tiers::Namespace& ns, const ChunkId& id, const codec::KvRange& range);
-  Answer store(const tiers::Namespace& ns, AlignedBuffer stream, codec::PutMode mode);
+  Answer store(const tiers::Namespace& ns, AlignedBuffer stream, codec::PutOptions put);
   Answer remove(const tiers::Namespace& ns, const ChunkId& id);
   Answer putValue(const tiers::Namespace& ns, tiers::ValuePut put);
+  Answer settle();
   Answer getValue(const tiers::Namespace& ns, const ChunkId& id);
 
   // For what answers at once from the index: lookup, list, stats.

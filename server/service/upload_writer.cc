@@ -83,7 +83,7 @@ kj::Promise<void> UploadWriter::commit(CommitContext context) {
     config_.value->bytes = std::move(bytes_);
     answer = calls.putValue(config_.session.ns, std::move(*config_.value));
   } else {
-    answer = calls.store(config_.session.ns, std::move(bytes_), config_.mode);
+    answer = calls.store(config_.session.ns, std::move(bytes_), config_.put);
   }
   ++config_.service.callsInFlight;
   return answer

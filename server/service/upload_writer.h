@@ -17,7 +17,7 @@ class UploadWriter final : public protocol::Writer::Server {
     SessionState session;
     uint64_t size = 0;
     HeldBytes held;
-    codec::PutMode mode = codec::PutMode::kIfAbsent;
+    codec::PutOptions put = codec::PutMode::kIfAbsent;
     std::optional<tiers::ValuePut> value;  // none: a chunk's stream
   };
   explicit UploadWriter(Config config);

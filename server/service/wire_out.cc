@@ -14,6 +14,7 @@ void writeInfo(const codec::EntryInfo& info, protocol::EntryInfo::Builder out) {
   out.setPreset(static_cast<uint8_t>(info.preset));
   out.setLevels(info.levels);
   out.setLabel(protocol::textReader(info.label));
+  out.setExpiresAt(info.expiresAt);
 }
 
 void writeFailure(const Status& status, protocol::Failure::Builder out) {

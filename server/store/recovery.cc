@@ -117,6 +117,9 @@ Status Recovery::replay() {
     segment->tombstones = mark.tombstones;
     segment->firstSequence = mark.firstSequence;
     segment->lastSequence = mark.lastSequence;
+    if (mark.lastSequence == 0) continue;
+    segment->markedTo = mark.offset;
+    segment->markedSequence = mark.lastSequence;
   }
   const std::vector<Segment> before = table_.all();
   for (Segment& segment : table_.all()) {
@@ -241,7 +244,11 @@ void Recovery::chooseActive() {
 
 Result<SegmentTable> Recovery::finish() {
   SPOLIA_RETURN_IF_ERROR(applyReplayed());
-  for (Segment& segment : table_.all()) segment.markedTo = segment.end;
+  for (Segment& segment : table_.all()) {
+    if (segment.bad) continue;
+    segment.markedTo = segment.end;
+    segment.markedSequence = 0;
+  }
   SPOLIA_RETURN_IF_ERROR(dropOrphans());
   chooseActive();
   return std::move(table_);

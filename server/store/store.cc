@@ -13,6 +13,8 @@
 #include "server/store/index/rocks_index.h"
 #include "server/store/io/pread_ring.h"
 #include "server/store/io/uring_ring.h"
+#include "server/store/lifetime/expiry_sweep.h"
+#include "server/store/lifetime/housekeeper.h"
 #include "server/store/recovery.h"
 #include "server/store/scrubber.h"
 #include "server/store/space_shares.h"
@@ -28,14 +30,27 @@ constexpr const char* kNoEviction = "none";
 // The I/O thread is woken for half of them; a request wakes it sooner.
 constexpr size_t kMostUsesHeld = 2048;
 
-uint64_t wallMs() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
+// A CLOCK file that is not ours tells nothing; the wall clock is all that is left then.
+Result<std::unique_ptr<StoreClock>> startClock(const StoreConfig& config) {
+  Result<std::optional<ClockState>> last = readClock(config.directory);
+  if (!last.ok()) {
+    spdlog::warn("{}; entries expire by the wall clock", last.status().message());
+    last = std::optional<ClockState>();
+  }
+  auto clock =
+      std::make_unique<StoreClock>(config.clock ? *config.clock : ClockSources::ofMachine(), *last,
+                                   [directory = config.directory](const ClockState& state) {
+                                     return writeClock(directory, state);
+                                   });
+  SPOLIA_RETURN_IF_ERROR(clock->tick());
+  return clock;
 }
 
-uint64_t wallSeconds() {
-  return wallMs() / 1000;
+LeaseLimits leaseLimitsOf(const StoreConfig& config) {
+  LeaseLimits limits = config.leases;
+  limits.totalBytes = std::min(limits.totalBytes, config.capacityBytes / 2);
+  limits.groupBytes = std::min(limits.groupBytes, config.capacityBytes / 4);
+  return limits;
 }
 
 Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
@@ -107,19 +122,33 @@ Status StoreConfig::validate() const {
 // The thread around a StoreEngine.
 class Store::Impl {
  public:
-  Impl(std::filesystem::path directory, DirectoryLock lock, std::unique_ptr<Ring> ring,
-       Recovered recovered, EngineConfig config)
-      : directory_(std::move(directory)),
-        lock_(std::move(lock)),
-        ring_(std::move(ring)),
-        index_(std::move(recovered.index)),
+  struct Parts {
+    std::filesystem::path directory;
+    DirectoryLock lock;
+    std::unique_ptr<Ring> ring;
+    Recovered recovered;
+    std::unique_ptr<StoreClock> clock;
+    LeaseLimits leases;
+  };
+  Impl(Parts parts, EngineConfig config)
+      : directory_(std::move(parts.directory)),
+        lock_(std::move(parts.lock)),
+        ring_(std::move(parts.ring)),
+        index_(std::move(parts.recovered.index)),
+        clock_(std::move(parts.clock)),
+        leases_(parts.leases, [this] { return clock_->bootMs(); }),
+        sweep_([this] { return clock_->nowSeconds(); }),
         quotas_(config.quotas),
         worthOf_(config.worthOf),
-        engine_(std::move(config), *ring_, *index_, std::move(recovered.table)),
+        housekeeper_({*clock_, sweep_, *index_, [this](auto keys) { expire(std::move(keys)); }}),
+        engine_(withTime(std::move(config)), *ring_, *index_, std::move(parts.recovered.table)),
         demand_(engine_.figures().capacityBytes, engine_.entryBytes()),
-        thread_([this] { run(); }) {}
+        thread_([this] { run(); }) {
+    housekeeper_.start();
+  }
 
   ~Impl() {
+    housekeeper_.stop();
     {
       std::lock_guard lock(mutex_);
       closing_ = true;
@@ -169,10 +198,29 @@ class Store::Impl {
 
   DemandCurve& demand() { return demand_; }
   Index& index() { return *index_; }
+  LeaseTable& leases() { return leases_; }
+  const StoreClock& clock() const { return *clock_; }
   const StoreEngine& engine() const { return engine_; }
   const std::filesystem::path& directory() const { return directory_; }
 
  private:
+  EngineConfig withTime(EngineConfig config) {
+    config.clock = [this] { return clock_->nowSeconds(); };
+    config.clockMs = [this] { return clock_->nowMs(); };
+    config.leases = &leases_;
+    config.expires = [this](uint64_t at) {
+      if (sweep_.note(at)) housekeeper_.wake();
+    };
+    return config;
+  }
+
+  void expire(std::vector<StoreKey> keys) {
+    StoreOp op;
+    op.kind = StoreOp::Kind::kExpire;
+    op.keys = std::move(keys);
+    submit(std::move(op));
+  }
+
   void run() {
     for (;;) {
       std::vector<StoreOp> ops;
@@ -195,8 +243,12 @@ class Store::Impl {
   DirectoryLock lock_;
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<Index> index_;
+  std::unique_ptr<StoreClock> clock_;
+  LeaseTable leases_;
+  ExpirySweep sweep_;
   const std::vector<OwnerQuota> quotas_;
   const Residents::WorthOf worthOf_;
+  Housekeeper housekeeper_;
   StoreEngine engine_;
   DemandCurve demand_;
   std::mutex mutex_;
@@ -222,13 +274,12 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, index));
   SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch,
                           nextEpoch(config.directory, latestEpoch(recovered.table)));
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<StoreClock> clock, startClock(config));
   EngineConfig engine;
   engine.log = {config.segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
   engine.capacityBytes = config.capacityBytes;
   engine.indexEntryBytes = index.entryBudget();
   engine.indexFileBytes = shares.indexBytes;
-  engine.clock = wallSeconds;
-  engine.clockMs = wallMs;
   engine.damaged = [](const StoreKey& key) {
     spdlog::warn("entry {} is damaged; it counts as absent", key.hex());
   };
@@ -241,9 +292,10 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
       return *makePolicy(name, capacity);
     };
   }
-  std::unique_ptr<Store> store(
-      new Store(std::make_unique<Impl>(config.directory, std::move(lock), std::move(ring),
-                                       std::move(recovered), std::move(engine))));
+  std::unique_ptr<Store> store(new Store(std::make_unique<Impl>(
+      Impl::Parts{config.directory, std::move(lock), std::move(ring), std::move(recovered),
+                  std::move(clock), leaseLimitsOf(config)},
+      std::move(engine))));
   if (config.scrubBytesPerSecond > 0) {
     store->scrubber_ = std::make_unique<Scrubber>(
         *store, ScrubConfig{config.scrubBytesPerSecond, ScrubConfig().every});
@@ -291,6 +343,34 @@ void Store::submitVerify(const StoreKey& key, uint64_t cookie, StoreQueue& queue
   op.cookie = cookie;
   op.queue = &queue;
   impl_->submit(std::move(op));
+}
+
+void Store::submitSettle(uint64_t cookie, StoreQueue& queue) {
+  StoreOp op;
+  op.kind = StoreOp::Kind::kSettle;
+  op.cookie = cookie;
+  op.queue = &queue;
+  impl_->submit(std::move(op));
+}
+
+Result<LeaseGrant> Store::lease(const LeaseHolder& holder, std::span<const StoreKey> keys,
+                                uint64_t ttlMs) {
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<std::optional<EntryMeta>> found, findMany(keys));
+  std::vector<LeaseItem> items;
+  for (const std::optional<EntryMeta>& meta : found) {
+    if (!meta) continue;
+    const uint64_t record = AppendLog::recordBytes(*meta, meta->payloadBytes);
+    items.push_back({meta->key, Residents::footprintOf(*meta, record)});
+  }
+  return impl_->leases().grant(holder, items, ttlMs);
+}
+
+LeaseTable& Store::leases() {
+  return impl_->leases();
+}
+
+const StoreClock& Store::clock() const {
+  return impl_->clock();
 }
 
 Result<std::optional<EntryMeta>> Store::find(const StoreKey& key) {

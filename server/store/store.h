@@ -19,6 +19,8 @@
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/completion_queue.h"
 #include "codec/base/result.h"
+#include "server/store/lifetime/lease_table.h"
+#include "server/store/lifetime/store_clock.h"
 #include "server/store/store_types.h"
 
 namespace rocksdb {
@@ -49,6 +51,11 @@ struct StoreConfig {
   uint64_t scrubBytesPerSecond = 0;
   // What an entry is good for; null: all alike. Called from the I/O thread and in open().
   std::function<EntryWorth(const EntryMeta&)> worthOf;
+  // What leases may hold. Bytes that are not set here: half the capacity for all, a quarter for
+  // each group.
+  LeaseLimits leases;
+  // Tests put their own time here; nothing: the machine's.
+  std::optional<ClockSources> clock;
   // Who has a quota; asked once the directory is this process's. Null: nobody.
   std::function<Result<std::vector<OwnerQuota>>()> quotas;
   // Tests put a simulated disk here; null: the real one chosen by `io`. Not owned.
@@ -98,6 +105,8 @@ struct StoreFigures {
   uint64_t corruptBlocks = 0;
   uint64_t syncs = 0;
   uint64_t evicted = 0;          // entries given up for others
+  uint64_t expired = 0;          // entries given up because their time was over
+  uint64_t leased = 0;           // entries that leases hold now
   uint64_t movedBytes = 0;       // written again to empty their segments
   uint64_t cleanedSegments = 0;  // emptied so
   uint64_t scrubbedEntries = 0;  // read in search of damage
@@ -141,6 +150,18 @@ class Store {
   };
   // Live entries in key order, from `from` on.
   Result<Page> list(const StoreKey& from, size_t limit);
+
+  // Those of the keys that are there are held for `ttlMs`, or less where the limits say so
+  // (LeaseGrant). Once a submitSettle() that follows has completed, what find() and findMany() then
+  // give stays until the lease ends. kResourceExhausted: nothing is held.
+  Result<LeaseGrant> lease(const LeaseHolder& holder, std::span<const StoreKey> keys,
+                           uint64_t ttlMs);
+  LeaseTable& leases();
+  // Completes when all evictions are done that were decided on before.
+  void submitSettle(uint64_t cookie, StoreQueue& queue);
+
+  // What entries expire by.
+  const StoreClock& clock() const;
 
   // The entry was used without being read from here, so that eviction knows. Cheap: it is told
   // with others, and some are forgotten when there are very many. Absent keys are ignored.

@@ -59,6 +59,8 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
 }
 
 void StoreEngine::accept(StoreOp op) {
+  if (op.kind == StoreOp::Kind::kExpire) return expire(op.keys);
+  if (op.kind == StoreOp::Kind::kSettle) return op.queue->push(failure(op.cookie, Status()));
   if (op.kind == StoreOp::Kind::kGet || op.kind == StoreOp::Kind::kVerify) return startGet(op);
   if (op.kind == StoreOp::Kind::kPut) op.key = op.put.meta.key;
   mutate(std::move(op));
@@ -233,10 +235,12 @@ void StoreEngine::applied(const Changes& changes, const std::vector<Appended>& r
       figures_.movedBytes += entry.address.length;
     } else {
       residents_.add(entry.meta, entry.address.length, nowMs());
+      config_.expires(entry.meta.expiresAt);
     }
   }
   figures_.entries += changes.batch.puts.size() - changes.dead.size() - changes.evicted.size();
-  figures_.evicted += changes.evicted.size();
+  figures_.evicted += changes.evicted.size() - changes.expired;
+  figures_.expired += changes.expired;
 }
 
 void StoreEngine::commit(std::vector<Appended> records, std::vector<SegmentMark> marks) {
@@ -361,6 +365,8 @@ StoreFigures StoreEngine::figures() const {
   out.corruptBlocks = figures_.corruptBlocks;
   out.syncs = figures_.syncs;
   out.evicted = figures_.evicted;
+  out.expired = figures_.expired;
+  out.leased = config_.leases == nullptr ? 0 : config_.leases->entries();
   out.movedBytes = figures_.movedBytes;
   out.cleanedSegments = figures_.cleanedSegments;
   out.indexBytes = index_.diskBytes();

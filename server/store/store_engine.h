@@ -16,6 +16,7 @@
 
 #include "server/store/append_log.h"
 #include "server/store/index/index.h"
+#include "server/store/lifetime/lease_table.h"
 #include "server/store/record_reader.h"
 #include "server/store/residents.h"
 #include "server/store/segment_cleaner.h"
@@ -31,8 +32,10 @@ struct DamagedRead {
 
 struct StoreOp {
   // kVerify reads without handing out. What the store does by itself: kMove writes a record again
-  // elsewhere, kCarry a tombstone for a key that has no entry.
-  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kCarry };
+  // elsewhere, kCarry a tombstone for a key that has no entry. kExpire gives up those of `keys`
+  // that have expired, without a completion. kSettle completes at once: what the store had decided
+  // before is done.
+  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kCarry, kExpire, kSettle };
 
   Kind kind = Kind::kGet;
   PutRequest put;  // kPut, kMove
@@ -45,6 +48,7 @@ struct StoreOp {
   bool unknown = false;                // kRemove: there was no entry
   uint64_t sequence = 0;               // kMove: of the record
   std::function<void(Status)> done;    // told instead of a queue
+  std::vector<StoreKey> keys;          // kExpire
 };
 
 struct EngineConfig {
@@ -59,6 +63,10 @@ struct EngineConfig {
   // What the index's entries may take, by indexedBytes(), and its files at most.
   uint64_t indexEntryBytes = UINT64_MAX;
   uint64_t indexFileBytes = UINT64_MAX;
+  // Told when each entry that is there, or comes, expires, or is to be looked at again; 0: never.
+  std::function<void(uint64_t)> expires = [](uint64_t) {};
+  // What it holds is neither evicted nor expires; null: nothing. Outlives the engine.
+  const LeaseTable* leases = nullptr;
   // Told of each entry whose record was found damaged and which is a miss from then on.
   std::function<void(const StoreKey&)> damaged = [](const StoreKey&) {};
   Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
@@ -85,20 +93,21 @@ class StoreEngine final : private CleaningHost {
   // What records of entries may take together.
   uint64_t entryBytes() const { return residents_.budget().record; }
   bool expired(const EntryMeta& meta) const {
-    return meta.expiresAt != 0 && meta.expiresAt <= config_.clock();
+    return meta.expiresAt != 0 && meta.expiresAt <= config_.clock() && !leased(meta.key);
   }
 
  private:
   struct Figures {
     std::atomic<uint64_t> entries{0}, usedBytes{0}, bytesRead{0}, bytesWritten{0};
     std::atomic<uint64_t> corruptBlocks{0}, syncs{0};
-    std::atomic<uint64_t> evicted{0}, movedBytes{0}, cleanedSegments{0};
+    std::atomic<uint64_t> evicted{0}, expired{0}, movedBytes{0}, cleanedSegments{0};
   };
   // A batch of changes, and what has to be told once the index has it.
   struct Changes {
     IndexBatch batch;
     std::vector<IndexEntry> dead;
-    std::vector<IndexEntry> evicted;
+    std::vector<IndexEntry> evicted;  // and expired
+    uint64_t expired = 0;             // of them
   };
 
   void mutate(StoreOp op);
@@ -118,6 +127,15 @@ class StoreEngine final : private CleaningHost {
   static void answerGet(const StoreOp& op, StoreCompletion completion, ReadResult result);
   void finishGet(const StoreOp& op, const IndexEntry& entry, ReadResult result);
   void quarantine(const StoreOp& op, uint64_t sequence, StoreCompletion answer);
+  // Expiry and leases: store_engine_expiry.cc.
+  void expire(const std::vector<StoreKey>& keys);
+  bool mayExpire(const StoreKey& key, std::optional<IndexEntry>& entry);
+  bool leased(const StoreKey& key) const {
+    return config_.leases != nullptr && config_.leases->holds(key);
+  }
+  Footprint leasedFootprint() const {
+    return config_.leases == nullptr ? Footprint() : config_.leases->held();
+  }
   void refreshFigures();
   // For the policy: never goes back, whatever the clock does.
   uint64_t nowMs() { return latestMs_ = std::max(latestMs_, config_.clockMs()); }
@@ -129,10 +147,10 @@ class StoreEngine final : private CleaningHost {
   void load(const EntryMeta& meta, uint64_t recordBytes);
   Status refuseIfTooMuch(const PutRequest& put);
   bool evictOne(Changes& changes, const Residents::Claim* claim);
-  void giveUp(const IndexEntry& entry, Changes& changes);
+  void giveUp(const IndexEntry& entry, Changes& changes, Departure why = Departure::kEvicted);
   Status applyEvictions(Changes changes);
   void keepEvicted(const Changes& changes);
-  Status evict(const IndexEntry& entry);
+  Status evict(const IndexEntry& entry, Departure why = Departure::kEvicted);
   Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
   std::optional<IndexEntry> entryOf(Residents::Prefix prefix);
   bool evictSome(uint64_t bytes);

@@ -11,7 +11,7 @@ namespace spolia::store {
 namespace {
 
 // How often a policy is asked for another victim when the one it names is being written to.
-constexpr int kVictimsAsked = 64;
+constexpr size_t kVictimsAsked = 64;
 constexpr int kMoveReads = 3;
 constexpr size_t kEntriesLoadedAtOnce = 4096;
 
@@ -23,6 +23,7 @@ void StoreEngine::loadResidents() {
 }
 
 void StoreEngine::load(const EntryMeta& meta, uint64_t recordBytes) {
+  config_.expires(meta.expiresAt);
   Changes changes;
   Residents::Claim claim = residents_.claim();
   residents_.claimAdded(claim, meta, recordBytes);
@@ -70,7 +71,7 @@ Status StoreEngine::loadInOrderOfWriting() {
 
 Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
   const uint64_t bytes = AppendLog::recordBytes(put.meta, put.payload.size());
-  const Footprint more = pendingPuts_ + Residents::footprintOf(put.meta, bytes);
+  const Footprint more = pendingPuts_ + Residents::footprintOf(put.meta, bytes) + leasedFootprint();
   const auto refusal = [](const std::string& what, uint64_t most, uint64_t taken) {
     return Status(ErrorCode::kOutOfSpace, what + " may take " + std::to_string(most) +
                                               " bytes, of which " + std::to_string(taken) +
@@ -87,7 +88,10 @@ Status StoreEngine::refuseIfTooMuch(const PutRequest& put) {
   Status status = residents_.couldFit({more.record, 0})
                       ? refusal("entries in the store's index", budget.index, live.index)
                       : refusal("the store's entries", budget.record, live.record);
-  return config_.makePolicy ? status.withContext("what may not be evicted is in the way") : status;
+  if (!config_.makePolicy) return status;
+  return status.withContext(leasedFootprint().record > 0
+                                ? "what is leased or may not be evicted is in the way"
+                                : "what may not be evicted is in the way");
 }
 
 std::optional<IndexEntry> StoreEngine::entryOf(Residents::Prefix prefix) {
@@ -101,14 +105,16 @@ std::optional<IndexEntry> StoreEngine::entryOf(Residents::Prefix prefix) {
 
 // For the claim where there is one. False when nothing has to or can go.
 bool StoreEngine::evictOne(Changes& changes, const Residents::Claim* claim) {
-  for (int asked = 0; asked < kVictimsAsked; ++asked) {
+  // What is leased is met once, and then stands behind what is not.
+  const size_t held = config_.leases == nullptr ? 0 : config_.leases->entries();
+  for (size_t asked = 0; asked < kVictimsAsked + held; ++asked) {
     const auto victim =
         claim != nullptr ? residents_.victim(*claim, nowMs()) : residents_.victim(nowMs());
     if (!victim) return false;
     const std::optional<IndexEntry> entry = entryOf(victim->prefix);
     if (!entry) {
       residents_.forget(*victim);
-    } else if (mutations_.contains(entry->meta.key)) {
+    } else if (mutations_.contains(entry->meta.key) || leased(entry->meta.key)) {
       residents_.postpone(*victim, nowMs());
     } else {
       giveUp(*entry, changes);
@@ -120,8 +126,9 @@ bool StoreEngine::evictOne(Changes& changes, const Residents::Claim* claim) {
 
 // No tombstone is written: a rebuild of the index may bring the entry back. Its record now stands
 // for one, lest an older record of its key come back after the segment was written again.
-void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes) {
-  residents_.remove(entry.meta, entry.address.length, Departure::kEvicted);
+void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes, Departure why) {
+  residents_.remove(entry.meta, entry.address.length, why);
+  if (why == Departure::kRemoved) ++changes.expired;
   changes.batch.removes.push_back(entry.meta.key);
   changes.evicted.push_back(entry);
   Segment* segment = table_.find(entry.address);
@@ -131,9 +138,12 @@ void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes) {
   const auto mark = std::ranges::find(marks, segment->id, &SegmentMark::segment);
   if (mark != marks.end()) {
     mark->tombstones = segment->tombstones;
-  } else {
+  } else if (segment->markedTo != 0) {
+    // What recovery could not see behind its mark has to be looked for again, so the mark stays.
+    const uint64_t last =
+        segment->markedSequence != 0 ? segment->markedSequence : segment->lastSequence;
     marks.push_back({segment->id, segment->generation, segment->markedTo, segment->tombstones,
-                     segment->firstSequence, segment->lastSequence});
+                     segment->firstSequence, last});
   }
 }
 
@@ -269,8 +279,12 @@ void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address
     if (status.code() == ErrorCode::kOutOfSpace) status = evictUnmoved(key, address, status);
     status.ok() ? carry(key, address, done) : done(status);
   };
-  const bool next = !mutations_.contains(key) && !residents_.worthMoving(key, nowMs());
-  next || expired((*known)->meta) ? left(evict(**known)) : move(**known, 1, left);
+  const bool over = expired((*known)->meta);
+  const bool next =
+      !over && !mutations_.contains(key) && !leased(key) && !residents_.worthMoving(key, nowMs());
+  over   ? left(evict(**known, Departure::kRemoved))
+  : next ? left(evict(**known))
+         : move(**known, 1, left);
 }
 
 // A record that nothing newer follows, and that is dead, is the last word on its key: the word is
@@ -286,9 +300,9 @@ void StoreEngine::carry(const StoreKey& key, const RecordAddress& address, const
   mutate(std::move(op));
 }
 
-Status StoreEngine::evict(const IndexEntry& entry) {
+Status StoreEngine::evict(const IndexEntry& entry, Departure why) {
   Changes changes;
-  giveUp(entry, changes);
+  giveUp(entry, changes, why);
   return applyEvictions(std::move(changes));
 }
 
@@ -296,7 +310,7 @@ Status StoreEngine::evict(const IndexEntry& entry) {
 Status StoreEngine::evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom) {
   SPOLIA_ASSIGN_OR_RETURN(const std::optional<IndexEntry> entry, index_.find(key));
   if (!entry || entry->address != address) return Status();
-  return residents_.mayGo(key) ? evict(*entry) : noRoom;
+  return residents_.mayGo(key) && !leased(key) ? evict(*entry) : noRoom;
 }
 
 // A segment that cannot be read is left alone, so that the next one gets its turn.

@@ -13,6 +13,8 @@
 #include <sstream>
 #include <utility>
 
+#include "codec/base/bytes.h"
+#include "codec/base/checksum.h"
 #include "server/store/io/disk_files.h"
 #include "server/store/segments/segment_format.h"
 
@@ -22,6 +24,10 @@ namespace {
 constexpr char kStoreFile[] = "STORE";
 constexpr char kLockFile[] = "LOCK";
 constexpr char kMagic[] = "spolia-store";
+constexpr char kClockFile[] = "CLOCK";
+constexpr char kClockMagic[] = "spolia-clock";
+constexpr int kClockVersion = 1;
+constexpr char kNoBootId[] = "-";
 
 // "spolia-store VERSION EPOCH\n"
 struct StoreFile {
@@ -52,8 +58,9 @@ Status writeWhole(int fd, const std::string& text, const std::string& path) {
   return ::fsync(fd) == 0 ? Status() : statusOfErrno(errno, path);
 }
 
-Status replaceDurably(const std::filesystem::path& directory, const std::string& text) {
-  const std::string path = directory / kStoreFile;
+Status replaceDurably(const std::filesystem::path& directory, const char* name,
+                      const std::string& text) {
+  const std::string path = directory / name;
   const std::string temporary = path + ".tmp";
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return statusOfErrno(errno, temporary);
@@ -68,6 +75,17 @@ Status replaceDurably(const std::filesystem::path& directory, const std::string&
   if (::fsync(parent) != 0) status = statusOfErrno(errno, directory.string());
   ::close(parent);
   return status;
+}
+
+// "spolia-clock 1 BOOT_ID OFFSET LATEST XXH3\n"
+std::string clockLine(const ClockState& state) {
+  std::ostringstream text;
+  text << kClockMagic << ' ' << kClockVersion << ' '
+       << (state.bootId.empty() ? kNoBootId : state.bootId) << ' ' << state.offsetMs << ' '
+       << state.latestMs;
+  const uint64_t checksum = xxh3(asBytes(text.str()));
+  text << ' ' << checksum << '\n';
+  return text.str();
 }
 
 std::string programName() {
@@ -134,8 +152,32 @@ Result<uint32_t> nextEpoch(const std::filesystem::path& directory, uint32_t late
   file.epoch = std::max(file.epoch, latest) + 1;
   std::ostringstream text;
   text << kMagic << ' ' << kFormatVersion << ' ' << file.epoch << '\n';
-  SPOLIA_RETURN_IF_ERROR(replaceDurably(directory, text.str()));
+  SPOLIA_RETURN_IF_ERROR(replaceDurably(directory, kStoreFile, text.str()));
   return file.epoch;
+}
+
+Result<std::optional<ClockState>> readClock(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory / kClockFile;
+  std::ifstream in(path);
+  std::error_code error;
+  if (!in && !std::filesystem::exists(path, error) && !error) return std::optional<ClockState>();
+  if (!in) return Status(ErrorCode::kIoError, path.string() + ": cannot be read");
+  std::ostringstream text;
+  text << in.rdbuf();
+  std::istringstream words(text.str());
+  std::string magic, version;
+  ClockState state;
+  words >> magic >> version >> state.bootId >> state.offsetMs >> state.latestMs;
+  if (state.bootId == kNoBootId) state.bootId.clear();
+  if (!words || text.str() != clockLine(state)) {
+    return Status(ErrorCode::kCorrupt, path.string() + ": expected \"" + kClockMagic +
+                                           " 1 BOOT_ID OFFSET LATEST CHECKSUM\"");
+  }
+  return std::optional(std::move(state));
+}
+
+Status writeClock(const std::filesystem::path& directory, const ClockState& state) {
+  return replaceDurably(directory, kClockFile, clockLine(state));
 }
 
 }  // namespace spolia::store

@@ -1,13 +1,16 @@
 // What stands in a store's directory beside segments and index: the lock that keeps a second
-// process out, and the STORE file with the format's version and the number of openings.
+// process out, the STORE file with the format's version and the number of openings, and the CLOCK
+// file with the store's time.
 //
 // Directories are made 0700, files 0600. One thread.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 
 #include "codec/base/result.h"
+#include "server/store/lifetime/store_clock.h"
 
 namespace spolia::store {
 
@@ -34,5 +37,10 @@ Status checkStoreFormat(const std::filesystem::path& directory);
 // Counts one more opening, durably, and gives its number: above `latest`, the last one of which the
 // segments know, also when STORE was lost. kCorrupt when the STORE file is not ours.
 Result<uint32_t> nextEpoch(const std::filesystem::path& directory, uint32_t latest);
+
+// Nothing when the store has no CLOCK file; kCorrupt when that is not ours.
+Result<std::optional<ClockState>> readClock(const std::filesystem::path& directory);
+// Durably.
+Status writeClock(const std::filesystem::path& directory, const ClockState& state);
 
 }  // namespace spolia::store

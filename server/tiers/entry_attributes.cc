@@ -153,6 +153,7 @@ Result<codec::EntryInfo> entryInfoOf(const store::EntryMeta& meta) {
   info.preset = attributes.preset;
   info.levels = attributes.levels;
   info.label = std::move(attributes.label);
+  info.expiresAt = meta.expiresAt;
   return info;
 }
 

@@ -43,8 +43,8 @@ Result<codec::EntryInfo> infoOf(const Result<std::optional<store::EntryMeta>>& f
 
 class TierSet::Impl {
  public:
-  Impl(std::unique_ptr<store::Store> opened, uint64_t memory)
-      : store(std::move(opened)), memoryBytes(memory), worker(*store, memory) {}
+  Impl(std::unique_ptr<store::Store> opened, uint64_t memory, Lifetimes lifetimes)
+      : store(std::move(opened)), memoryBytes(memory), worker(*store, memory, lifetimes) {}
 
   std::unique_ptr<store::Store> store;
   const uint64_t memoryBytes;
@@ -56,7 +56,7 @@ Namespace embeddedNamespace() {
 }
 
 Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config,
-                                               uint64_t memoryBytes) {
+                                               uint64_t memoryBytes, Lifetimes lifetimes) {
   if (memoryBytes != 0 && memoryBytes < MemoryTier::kLeastCapacity) {
     return Status(ErrorCode::kInvalidArgument, "memory: " + std::to_string(memoryBytes) +
                                                    " bytes, expected 0 (none) or at least " +
@@ -66,7 +66,7 @@ Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config,
   withWorth.worthOf = entryWorthOf;
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::open(withWorth));
   return std::unique_ptr<TierSet>(
-      new TierSet(std::make_unique<Impl>(std::move(store), memoryBytes)));
+      new TierSet(std::make_unique<Impl>(std::move(store), memoryBytes, lifetimes)));
 }
 
 TierSet::TierSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -110,11 +110,12 @@ void TierSet::readAhead(const Namespace& ns, std::span<const ChunkId> ids) {
   impl_->worker.submit(std::move(request));
 }
 
-void TierSet::submitStore(const Namespace& ns, AlignedBuffer stream, codec::PutMode mode,
+void TierSet::submitStore(const Namespace& ns, AlignedBuffer stream, codec::PutOptions put,
                           uint64_t cookie, codec::ChunkQueue& queue) {
   TierRequest request = makeRequest(Kind::kStore, ns, {}, cookie, queue);
   request.bytes = std::move(stream);
-  request.mode = mode;
+  request.mode = put.mode;
+  request.lifetime.ttlSeconds = put.ttlSeconds;
   impl_->worker.submit(std::move(request));
 }
 
@@ -130,13 +131,47 @@ void TierSet::submitPutValue(const Namespace& ns, ValuePut put, uint64_t cookie,
   request.mode = put.mode;
   request.entryKind = put.kind;
   request.label = std::move(put.label);
-  request.expiresAt = put.expiresAt;
+  request.lifetime = put.lifetime;
   impl_->worker.submit(std::move(request));
 }
 
 void TierSet::submitGetValue(const Namespace& ns, const ChunkId& id, uint64_t cookie,
                              codec::ChunkQueue& queue) {
   impl_->worker.submit(makeRequest(Kind::kGetValue, ns, id, cookie, queue));
+}
+
+Result<store::LeaseGrant> TierSet::lease(const Namespace& ns, uint64_t holder,
+                                         std::span<const ChunkId> ids, uint64_t ttlMs) {
+  std::vector<StoreKey> keys;
+  keys.reserve(ids.size());
+  for (const ChunkId& id : ids) keys.push_back(storeKeyOf(ns, id));
+  return impl_->store->lease({holder, ns.name}, keys, ttlMs);
+}
+
+Result<uint64_t> TierSet::renewLease(store::LeaseId id, uint64_t ttlMs) {
+  return impl_->store->leases().renew(id, ttlMs);
+}
+
+void TierSet::endLease(store::LeaseId id) {
+  impl_->store->leases().release(id);
+}
+
+void TierSet::submitSettle(uint64_t cookie, codec::ChunkQueue& queue) {
+  impl_->worker.submit(makeRequest(Kind::kSettle, {}, {}, cookie, queue));
+}
+
+Result<IdPage> TierSet::ids(const Namespace& ns, std::optional<codec::EntryKind> kind,
+                            const StoreKey& from, size_t looks) {
+  const NamespaceTag tag = namespaceTagOf(ns);
+  SPOLIA_ASSIGN_OR_RETURN(store::Store::Page page, impl_->store->list(from, looks));
+  IdPage out;
+  out.next = page.next;
+  for (const store::EntryMeta& meta : page.entries) {
+    if (kind && meta.kind != static_cast<uint8_t>(*kind)) continue;
+    const auto attributes = readAttributes(meta.attributes);
+    if (attributes.ok() && attributes->ns == tag) out.ids.push_back(attributes->id);
+  }
+  return out;
 }
 
 Result<codec::EntryPage> TierSet::list(const Namespace& ns, codec::EntryKind kind,
@@ -195,6 +230,8 @@ codec::StoreStats TierSet::stats() const {
   out.readOnly = figures.readOnly;
   out.indexBytes = figures.indexBytes;
   out.evicted = figures.evicted;
+  out.expired = figures.expired;
+  out.leased = figures.leased;
   out.cleanedSegments = figures.cleanedSegments;
   out.movedBytes = figures.movedBytes;
   out.scrubbedEntries = figures.scrubbedEntries;

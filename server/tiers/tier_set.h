@@ -9,12 +9,14 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "codec/chunk_exchange.h"
 #include "server/store/store.h"
+#include "server/tiers/lifetimes.h"
 
 namespace spolia::tiers {
 
@@ -34,7 +36,13 @@ struct ValuePut {
   std::string label;  // at most 512 bytes; listed
   AlignedBuffer bytes;
   codec::PutMode mode = codec::PutMode::kReplace;
-  uint64_t expiresAt = 0;
+  AskedLifetime lifetime;
+};
+
+// Ids of a namespace's entries, some at a time; pass `next` back to go on, nothing at the end.
+struct IdPage {
+  std::vector<ChunkId> ids;
+  std::optional<StoreKey> next;
 };
 
 class TierSet {
@@ -42,7 +50,7 @@ class TierSet {
   // As Store::open. The memory tier takes up to so many bytes, at least MemoryTier::kLeastCapacity
   // (else kInvalidArgument) or 0 for none; it takes them only for what is asked for again.
   static Result<std::unique_ptr<TierSet>> open(const store::StoreConfig& config,
-                                               uint64_t memoryBytes = 0);
+                                               uint64_t memoryBytes = 0, Lifetimes lifetimes = {});
   ~TierSet();
   TierSet(const TierSet&) = delete;
   TierSet& operator=(const TierSet&) = delete;
@@ -61,8 +69,8 @@ class TierSet {
   void readAhead(const Namespace& ns, std::span<const ChunkId> ids);
   // Stores a complete stream after verifying it whole (chunk id recomputed, every frame's
   // checksum). kCorrupt or kInvalidArgument when it is not what it says; nothing is stored then.
-  void submitStore(const Namespace& ns, AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
-                   codec::ChunkQueue& queue);
+  void submitStore(const Namespace& ns, AlignedBuffer stream, codec::PutOptions put,
+                   uint64_t cookie, codec::ChunkQueue& queue);
   void submitRemove(const Namespace& ns, const ChunkId& id, uint64_t cookie,
                     codec::ChunkQueue& queue);
   // Small values: manifests, profiles, opaque ones.
@@ -71,6 +79,19 @@ class TierSet {
   // side sections included (what `spolia get` writes to a file).
   void submitGetValue(const Namespace& ns, const ChunkId& id, uint64_t cookie,
                       codec::ChunkQueue& queue);
+
+  // As Store::lease; the holder's group is the namespace. After a completion of submitSettle that
+  // follows, what lookup() finds stays until the lease ends, unless it is removed or replaced.
+  Result<store::LeaseGrant> lease(const Namespace& ns, uint64_t holder,
+                                  std::span<const ChunkId> ids, uint64_t ttlMs);
+  Result<uint64_t> renewLease(store::LeaseId id, uint64_t ttlMs);
+  void endLease(store::LeaseId id);
+  // Completes when all evictions are done that were decided on before.
+  void submitSettle(uint64_t cookie, codec::ChunkQueue& queue);
+
+  // From the next `looks` entries of the index on, those of this namespace, of one kind or all.
+  Result<IdPage> ids(const Namespace& ns, std::optional<codec::EntryKind> kind,
+                     const StoreKey& from, size_t looks);
 
   // Entries of one kind in this namespace, a page at a time; `cursor` empty to begin.
   // kInvalidArgument for a cursor that is not ours.

@@ -19,6 +19,11 @@ using Kind = TierRequest::Kind;
 constexpr uint64_t kParsedHeadersBytes = 32u << 20;
 constexpr int kMostRestarts = 3;
 
+// Neither counted as a hit nor as a miss.
+bool isRead(Kind kind) {
+  return kind == Kind::kOpen || kind == Kind::kFetch || kind == Kind::kGetValue;
+}
+
 bool isWrite(Kind kind) {
   return kind == Kind::kStore || kind == Kind::kPutValue || kind == Kind::kRemove;
 }
@@ -46,8 +51,9 @@ std::vector<PayloadRange> rangesOf(const codec::StreamHeader& header,
 
 }  // namespace
 
-TierWorker::TierWorker(store::Store& store, uint64_t memoryBytes)
+TierWorker::TierWorker(store::Store& store, uint64_t memoryBytes, Lifetimes lifetimes)
     : store_(store),
+      lifetimes_(lifetimes),
       memory_(memoryBytes),
       reader_(store, memory_,
               [this](uint64_t number, PayloadRead read) { onRead(number, std::move(read)); }),
@@ -94,6 +100,7 @@ void TierWorker::readAhead(const TierRequest& request) {
 }
 
 void TierWorker::begin(uint64_t number, Operation& operation) {
+  if (operation.request.kind == Kind::kSettle) return store_.submitSettle(number, written_);
   if (!isWrite(operation.request.kind)) {
     operation.key = storeKeyOf(operation.request.ns, operation.request.id);
     beginRead(number, operation);
@@ -305,6 +312,9 @@ void TierWorker::beginWrite(uint64_t number, Operation& operation) {
     store_.submitRemove(operation.key, number, written_);
     return;
   }
+  const uint64_t expiresAt =
+      expiryOf(lifetimes_, operation.info.kind, request.lifetime, store_.clock());
+  operation.info.expiresAt = expiresAt;
   auto found = store_.find(operation.key);
   if (!found.ok()) return fail(number, found.status());
   if (*found) {
@@ -314,19 +324,22 @@ void TierWorker::beginWrite(uint64_t number, Operation& operation) {
                          (request.mode == PutMode::kIfFiner && finer(operation.info, *present));
     if (!replace) {
       const auto attributes = readAttributes((*found)->attributes);
-      if (attributes->contentTag != operation.attributes.contentTag) ++counters_.differingPuts;
-      operation.info = *present;
-      ChunkCompletion completion;
-      completion.outcome = PutOutcome::kExists;
-      return finish(number, std::move(completion));
+      const bool same = attributes->contentTag == operation.attributes.contentTag;
+      if (!same) ++counters_.differingPuts;
+      if (!same || !prolongs(expiresAt, (*found)->expiresAt, store_.clock().nowSeconds())) {
+        operation.info = *present;
+        ChunkCompletion completion;
+        completion.outcome = PutOutcome::kExists;
+        return finish(number, std::move(completion));
+      }
     }
-    operation.outcome = PutOutcome::kReplaced;
+    operation.outcome = replace ? PutOutcome::kReplaced : PutOutcome::kExists;
   }
   store::PutRequest put;
   put.meta.key = operation.key;
   put.meta.kind = static_cast<uint8_t>(operation.info.kind);
   put.meta.payloadBytes = request.bytes.size();
-  put.meta.expiresAt = request.expiresAt;
+  put.meta.expiresAt = expiresAt;
   put.meta.attributes = writeAttributes(operation.attributes);
   put.payload = std::move(request.bytes);
   put.policy = store::PutPolicy::kReplace;
@@ -350,7 +363,7 @@ void TierWorker::finish(uint64_t number, ChunkCompletion completion) {
   if (completion.status.ok() && operation.request.kind != Kind::kRemove) {
     completion.info = std::move(operation.info);
   }
-  if (!isWrite(operation.request.kind)) {
+  if (isRead(operation.request.kind)) {
     ++(completion.status.ok() ? counters_.hits : counters_.misses);
     if (completion.status.ok() && completion.tier == Tier::kMemory) {
       ++counters_.memoryHits;

@@ -32,7 +32,8 @@ struct TierRequest {
     kRemove,
     kPutValue,
     kGetValue,
-    kReadAhead
+    kReadAhead,
+    kSettle
   };
 
   Kind kind = Kind::kStop;
@@ -44,7 +45,7 @@ struct TierRequest {
   codec::PutMode mode = codec::PutMode::kIfAbsent;
   codec::EntryKind entryKind = codec::EntryKind::kChunk;  // put
   std::string label;                                      // put
-  uint64_t expiresAt = 0;                                 // put
+  AskedLifetime lifetime;                                 // store, put
   uint64_t cookie = 0;
   codec::ChunkQueue* queue = nullptr;
 };
@@ -60,7 +61,7 @@ struct TierCounters {
 class TierWorker {
  public:
   // `store` outlives it. The memory tier has so many bytes, 0: there is none.
-  TierWorker(store::Store& store, uint64_t memoryBytes);
+  TierWorker(store::Store& store, uint64_t memoryBytes, Lifetimes lifetimes);
   ~TierWorker();
   TierWorker(const TierWorker&) = delete;
   TierWorker& operator=(const TierWorker&) = delete;
@@ -116,6 +117,7 @@ class TierWorker {
   void fail(uint64_t number, Status status);
 
   store::Store& store_;
+  const Lifetimes lifetimes_;
   TierCounters counters_;
   CompletionQueue<TierRequest> requests_;
   store::StoreQueue written_;

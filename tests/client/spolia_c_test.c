@@ -437,6 +437,25 @@ static void test_struct_sizes(spolia_client* client) {
   CHECK(strstr(error.message, "spolia://HOST") != NULL);
 }
 
+/* spolia_store_request has grown a field: callers of before are served, and it is not read. */
+static void test_grown_struct(spolia_client* client) {
+  text chunk;
+  float* some = values(99);
+  const spolia_kv kv = packed(some);
+  spolia_store_request put;
+  make_text(&chunk, 99);
+  put = storing(&chunk.chunk, &kv);
+  put.put = SPOLIA_REPLACE;
+  put.ttl_seconds = 3600;
+  CHECK_CODE(SPOLIA_OK, spolia_store(client, &put, NULL, &error));
+  put.ttl_seconds = UINT64_MAX;
+  put.struct_size = offsetof(spolia_store_request, ttl_seconds);
+  CHECK_CODE(SPOLIA_OK, spolia_store(client, &put, NULL, &error));
+  put.struct_size -= 1;
+  CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_store(client, &put, NULL, &error));
+  free(some);
+}
+
 static void test_hostile_memory(spolia_client* client) {
   text chunk;
   float* some = values(3);
@@ -731,6 +750,7 @@ int main(int argc, char** argv) {
   test_models(client);
   test_null_everywhere(client);
   test_struct_sizes(client);
+  test_grown_struct(client);
   test_hostile_memory(client);
   test_other_shape_is_refused(client);
   test_many_at_once(client);

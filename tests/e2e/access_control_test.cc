@@ -55,10 +55,13 @@ TEST_F(AccessControl, UnknownAndMissingTokensAreRefused) {
 
 TEST_F(AccessControl, RightsAreEnforcedForEachKindOfCall) {
   auto writer = connect(kWriter), reader = connect(kReader);
+  const ChunkId id = value('a').id;
   EXPECT_TRUE(writer->putValue(value('a')).status.ok());
   EXPECT_TRUE(reader->getValue(value('a').id).status.ok());
   EXPECT_EQ(reader->putValue(value('b')).status.code(), ErrorCode::kPermissionDenied);
   EXPECT_EQ(reader->remove(value('a').id).status.code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(reader->removeAll(std::nullopt).status().code(), ErrorCode::kPermissionDenied);
+  EXPECT_TRUE(reader->lease({&id, 1}, 1000).ok());
   EXPECT_TRUE(reader->getValue(value('a').id).status.ok());
   EXPECT_TRUE(writer->remove(value('a').id).status.ok());
 }
@@ -81,6 +84,8 @@ TEST_F(AccessControl, TenantsNeitherSeeNorDetectEachOther) {
   EXPECT_EQ(other->lookup({&id, 1})->prefix, 0u);
   EXPECT_EQ(other->remove(id).status.code(), ErrorCode::kNotFound);
   EXPECT_TRUE(other->list(codec::EntryKind::kOpaque, "", 10)->entries.empty());
+  EXPECT_FALSE(other->lease({&id, 1}, 1000)->found.entries[0].ok());
+  EXPECT_EQ(*other->removeAll(std::nullopt), 0u);
   EXPECT_EQ(other->putValue(value('a')).outcome, codec::PutOutcome::kStored);
   // The same tenant by another token does.
   EXPECT_TRUE(connect(kReader)->getValue(id).status.ok());

@@ -30,6 +30,10 @@ TEST(ServerConfig, TheShippedFileHoldsEveryKeyWithItsDefault) {
   EXPECT_EQ(shipped->store.ack, defaults.store.ack);
   EXPECT_EQ(shipped->store.io, defaults.store.io);
   EXPECT_EQ(shipped->memoryBytes, defaults.memoryBytes);
+  EXPECT_EQ(shipped->lifetimes.defaultSeconds, defaults.lifetimes.defaultSeconds);
+  EXPECT_EQ(shipped->lifetimes.maxSeconds, defaults.lifetimes.maxSeconds);
+  EXPECT_EQ(shipped->store.leases.holderEntries, defaults.store.leases.holderEntries);
+  EXPECT_EQ(shipped->store.leases.longestSeconds, defaults.store.leases.longestSeconds);
   EXPECT_EQ(shipped->listen.tcp, defaults.listen.tcp);
   EXPECT_EQ(shipped->listen.unixSocket, defaults.listen.unixSocket);
   EXPECT_EQ(shipped->listen.allowPlaintext, defaults.listen.allowPlaintext);

@@ -17,6 +17,8 @@
 #include <set>
 #include <string>
 
+#include "server/store/lifetime/expiry_sweep.h"
+#include "server/store/lifetime/store_clock.h"
 #include "server/store/recovery.h"
 #include "server/store/store_engine.h"
 #include "tests/support/map_index.h"
@@ -89,6 +91,7 @@ struct SimulationShape {
   uint64_t maxValue = 150000;
   bool evicts = false;
   uint64_t worthSync = 64 << 10;  // one value or several
+  bool expires = false;           // some puts have a time to live, and some entries are leased
 
   static SimulationShape of(uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -99,6 +102,7 @@ struct SimulationShape {
     constexpr uint64_t kValues[] = {300, 9000, 70000, 150000};
     shape.maxValue = kValues[random() % std::size(kValues)];
     shape.evicts = random() % 2 == 0;
+    shape.expires = random() % 3 == 0;
     return shape;
   }
 };
@@ -126,6 +130,7 @@ class StoreSimulation {
     openIndex_ = std::move(open);
   }
   MapIndex& index() { return index_; }
+  store::LeaseTable& leases() { return *leases_; }
   uint64_t acknowledged() const { return acknowledged_; }
 
   // `blind`: the disk fails to read while the store recovers, so records may be hidden from it for
@@ -143,15 +148,20 @@ class StoreSimulation {
     ASSERT_TRUE(status.ok()) << status.toString();
     Result<store::SegmentTable> table = recovery.finish();
     ASSERT_TRUE(table.ok()) << table.status().toString();
+    startTime();
     store::EngineConfig config;
     config.log = {shape_.segmentBytes, cap_, ++epoch_, true, shape_.worthSync};
     config.indexFileBytes = indexFileBytes_;
-    config.clock = [] { return uint64_t{1}; };
+    config.clock = [this] { return clock_->nowSeconds(); };
+    config.leases = leases_.get();
+    config.expires = [this](uint64_t at) { sweep_->note(at); };
     config.damaged = [this](const StoreKey& key) { damaged_.push_back(key); };
     if (shape_.evicts) {
       config.makePolicy = [this](uint64_t capacity) {
-        return std::make_unique<TellingPolicy>(
-            capacity, [this](uint64_t keyHash) { evicted_.push_back(keyHash); });
+        return std::make_unique<TellingPolicy>(capacity, [this](uint64_t keyHash) {
+          EXPECT_FALSE(leased(keyHash)) << "evicted under a lease";
+          evicted_.push_back(keyHash);
+        });
       };
     }
     engine_ =
@@ -162,6 +172,7 @@ class StoreSimulation {
 
   // One random operation; its answer is awaited some time.
   void step() {
+    if (shape_.expires) passTime();
     const uint64_t choice = random_() % 10;
     submit(choice < 5   ? store::StoreOp::Kind::kPut
            : choice < 7 ? store::StoreOp::Kind::kRemove
@@ -188,6 +199,10 @@ class StoreSimulation {
         op.put.meta.attributes.resize(attributeBytes_, std::byte{1});
         op.put.payload = AlignedBuffer::copyOf(simulationValue(key, version, shape_.maxValue));
         op.put.policy = store::PutPolicy::kReplace;
+        if (shape_.expires && random_() % 2 == 0) {
+          op.put.meta.expiresAt = clock_->secondsAfter(1 + random_() % 600);
+          expiries_[{key, version}] = op.put.meta.expiresAt;
+        }
       }
       tell((version == 0 ? "remove " : "put ") + std::to_string(key) + " version " +
            std::to_string(version));
@@ -214,6 +229,7 @@ class StoreSimulation {
   // The process is gone, the machine is not: what was written is there, synced or not.
   void kill() {
     tell("kill");
+    noteExpired();
     engine_.reset();
     ownIndex_.reset();
     ring_.reset();
@@ -232,6 +248,10 @@ class StoreSimulation {
     disk_.crash();
     // Anything between nothing and all of the index survives; at times all of it is lost.
     loseIndex(random_() % 4 == 0 ? 0 : random_() % (index_.batches() + 1));
+    if (!shape_.expires) return;
+    bootId_ += '+';
+    bootMs_ = random_() % 100000;
+    jumpWall();
   }
 
   // Of one that is not open.
@@ -249,6 +269,7 @@ class StoreSimulation {
     for (uint64_t key = 0; key < shape_.keys; ++key) {
       const store::StoreCompletion got = get(key);
       noteEvictions();
+      noteExpired();
       const std::optional<uint64_t> version = versionOf(key, got);
       ASSERT_TRUE(version) << "key " << key << ": " << got.status.toString();
       auto& possible = possible_[key];
@@ -271,6 +292,7 @@ class StoreSimulation {
   struct Mutation {
     uint64_t key;
     uint64_t version;
+    bool expired = false;  // before it was answered
   };
 
   // SPOLIA_SIM_TRACE=1 shows what happens.
@@ -318,6 +340,89 @@ class StoreSimulation {
     const Bytes expected = simulationValue(key, version, shape_.maxValue);
     const bool same = std::equal(expected.begin(), expected.end(), bytes.begin(), bytes.end());
     return same ? std::optional(version) : std::nullopt;
+  }
+
+  static constexpr uint64_t kDayMs = 24 * 3600 * 1000;
+
+  void startTime() {
+    store::ClockSources sources{[this] { return wallMs_; }, [this] { return bootMs_; }, bootId_};
+    clock_ = std::make_unique<store::StoreClock>(std::move(sources), kept_, [this](auto& state) {
+      kept_ = state;
+      return Status();
+    });
+    ASSERT_TRUE(clock_->tick().ok());
+    store::LeaseLimits limits;
+    leases_ = std::make_unique<store::LeaseTable>(limits, [this] { return bootMs_; });
+    sweep_ = std::make_unique<store::ExpirySweep>([this] { return clock_->nowSeconds(); });
+  }
+
+  void jumpWall() {
+    if (random_() % 2 == 0) wallMs_ = wallMs_ + random_() % 3 * kDayMs - kDayMs;
+  }
+
+  // Some time goes by, and what a store does with it: its clock is kept, what has expired goes, and
+  // leases come and go.
+  void passTime() {
+    const uint64_t ms =
+        random_() % 4 == 0 ? random_() % store::StoreClock::kTickMs : random_() % 50;
+    bootMs_ += ms;
+    wallMs_ += ms;
+    if (random_() % 16 == 0) jumpWall();
+    ASSERT_TRUE(clock_->tick().ok());
+    noteExpired();
+    if (random_() % 4 == 0) sweepSome();
+    if (random_() % 4 == 0) leaseSome();
+  }
+
+  void sweepSome() {
+    if (!sweep_->due()) return;
+    auto expired = sweep_->step(ownIndex_ ? *ownIndex_ : index_);
+    ASSERT_TRUE(expired.ok());
+    store::StoreOp op;
+    op.kind = store::StoreOp::Kind::kExpire;
+    op.keys = std::move(*expired);
+    engine_->accept(std::move(op));
+  }
+
+  void leaseSome() {
+    const uint64_t key = random_() % shape_.keys;
+    store::Index& index = ownIndex_ ? *ownIndex_ : index_;
+    const auto known = index.find(simulationKey(key));
+    if (!known.ok() || !*known || engine_->expired((*known)->meta)) return;
+    tell("lease " + std::to_string(key));
+    const store::LeaseItem item{simulationKey(key), {(*known)->address.length, 100}};
+    const auto lease = leases_->grant({1, "tenant"}, {&item, 1}, random_() % 200000);
+    ASSERT_TRUE(lease.ok()) << lease.status().toString();
+    if (random_() % 8 == 0) leases_->release(lease->id);
+  }
+
+  bool leased(uint64_t keyHash) const {
+    for (uint64_t key = 0; key < shape_.keys; ++key) {
+      const StoreKey full = simulationKey(key);
+      if (store::Residents::prefixOf(full) == keyHash) return leases_->holds(full);
+    }
+    return false;
+  }
+
+  // A value whose time is over is gone, whatever the clocks do later, unless it is leased.
+  void noteExpired() {
+    if (!clock_) return;
+    const uint64_t now = clock_->nowSeconds();
+    for (auto it = expiries_.begin(); it != expiries_.end();) {
+      const auto [key, version] = it->first;
+      if (it->second > now || leases_->holds(simulationKey(key))) {
+        ++it;
+        continue;
+      }
+      tell("key " + std::to_string(key) + " version " + std::to_string(version) + " has expired");
+      if (possible_[key].erase(version) > 0) possible_[key].insert(0);
+      undone_[key].erase(version);
+      // One that is not answered yet becomes nothing.
+      for (auto& [cookie, mutation] : mutations_) {
+        if (mutation.key == key && mutation.version == version) mutation.expired = true;
+      }
+      it = expiries_.erase(it);
+    }
   }
 
   // What was found damaged is gone.
@@ -385,8 +490,14 @@ class StoreSimulation {
       const bool later = std::any_of(mutations_.begin(), mutations_.end(), [&](const auto& e) {
         return e.second.key == m.key && e.second.version == *it && e.first > done.cookie;
       });
-      it = later || *it == m.version ? std::next(it) : possible.erase(it);
+      // One that comes later and has expired by now reads as nothing.
+      const bool nothing = std::any_of(mutations_.begin(), mutations_.end(), [&](const auto& e) {
+        return e.second.key == m.key && e.second.expired && e.first > done.cookie;
+      });
+      const bool own = *it == (m.expired ? 0 : m.version) || (*it == 0 && nothing);
+      it = later || own ? std::next(it) : possible.erase(it);
     }
+    if (m.expired) possible.insert(0);
   }
 
   const SimulationShape shape_;
@@ -407,10 +518,20 @@ class StoreSimulation {
   std::map<uint64_t, uint64_t> versions_;            // by key: last value made
   std::map<uint64_t, std::set<uint64_t>> possible_;  // by key: values it may read as
   std::map<uint64_t, std::set<uint64_t>> undone_;    // by key: values whose eviction may be undone
-  std::vector<StoreKey> damaged_;                    // not yet taken into account
-  std::vector<uint64_t> evicted_;                    // key hashes, not yet taken into account
-  std::map<uint64_t, Mutation> mutations_;           // by cookie: unanswered
-  std::map<uint64_t, uint64_t> gets_;                // by cookie: key
+  // Time, as the machine has it and as the store has it.
+  uint64_t wallMs_ = 1'800'000'000'000;
+  uint64_t bootMs_ = 1000;
+  std::string bootId_ = "boot";
+  std::optional<store::ClockState> kept_;
+  std::unique_ptr<store::StoreClock> clock_;
+  std::unique_ptr<store::LeaseTable> leases_;
+  std::unique_ptr<store::ExpirySweep> sweep_;
+  // By key and value: when it expires.
+  std::map<std::pair<uint64_t, uint64_t>, uint64_t> expiries_;
+  std::vector<StoreKey> damaged_;           // not yet taken into account
+  std::vector<uint64_t> evicted_;           // key hashes, not yet taken into account
+  std::map<uint64_t, Mutation> mutations_;  // by cookie: unanswered
+  std::map<uint64_t, uint64_t> gets_;       // by cookie: key
 };
 
 }  // namespace spolia::test

@@ -22,7 +22,10 @@ struct Segment {
   // Records since the generation began that alone tell that an older record of their key is dead:
   // tombstones, and what was evicted.
   uint64_t tombstones = 0;
-  uint64_t markedTo = 0;        // how far the index knows of it
+  uint64_t markedTo = 0;  // how far the index knows of it; 0: it has no mark
+  // Of a segment that recovery could not read to its end, and whose mark it therefore left alone:
+  // the last number before that mark. 0: of others.
+  uint64_t markedSequence = 0;
   uint64_t firstSequence = 0;   // of what was ever written to it; 0: nothing
   uint64_t lastSequence = 0;    // of what was acknowledged or recovered
   uint32_t pins = 0;            // reads and writes under way

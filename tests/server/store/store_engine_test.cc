@@ -196,6 +196,42 @@ TEST(StoreSimulation, AnIndexOverItsShareTakesNoPutsButRemovals) {
   sim.check();
 }
 
+// What everybody has leased leaves no room: puts are refused, nothing waits for ever, and once the
+// leases end all goes on.
+TEST(StoreSimulation, WhenEverythingIsLeasedPutsAreRefusedUntilLeasesEnd) {
+  SimulationShape shape{256 << 10, 3, 60, 40000};
+  shape.evicts = true;
+  StoreSimulation sim(3, shape);
+  sim.open();
+  std::vector<LeaseId> leases;
+  for (uint64_t key = 0; key < shape.keys && !failed(); ++key) {
+    sim.submit(StoreOp::Kind::kPut, key);
+    sim.finish();
+    const auto known = sim.index().find(test::simulationKey(key));
+    if (!*known) continue;
+    const LeaseItem item{test::simulationKey(key),
+                         Residents::footprintOf((*known)->meta, (*known)->address.length)};
+    const auto lease = sim.leases().grant({1, "tenant"}, {&item, 1}, 1000);
+    ASSERT_TRUE(lease.ok());
+    leases.push_back(lease->id);
+  }
+  EXPECT_GT(leases.size(), 5u);
+  EXPECT_LT(leases.size(), 40u) << "puts went on though everything is leased";
+  EXPECT_EQ(sim.engine().figures().evicted, 0u);
+  EXPECT_EQ(sim.engine().figures().entries, leases.size());
+  sim.check();
+  for (const LeaseId id : leases) sim.leases().release(id);
+  const uint64_t acknowledged = sim.acknowledged();
+  for (uint64_t key = 0; key < shape.keys; ++key) {
+    sim.submit(StoreOp::Kind::kPut, key);
+    sim.finish();
+  }
+  EXPECT_EQ(sim.acknowledged(), acknowledged + shape.keys);
+  sim.powerLoss();
+  sim.open();
+  sim.check();
+}
+
 // A sector of the medium goes bad while the store is closed, and the index is lost as well: what
 // stood in the record is gone, or an older value of its key shows; nothing else is touched.
 TEST(StoreSimulation, ADamagedSectorCostsOneRecordEvenWithoutTheIndex) {
