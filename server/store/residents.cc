@@ -101,9 +101,10 @@ bool Residents::worthMoving(const StoreKey& key, uint64_t nowMs) const {
   const bool full = live_.record >= budget - budget / 16;
   const Prefix prefix = prefixOf(key);
   return !std::ranges::any_of(pools_, [&](const Pool& pool) {
-    const bool ownFull = pool.live.record >= pool.quota - pool.quota / 16;
-    const bool gives = ownFull || (full && pool.live.record > pool.share);
-    return gives && pool.entries.nextToGo(prefix, nowMs);
+    // Those with a quota lose nothing that is within their share.
+    const bool gives = pool.quota == UINT64_MAX ? pool.live.record >= pool.share - pool.share / 16
+                                                : pool.live.record > pool.share;
+    return full && gives && pool.entries.nextToGo(prefix, nowMs);
   });
 }
 
@@ -155,9 +156,13 @@ std::optional<Residents::Victim> Residents::victim(const Claim& claim, uint64_t 
   }
   if ((live_ + claim.more()).within(config_.budget)) return std::nullopt;
   std::optional<uint32_t> furthest;
-  const auto beyond = [&](uint32_t pool) {
-    return static_cast<double>(recordWith(pools_[pool], claim, pool)) -
-           static_cast<double>(pools_[pool].share);
+  // Also where more has to go than is over: those within their quota's share come last.
+  const auto beyond = [&](uint32_t number) {
+    const Pool& pool = pools_[number];
+    const double excess =
+        static_cast<double>(recordWith(pool, claim, number)) - static_cast<double>(pool.share);
+    const bool last = pool.quota != UINT64_MAX && excess <= 0;
+    return last ? excess - 2 * static_cast<double>(config_.budget.record) : excess;
   };
   for (uint32_t pool = 0; pool < pools_.size(); ++pool) {
     if (pools_[pool].entries.count() == 0) continue;

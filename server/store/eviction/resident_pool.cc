@@ -41,7 +41,7 @@ bool ResidentPool::add(Prefix prefix, std::optional<Prefix> parent, ChunkTraits 
   const bool hangs = parent && *parent != prefix && policy_->knowsParents();
   traits.keyHash = hashOf(prefix);
   traits.parent = hangs ? table_.insert(*parent) : kNoSlot;
-  policy_->admit(traits, nowMs);  // told of it; what is acknowledged is stored
+  policy_->admit(traits, nowMs);  // told of it; the answer: POLICY.md, "Admission"
   const bool inserted = policy_->insert(slot, traits, nowMs);
   if (!inserted) {
     dropUnneeded(slot);

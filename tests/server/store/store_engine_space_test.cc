@@ -15,7 +15,7 @@ namespace {
 constexpr uint64_t kSegmentBytes = 1 << 20;
 constexpr uint32_t kSegments = 24;
 constexpr uint64_t kQuota = 10 << 20;
-constexpr uint8_t kFlood = 1, kModest = 2;
+constexpr uint8_t kFlood = 1, kModest = 2, kOther = 3;
 
 StoreKey keyOf(uint64_t n) {
   StoreKey key;
@@ -106,9 +106,9 @@ TEST(StoreEngineSpace, AFloodCostsATenantWithinItsQuotaNothing) {
   SCOPED_TRACE(seed);
   std::mt19937_64 random(seed);
   SmallStore store(seed);
-  constexpr uint64_t kEntries = 100;
-  for (uint64_t n = 0; n < kEntries; ++n) {
-    ASSERT_TRUE(store.put(n, kModest, 60'000 + random() % 30'000).ok());
+  uint64_t entries = 0;
+  while (store.usedBy(kModest) + 100'000 < kQuota) {
+    ASSERT_TRUE(store.put(entries++, kModest, 60'000 + random() % 30'000).ok());
   }
   ASSERT_LE(store.usedBy(kModest), kQuota);
   for (uint64_t n = 0; n < 1500; ++n) {
@@ -116,13 +116,14 @@ TEST(StoreEngineSpace, AFloodCostsATenantWithinItsQuotaNothing) {
   }
   EXPECT_GT(store.engine().figures().evicted, 500u);
   uint64_t lost = 0;
-  for (uint64_t n = 0; n < kEntries; ++n) lost += !store.get(n);
-  EXPECT_LE(lost, kEntries / 100);
+  for (uint64_t n = 0; n < entries; ++n) lost += !store.get(n);
+  EXPECT_LE(lost, entries / 100);
 }
 
 TEST(StoreEngineSpace, ATenantOverItsQuotaMakesRoomForItself) {
   SmallStore store(67);
-  for (uint64_t n = 0; n < 20; ++n) ASSERT_TRUE(store.put(n, kFlood, 50'000).ok());
+  store.open({{kModest, kQuota}, {kOther, kQuota / 2}});
+  for (uint64_t n = 0; n < 20; ++n) ASSERT_TRUE(store.put(n, kOther, 50'000).ok());
   for (uint64_t n = 0; n < 400; ++n) ASSERT_TRUE(store.put(1000 + n, kModest, 80'000).ok());
   EXPECT_LE(store.usedBy(kModest), kQuota);
   EXPECT_GT(store.usedBy(kModest), kQuota * 9 / 10);
