@@ -3,8 +3,10 @@
 //
 //   store_bench write DIR --first F --count N   acknowledged when durable, `depth` in flight
 //   store_bench read DIR --first F --end E --count N --seed S   at random
-//   store_bench places DIR --first F --end E --count N --seed S   where those records are: fio's
-//   log store_bench window --end E --keep B   the first of the last records that have so many bytes
+//   store_bench places DIR --first F --end E --count N --seed S   where they are: fio's log
+//   store_bench window --end E --keep B   the first of the last records that have so many bytes
+//   store_bench scrub DIR   reads every entry once
+//   store_bench rebuild DIR   opens it without its index
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -13,6 +15,7 @@
 #include "bench/process_figures.h"
 #include "bench/store/blob_db_load.h"
 #include "bench/store/store_load.h"
+#include "server/store/scrubber.h"
 
 namespace spolia::bench {
 namespace {
@@ -111,6 +114,25 @@ Result<json> places(const Options& options) {
   return json{{"log", log}};
 }
 
+Result<json> scrub(const Options& options) {
+  SPOLIA_ASSIGN_OR_RETURN(
+      auto store, openStore(options.directory, options.capacity, options.segment, options.io()));
+  const double begin = now();
+  SPOLIA_ASSIGN_OR_RETURN(const store::ScrubReport report,
+                          store::scrubPass(*store, StoreKey{}, [](uint64_t) { return true; }));
+  return json{{"entries", report.entries},
+              {"damaged", report.damaged},
+              {"mb_per_s", 1e-6 * static_cast<double>(report.bytes) / (now() - begin)}};
+}
+
+Result<json> rebuild(const Options& options) {
+  std::filesystem::remove_all(options.directory + "/index");
+  const double begin = now();
+  SPOLIA_ASSIGN_OR_RETURN(
+      auto store, openStore(options.directory, options.capacity, options.segment, options.io()));
+  return json{{"seconds", now() - begin}, {"entries", store->figures().entries}};
+}
+
 Result<json> window(const Options& options) {
   return json{{"first", NumberedRecords(options.record).firstWithin(options.keep, options.end)}};
 }
@@ -143,12 +165,16 @@ int main(int argc, char** argv) {
   const CLI::App* writing = step("write", "puts one record after the other");
   const CLI::App* reading = step("read", "gets records at random");
   const CLI::App* placing = step("places", "where the records of such a read are");
+  const CLI::App* scrubbing = step("scrub", "reads every entry once");
+  const CLI::App* rebuilding = step("rebuild", "opens it without its index");
   step("window", "the first of the last records");
   CLI11_PARSE(app, argc, argv);
-  const auto result = writing->parsed()   ? write(options)
-                      : reading->parsed() ? read(options)
-                      : placing->parsed() ? places(options)
-                                          : window(options);
+  const auto result = writing->parsed()      ? write(options)
+                      : reading->parsed()    ? read(options)
+                      : placing->parsed()    ? places(options)
+                      : scrubbing->parsed()  ? scrub(options)
+                      : rebuilding->parsed() ? rebuild(options)
+                                             : window(options);
   if (!result.ok()) {
     std::fprintf(stderr, "store_bench: %s\n", result.status().message().c_str());
     return 1;

@@ -16,12 +16,17 @@ store.cpu_per_gb_vs_blobdb: processor time a GB put and read.
 
 store.pread_vs_uring: records of 1 MiB read with threads against io_uring, 32 in flight.
 
+store.scrub_found: of 1,000 records in which a bit was flipped on the disk, those that one pass of the
+scrub finds. store.rebuild_s_per_100k: seconds to open a store of 100,000 records of 8 KiB whose index
+is gone (host cache unknown; page cache not used).
+
 All rounds alternate and change who begins; figures are medians. What the host caches is unknown.
 """
 
 import glob
 import json
 import os
+import random
 import shutil
 import statistics
 import subprocess
@@ -172,6 +177,51 @@ def durable_writes(stores, name, size):
             f"store.durable_write_mb_per_s_{name}": statistics.median(results["ours"])}
 
 
+def flip(path, at, bit):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        byte = file.read(1)[0]
+        file.seek(at)
+        file.write(bytes([byte ^ 1 << bit]))
+
+
+def scrub(stores):
+    """Bits flipped anywhere in what a record's header or payload says, each in another record."""
+    flips = 50 if stores.bench.smoke else 1000
+    size, count = 64 << 10, 2 * flips
+    common = {"directory": "scrub", "record": size, "capacity": max(4 * count * size, 256 << 20),
+              "segment": 64 << 20}
+    stores.step("write", count=count, **common)
+    log = stores.step("places", end=count, count=20 * count, **common)["log"]
+    reads = {tuple(line.split()) for line in log.splitlines() if " read " in line}
+    chosen = random.Random(1)
+    for path, _, offset, _ in chosen.sample(sorted(reads), flips):
+        # A header has at least 64 bytes that mean something and takes 4 KiB.
+        inside = chosen.randrange(64 + size)
+        flip(path, int(offset) + (inside if inside < 64 else inside - 64 + 4096),
+             chosen.randrange(8))
+    done = stores.step("scrub", **common)
+    stores.remove("scrub")
+    stores.bench.say(f"scrub: {done['damaged']} of {flips} found, {done['mb_per_s']:.0f} MB/s")
+    return {"store.scrub_found": done["damaged"], "store.scrub_planted": flips,
+            "store.scrub_mb_per_s": done["mb_per_s"]}
+
+
+def rebuild(stores):
+    count = 1000 if stores.bench.smoke else 100_000
+    common = {"directory": "rebuild", "record": 8 << 10, "capacity": 4 * GIB, "segment": 256 << 20}
+    stores.step("write", count=count, depth=64, **common)
+    seconds = []
+    for _ in range(min(3, stores.rounds)):
+        done = stores.step("rebuild", **common)
+        if done["entries"] != count:
+            sys.exit(f"bench/run: {done['entries']} of {count} entries after a rebuild")
+        seconds.append(done["seconds"])
+    stores.remove("rebuild")
+    stores.bench.say("rebuild: " + " ".join(f"{value:.1f}" for value in seconds) + " s")
+    return {"store.rebuild_s_per_100k": statistics.median(seconds) * 100_000 / count}
+
+
 def per_gb(seconds, size):
     return seconds / (size / 1e9)
 
@@ -243,6 +293,8 @@ def run(bench):
             figures[kind] = min(figures[f"{kind}_{name}"] for name in SIZES)
         figures.update(pread_reads(stores))
         figures.update(against_blob_db(stores))
+        figures.update(scrub(stores))
+        figures.update(rebuild(stores))
     finally:
         shutil.rmtree(stores.folder, ignore_errors=True)
     return figures

@@ -13,9 +13,9 @@ namespace spolia::engine {
 struct EmbeddedStoreConfig {
   std::filesystem::path directory;  // created when absent
   uint64_t capacityBytes = 8ull << 30;
-  uint64_t segmentBytes = 256ull << 20;
-  uint64_t memoryBytes = 0;  // of the tier above the disk; 0: none
-  uint64_t ttlSeconds = 0;   // of all that is stored through the source; 0: without end
+  uint64_t segmentBytes = 0;  // chosen by the capacity
+  uint64_t memoryBytes = 0;   // of the tier above the disk; 0: none
+  uint64_t ttlSeconds = 0;    // of all that is stored through the source; 0: without end
 };
 
 // Opens the store. kUnavailable naming the holder when another process has it, kUnsupported for a

@@ -5,23 +5,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <filesystem>
 #include <set>
 
 namespace spolia::store {
 namespace {
 
 constexpr size_t kBatch = 1024;
-
-std::optional<SegmentId> segmentIdOf(const std::string& name) {
-  SegmentId id;
-  const size_t dot = name.find('.');
-  if (dot == std::string::npos || name.substr(dot) != ".seg") return std::nullopt;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + dot, id.value);
-  if (error != std::errc() || end != name.data() + dot || segmentFileName(id) != name) {
-    return std::nullopt;
-  }
-  return id;
-}
 
 SegmentMark markOf(const Segment& segment) {
   return {segment.id,         segment.generation,    segment.end,
@@ -34,6 +24,17 @@ std::string segmentFileName(SegmentId id) {
   char name[32];
   std::snprintf(name, sizeof name, "%06u.seg", id.value);
   return name;
+}
+
+std::optional<SegmentId> segmentIdOf(const std::string& name) {
+  SegmentId id;
+  const size_t dot = name.find('.');
+  if (dot == std::string::npos || name.substr(dot) != ".seg") return std::nullopt;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + dot, id.value);
+  if (error != std::errc() || end != name.data() + dot || segmentFileName(id) != name) {
+    return std::nullopt;
+  }
+  return id;
 }
 
 Result<SegmentTable> Recovery::run(Ring& ring, Index& index) {
@@ -252,6 +253,28 @@ Result<SegmentTable> Recovery::finish() {
   SPOLIA_RETURN_IF_ERROR(dropOrphans());
   chooseActive();
   return std::move(table_);
+}
+
+namespace {
+
+Result<Recovered> recover(Ring& ring, const RocksIndexConfig& config) {
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Index> index, openRocksIndex(config));
+  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, Recovery::run(ring, *index));
+  return Recovered{std::move(index), std::move(table)};
+}
+
+}  // namespace
+
+Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config) {
+  Result<Recovered> recovered = recover(ring, config);
+  if (recovered.ok() || recovered.status().code() != ErrorCode::kCorrupt) return recovered;
+  spdlog::warn("{}; rebuilding the index from the segments", recovered.status().message());
+  std::error_code error;
+  std::filesystem::remove_all(config.directory, error);
+  if (error) {
+    return Status(ErrorCode::kIoError, config.directory.string() + ": " + error.message());
+  }
+  return recover(ring, config);
 }
 
 }  // namespace spolia::store

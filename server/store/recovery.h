@@ -4,12 +4,16 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "codec/base/digest.h"
 #include "codec/base/result.h"
 #include "server/store/index/index.h"
+#include "server/store/index/rocks_index.h"
 #include "server/store/io/ring.h"
 #include "server/store/segments/segment_format.h"
 #include "server/store/segments/segment_scan.h"
@@ -19,6 +23,8 @@ namespace spolia::store {
 
 // "000001.seg".
 std::string segmentFileName(SegmentId id);
+// Of such a name; nothing for any other.
+std::optional<SegmentId> segmentIdOf(const std::string& name);
 
 class Recovery {
  public:
@@ -58,5 +64,14 @@ class Recovery {
   SegmentTable table_;
   std::unordered_map<StoreKey, Latest, DigestHash> latest_;
 };
+
+struct Recovered {
+  std::unique_ptr<Index> index;
+  SegmentTable table;
+};
+
+// Opens the index and runs a Recovery. The index is a cache: a damaged one is rebuilt from the
+// segments.
+Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config);
 
 }  // namespace spolia::store

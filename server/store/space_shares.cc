@@ -1,6 +1,8 @@
 #include "server/store/space_shares.h"
 
 #include <algorithm>
+#include <bit>
+#include <string>
 
 #include "server/store/index/rocks_index.h"
 
@@ -20,6 +22,18 @@ SpaceShares shareOut(uint64_t capacityBytes, uint64_t segmentBytes) {
   shares.segments = static_cast<uint32_t>(
       std::min<uint64_t>((capacityBytes - shares.indexBytes) / segmentBytes, UINT32_MAX));
   return shares;
+}
+
+Status checkRoom(uint64_t capacityBytes, uint64_t segmentBytes) {
+  if (shareOut(capacityBytes, segmentBytes).segments >= 2) return Status();
+  return Status(ErrorCode::kInvalidArgument, "capacityBytes is " + std::to_string(capacityBytes) +
+                                                 ", expected room for two segments of " +
+                                                 std::to_string(segmentBytes) + " and at least " +
+                                                 std::to_string(kMinIndexShare) + " for the index");
+}
+
+uint64_t segmentBytesFor(uint64_t capacityBytes) {
+  return std::clamp<uint64_t>(std::bit_floor(capacityBytes / 16), 32 << 20, 256 << 20);
 }
 
 }  // namespace spolia::store

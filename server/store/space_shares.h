@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "codec/base/result.h"
+
 namespace spolia::store {
 
 struct SpaceShares {
@@ -13,5 +15,12 @@ struct SpaceShares {
 
 // Together never more than the cap. No segments: the cap is too small for anything.
 SpaceShares shareOut(uint64_t capacityBytes, uint64_t segmentBytes);
+
+// kInvalidArgument, saying what was expected, for a cap that has no room for two segments.
+Status checkRoom(uint64_t capacityBytes, uint64_t segmentBytes);
+
+// A good size for the segments of a new store: 256 MiB, less where that would make fewer than about
+// 16, but at least 32 MiB.
+uint64_t segmentBytesFor(uint64_t capacityBytes);
 
 }  // namespace spolia::store

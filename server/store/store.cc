@@ -11,8 +11,6 @@
 #include "server/store/eviction/demand_curve.h"
 #include "server/store/eviction/policy_factory.h"
 #include "server/store/index/rocks_index.h"
-#include "server/store/io/pread_ring.h"
-#include "server/store/io/uring_ring.h"
 #include "server/store/lifetime/expiry_sweep.h"
 #include "server/store/lifetime/housekeeper.h"
 #include "server/store/recovery.h"
@@ -30,22 +28,6 @@ constexpr const char* kNoEviction = "none";
 // The I/O thread is woken for half of them; a request wakes it sooner.
 constexpr size_t kMostUsesHeld = 2048;
 
-// `missing` is told why a step of the ladder was taken.
-Result<std::unique_ptr<Ring>> makeRing(const StoreConfig& config,
-                                       const std::filesystem::path& segments,
-                                       std::string& missing) {
-  if (config.ringFactory != nullptr) {
-    return config.ringFactory->make(segments, config.queueDepth);
-  }
-  if (config.io != IoBackend::kPread) {
-    Result<std::unique_ptr<Ring>> ring = makeUringRing(segments, config.queueDepth);
-    if (ring.ok() || config.io == IoBackend::kUring) return ring;
-    missing = ring.status().message();
-    spdlog::warn("{}; reading and writing with a pool of threads instead", missing);
-  }
-  return makePreadRing(segments, config.queueDepth);
-}
-
 StoreOp opOf(StoreOp::Kind kind, const StoreKey& key, uint64_t cookie, StoreQueue& queue) {
   StoreOp op;
   op.kind = kind;
@@ -55,28 +37,18 @@ StoreOp opOf(StoreOp::Kind kind, const StoreKey& key, uint64_t cookie, StoreQueu
   return op;
 }
 
-struct Recovered {
-  std::unique_ptr<Index> index;
-  SegmentTable table;
-};
-
-Result<Recovered> recover(Ring& ring, const RocksIndexConfig& config) {
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Index> index, openRocksIndex(config));
-  SPOLIA_ASSIGN_OR_RETURN(SegmentTable table, Recovery::run(ring, *index));
-  return Recovered{std::move(index), std::move(table)};
-}
-
-// The index is a cache: a damaged one is rebuilt from the segments.
-Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config) {
-  Result<Recovered> recovered = recover(ring, config);
-  if (recovered.ok() || recovered.status().code() != ErrorCode::kCorrupt) return recovered;
-  spdlog::warn("{}; rebuilding the index from the segments", recovered.status().message());
-  std::error_code error;
-  std::filesystem::remove_all(config.directory, error);
-  if (error) {
-    return Status(ErrorCode::kIoError, config.directory.string() + ": " + error.message());
+// The cap counts segments, so all have one size.
+Result<uint64_t> segmentBytesOf(const StoreConfig& config, const std::filesystem::path& segments) {
+  SPOLIA_ASSIGN_OR_RETURN(const uint64_t existing, longestSegment(segments));
+  const uint64_t fresh =
+      config.segmentBytes != 0 ? config.segmentBytes : segmentBytesFor(config.capacityBytes);
+  const uint64_t bytes = existing != 0 ? existing : fresh;
+  SPOLIA_RETURN_IF_ERROR(checkRoom(config.capacityBytes, bytes));
+  if (config.segmentBytes != 0 && config.segmentBytes != bytes) {
+    spdlog::warn("{} was made with segments of {} bytes and keeps them", config.directory.string(),
+                 bytes);
   }
-  return recover(ring, config);
+  return bytes;
 }
 
 }  // namespace
@@ -86,16 +58,13 @@ Status StoreConfig::validate() const {
     return Status(ErrorCode::kInvalidArgument, what);
   };
   if (directory.empty()) return bad("directory is empty, expected a path");
-  if (segmentBytes < kMinSegmentBytes || segmentBytes > kMaxSegmentBytes ||
-      segmentBytes % kDiskBlock != 0) {
-    return bad("segmentBytes is " + std::to_string(segmentBytes) +
-               ", expected a multiple of 4096 from 1 MiB to 4 GiB");
+  // Where it is 0 the directory may say what it is.
+  const uint64_t bytes = segmentBytes != 0 ? segmentBytes : kMinSegmentBytes;
+  if (bytes < kMinSegmentBytes || bytes > kMaxSegmentBytes || bytes % kDiskBlock != 0) {
+    return bad("segmentBytes is " + std::to_string(bytes) +
+               ", expected 0 or a multiple of 4096 from 1 MiB to 4 GiB");
   }
-  if (shareOut(capacityBytes, segmentBytes).segments < 2) {
-    return bad("capacityBytes is " + std::to_string(capacityBytes) +
-               ", expected room for two segments of " + std::to_string(segmentBytes) +
-               " and at least " + std::to_string(kMinIndexShare) + " for the index");
-  }
+  SPOLIA_RETURN_IF_ERROR(checkRoom(capacityBytes, bytes));
   const auto& policies = policyNames();
   if (eviction != kNoEviction && std::ranges::count(policies, eviction) == 0) {
     std::string known = kNoEviction;
@@ -258,20 +227,24 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   SPOLIA_ASSIGN_OR_RETURN(DirectoryLock lock, DirectoryLock::acquire(config.directory));
   const std::filesystem::path segments = config.directory / "segments";
   SPOLIA_RETURN_IF_ERROR(makePrivateDirectory(segments));
+  SPOLIA_ASSIGN_OR_RETURN(const uint64_t segmentBytes, segmentBytesOf(config, segments));
   EngineConfig engine;
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<Ring> ring, makeRing(config, segments, engine.ioMissing));
-  if (const std::string missing = ring->missing(); !missing.empty()) {
-    spdlog::warn("{} does without: {}", ring->name(), missing);
-    engine.ioMissing.append(engine.ioMissing.empty() ? "" : "; ").append(missing);
+  std::unique_ptr<Ring> ring;
+  if (config.ringFactory != nullptr) {
+    SPOLIA_ASSIGN_OR_RETURN(ring, config.ringFactory->make(segments, config.queueDepth));
+  } else {
+    SPOLIA_ASSIGN_OR_RETURN(ChosenRing chosen, chooseRing(config.io, segments, config.queueDepth));
+    ring = std::move(chosen.ring);
+    engine.ioMissing = std::move(chosen.missing);
   }
-  const SpaceShares shares = shareOut(config.capacityBytes, config.segmentBytes);
+  const SpaceShares shares = shareOut(config.capacityBytes, segmentBytes);
   const RocksIndexConfig index{config.directory / "index", shares.indexBytes, config.indexEnv};
   SPOLIA_ASSIGN_OR_RETURN(Recovered recovered, recoverOrRebuild(*ring, index));
   SPOLIA_ASSIGN_OR_RETURN(const uint32_t epoch,
                           nextEpoch(config.directory, latestEpoch(recovered.table)));
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<StoreClock> clock,
                           startClock(config.directory, config.clock));
-  engine.log = {config.segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
+  engine.log = {segmentBytes, shares.segments, epoch, config.ack == AckMode::kDurable};
   engine.capacityBytes = config.capacityBytes;
   engine.indexEntryBytes = index.entryBudget();
   engine.indexFileBytes = shares.indexBytes;

@@ -20,6 +20,7 @@
 #include "codec/base/completion_queue.h"
 #include "codec/base/deadlines.h"
 #include "codec/base/result.h"
+#include "server/store/io/choose_ring.h"
 #include "server/store/lifetime/lease_table.h"
 #include "server/store/lifetime/store_clock.h"
 #include "server/store/store_types.h"
@@ -30,18 +31,17 @@ class Env;
 
 namespace spolia::store {
 
-class RingFactory;  // server/store/io/ring.h
-class Scrubber;     // server/store/scrubber.h
+class Scrubber;  // server/store/scrubber.h
 
 enum class AckMode : uint8_t { kDurable, kMemory };
-enum class IoBackend : uint8_t { kAuto, kUring, kPread };
 
 struct StoreConfig {
   std::filesystem::path directory;
   // Hard cap on everything in the directory: segments, the index and its log. A 32nd, at least
   // 2 MiB, is the index's; of the segments, less one, up to 9 tenths may be live.
   uint64_t capacityBytes = 8ull << 30;
-  uint64_t segmentBytes = 256ull << 20;  // tests use less
+  // 0: chosen by the capacity. A store keeps the size that it was made with. No record is longer.
+  uint64_t segmentBytes = 0;
   uint32_t queueDepth = 64;
   AckMode ack = AckMode::kDurable;
   IoBackend io = IoBackend::kAuto;
@@ -116,7 +116,7 @@ struct StoreFigures {
   uint64_t indexBytes = 0;       // of the index's files
   std::string readOnly;          // why nothing is written now; empty: it is
   std::string ioBackend;
-  std::string ioMissing;  // what that does without, and why; empty: nothing
+  std::string ioMissing;                // what that does without, and why; empty: nothing
   std::vector<OwnerUsage> owners;       // in no order
   std::vector<CapacityPoint> capacity;  // ascending; empty while nothing was asked for
 };

@@ -17,6 +17,7 @@
 #include "codec/base/bytes.h"
 #include "codec/base/checksum.h"
 #include "server/store/io/disk_files.h"
+#include "server/store/recovery.h"
 #include "server/store/segments/segment_format.h"
 
 namespace spolia::store {
@@ -137,6 +138,19 @@ Status makePrivateDirectory(const std::filesystem::path& directory) {
     return Status(ErrorCode::kInvalidArgument, directory.string() + " is not a directory");
   }
   return statusOfErrno(errno, directory.string());
+}
+
+Result<uint64_t> longestSegment(const std::filesystem::path& segments) {
+  uint64_t longest = 0;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(segments, error)) {
+    if (!segmentIdOf(file.path().filename().string())) continue;
+    const uintmax_t bytes = file.file_size(error);
+    if (error) break;
+    longest = std::max<uint64_t>(longest, bytes);
+  }
+  if (error) return Status(ErrorCode::kIoError, segments.string() + ": " + error.message());
+  return longest;
 }
 
 Status checkStoreFormat(const std::filesystem::path& directory) {

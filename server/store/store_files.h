@@ -32,6 +32,9 @@ class DirectoryLock {
 // Makes the directory and what is above it. kInvalidArgument when something else is in the way.
 Status makePrivateDirectory(const std::filesystem::path& directory);
 
+// Bytes of the longest segment file in a directory that exists; 0: there is none.
+Result<uint64_t> longestSegment(const std::filesystem::path& segments);
+
 // kUnsupported when the directory holds a store of a newer format; writes nothing.
 Status checkStoreFormat(const std::filesystem::path& directory);
 

@@ -4,14 +4,29 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <random>
 
 #include "codec/base/bytes.h"
 #include "codec/base/digest.h"
+#include "server/store/store.h"
 
 namespace spolia::test {
 
-inline constexpr uint64_t kWorkloadKeys = 24;
+// The store that it works on, and so many keys. One that evicts has room for about half of them, in
+// few segments, so that it cleans all the time.
+struct Workload {
+  bool evicts = false;
+  uint64_t keys() const { return evicts ? 192 : 24; }
+  store::StoreConfig config(const std::filesystem::path& directory) const {
+    store::StoreConfig config;
+    config.directory = directory;
+    config.segmentBytes = evicts ? 1 << 20 : 4 << 20;
+    config.capacityBytes = evicts ? 7 << 20 : 64 << 20;
+    config.eviction = evicts ? "value" : "none";
+    return config;
+  }
+};
 
 inline StoreKey workloadKey(uint64_t n) {
   StoreKey key;

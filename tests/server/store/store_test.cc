@@ -281,7 +281,11 @@ TEST_P(StoreTest, ALoweredCapGivesTheDiskBack) {
 TEST_P(StoreTest, WhatMayNotGoIsRefusedOnceItFillsTheStore) {
   eviction_ = "lru";
   StoreConfig c = config();
-  c.worthOf = [](const EntryMeta& meta) { return EntryWorth{meta.kind != 1, 1}; };
+  c.worthOf = [](const EntryMeta& meta) {
+    EntryWorth worth;
+    worth.evictable = meta.kind != 1;
+    return worth;
+  };
   auto opened = Store::open(c);
   ASSERT_TRUE(opened.ok());
   store_ = std::move(*opened);
@@ -585,6 +589,46 @@ TEST_P(StoreTest, BadConfigurationNamesTheField) {
   c = config();
   c.capacityBytes = 1;
   EXPECT_NE(Store::open(c).status().message().find("capacityBytes"), std::string::npos);
+}
+
+// Bytes of each segment file.
+std::vector<uintmax_t> segmentSizes(const std::filesystem::path& directory) {
+  std::vector<uintmax_t> sizes;
+  for (const auto& file : std::filesystem::directory_iterator(directory / "segments")) {
+    sizes.push_back(file.file_size());
+  }
+  return sizes;
+}
+
+TEST_P(StoreTest, ASmallCapGetsSmallSegments) {
+  StoreConfig c = config();
+  c.segmentBytes = 0;
+  c.capacityBytes = 512 << 20;
+  store_ = *Store::open(c);
+  ASSERT_TRUE(put(1, payloadOf(1, 5000)).status.ok());
+  EXPECT_EQ(segmentSizes(c.directory), std::vector<uintmax_t>(1, 32 << 20));
+}
+
+// Were some segments longer than those that the cap is counted in, they would take more than it.
+TEST_P(StoreTest, SegmentsKeepTheirSize) {
+  open();
+  ASSERT_TRUE(put(1, payloadOf(1, 5000)).status.ok());
+  store_.reset();
+  StoreConfig c = config();
+  for (const uint64_t asked : {uint64_t{0}, uint64_t{1} << 20}) {
+    c.segmentBytes = asked;
+    store_ = *Store::open(c);
+    ASSERT_TRUE(put(asked + 2, payloadOf(2, 2 << 20)).status.ok());
+    store_.reset();
+  }
+  const auto sizes = segmentSizes(c.directory);
+  EXPECT_GT(sizes.size(), 1u);
+  EXPECT_EQ(sizes, std::vector<uintmax_t>(sizes.size(), 4 << 20));
+  c.capacityBytes = 9 << 20;
+  const Status refused = Store::open(c).status();
+  EXPECT_EQ(refused.code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(refused.message().find("two segments of 4194304"), std::string::npos)
+      << refused.message();
 }
 
 TEST_P(StoreTest, TooLongPayloadIsRefusedWithTheLimit) {
