@@ -203,7 +203,9 @@ Result<json> memory(const Options& options) {
   SPOLIA_ASSIGN_OR_RETURN(auto index, store::openRocksIndex(indexConfig(options)));
   constexpr uint64_t kBudget = 1ull << 50;
   store::Residents residents({[] { return *store::makePolicy("value", kBudget); },
-                              tiers::entryWorthOf, store::Footprint{kBudget, kBudget}, {}});
+                              tiers::entryWorthOf,
+                              store::Footprint{kBudget, kBudget},
+                              {}});
   uint64_t count = 0;
   const auto add = [&](const IndexEntry& entry) {
     residents.add(entry.meta, entry.address.length, 1000 * ++count);
