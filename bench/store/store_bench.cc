@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include <spdlog/spdlog.h>
+
 #include "bench/process_figures.h"
 #include "bench/store/blob_db_load.h"
 #include "bench/store/store_load.h"
@@ -115,6 +117,7 @@ Result<json> places(const Options& options) {
 }
 
 Result<json> scrub(const Options& options) {
+  spdlog::set_level(spdlog::level::off);  // it would name every damaged entry on stdout
   SPOLIA_ASSIGN_OR_RETURN(
       auto store, openStore(options.directory, options.capacity, options.segment, options.io()));
   const double begin = now();
