@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The long forms of the store's tests, which take hours: tests/long.sh [NAME ...], all without a name.
+# Builds what is missing; prints how long each took. A failure names its seed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+names=(simulation kills damage recycling ring failures disconnects)
+
+long() {  # name: what runs
+  local server=build/release/tests/server_tests e2e=build/release/tests/e2e_tests
+  case "$1" in
+    simulation) SPOLIA_SIM_SEEDS=100000 $server --gtest_filter='*KeepItsPromises*' ;;
+    kills) SPOLIA_KILLS=1000 $server --gtest_filter='KillNine.*' ;;
+    damage) SPOLIA_DAMAGE_TRIALS=10000 $server --gtest_filter='Damage.*' ;;
+    recycling) SPOLIA_RECYCLE_OVERWRITES=1000000 $server --gtest_filter='DelayedReads.NoRead*' ;;
+    ring) SPOLIA_RING_REQUESTS=10000000 $server --gtest_filter='UringFaults.*' ;;
+    failures) SPOLIA_SIM_FAILURES=2000 $server --gtest_filter='*EachWriteAndSyncFailsOnce' ;;
+    disconnects) SPOLIA_DISCONNECTS=100000 $e2e --gtest_filter='Disconnects.*' ;;
+    *) echo "tests/long.sh: $1: expected one of ${names[*]}" >&2; exit 2 ;;
+  esac
+}
+
+for name in "$@"; do [[ " ${names[*]} " == *" $name "* ]] || long "$name"; done
+bash conf/setup.sh --target server_tests --target e2e_tests --target spoliad
+for name in "${@:-${names[@]}}"; do
+  SECONDS=0
+  long "$name"
+  printf '%s: passed in %s s\n' "$name" "$SECONDS"
+done
