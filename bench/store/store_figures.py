@@ -95,8 +95,8 @@ def ratio(results, ours, theirs):
 def cold_reads(stores, name, size):
     total = 16 << 20 if stores.bench.smoke else 2 * GIB
     count, asked = total // size, max(4 * DEPTH, total * 3 // 4 // size)
-    # Nine tenths of all segments but one may be live.
-    capacity = (total * 10 // 9 // stores.segment + 3) * stores.segment
+    # Nine tenths of all segments but one may be live, and a 32nd of the cap is the index's.
+    capacity = (total * 5 // 4 // stores.segment + 3) * stores.segment * 32 // 31 + (4 << 20)
     common = {"directory": "cold", "record": size, "capacity": capacity,
               "segment": stores.segment}
     stores.step("write", count=count, **common)
