@@ -10,6 +10,7 @@
 
 #include "client/blocking_client.h"
 #include "tests/e2e/server_process.h"
+#include "tests/support/asked_number.h"
 
 namespace spolia::test {
 namespace {
@@ -51,8 +52,7 @@ class Disconnects : public testing::Test {
 };
 
 TEST_F(Disconnects, LeaveNothingBehind) {
-  const char* asked = std::getenv("SPOLIA_DISCONNECTS");
-  const uint64_t times = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 200;
+  const uint64_t times = test::askedNumber("SPOLIA_DISCONNECTS", 200);
   std::mt19937_64 random(9);
   for (uint64_t i = 0; i < times; ++i) {
     auto client = connect(random() % 2 == 0 ? server_.tcp() : server_.unixAddress());

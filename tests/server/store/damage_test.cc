@@ -4,11 +4,12 @@
 // SPOLIA_DAMAGE_TRIALS=n: so many of each.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <map>
 
 #include "server/store/segments/segment_format.h"
+#include "tests/support/asked_number.h"
+#include "tests/support/cranked_store.h"
 #include "tests/support/store_simulation.h"
 
 namespace spolia::store {
@@ -17,26 +18,14 @@ namespace {
 constexpr uint64_t kBytes = 8000;  // two blocks behind a block of header
 
 uint64_t trials(uint64_t otherwise) {
-  const char* asked = std::getenv("SPOLIA_DAMAGE_TRIALS");
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : otherwise;
+  return test::askedNumber("SPOLIA_DAMAGE_TRIALS", otherwise);
 }
 
 class Damage : public ::testing::Test {
  protected:
   void SetUp() override { spdlog::set_level(spdlog::level::off); }
 
-  void open() {
-    engine_.reset();
-    ring_ = std::make_unique<test::SimRing>(disk_);
-    Recovery recovery(*ring_, index_);
-    ASSERT_TRUE(recovery.openSegments().ok());
-    ASSERT_TRUE(recovery.replay().ok());
-    EngineConfig config;
-    config.log = {1 << 20, 6, ++epoch_, true};
-    config.clock = [] { return uint64_t{1}; };
-    engine_ =
-        std::make_unique<StoreEngine>(std::move(config), *ring_, index_, recovery.finish().value());
-  }
+  void open() { store_.open(); }
   static Bytes valueOf(uint64_t key, uint64_t version) {
     Bytes value(kBytes, static_cast<std::byte>(key * 31 + version));
     std::memcpy(value.data(), &key, sizeof key);
@@ -61,15 +50,7 @@ class Damage : public ::testing::Test {
     const StoreCompletion got = get(key);
     return got.status.ok() && std::ranges::equal(got.range(), valueOf(key, versions_[key]));
   }
-  StoreCompletion run(StoreOp op) {
-    op.queue = &queue_;
-    op.length = UINT64_MAX;
-    engine_->accept(std::move(op));
-    while (!engine_->idle()) engine_->pump(Ring::Wait::kPoll);
-    auto done = queue_.drain();
-    EXPECT_EQ(done.size(), 1u);
-    return done.empty() ? StoreCompletion{} : std::move(done[0]);
-  }
+  StoreCompletion run(StoreOp op) { return store_.run(std::move(op)); }
   RecordAddress addressOf(uint64_t key) {
     return (*index_.find(test::simulationKey(key)))->address;
   }
@@ -82,12 +63,9 @@ class Damage : public ::testing::Test {
   }
 
   std::mt19937_64 random_{23};
-  test::SimDisk disk_{7};
-  test::MapIndex index_;
-  std::unique_ptr<test::SimRing> ring_;
-  std::unique_ptr<StoreEngine> engine_;
-  StoreQueue queue_;
-  uint32_t epoch_ = 0;
+  test::CrankedStore store_{7, 1 << 20, 6};
+  test::SimDisk& disk_ = store_.disk();
+  test::MapIndex& index_ = store_.index();
   std::map<uint64_t, uint64_t> versions_;
 };
 
@@ -151,7 +129,7 @@ TEST_F(Damage, ALogThatEndsAtAnySectorRecovers) {
       Bytes torn = whole;
       std::fill(torn.begin() + static_cast<ptrdiff_t>(at), torn.end(), std::byte{0});
       if (cut) torn.resize(at);
-      engine_.reset();
+      store_.close();
       index_.crash(0);
       disk_.place(fileOf(last), torn);
       open();

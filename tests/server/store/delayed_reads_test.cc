@@ -6,9 +6,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 
+#include "tests/support/asked_number.h"
 #include "tests/support/store_simulation.h"
 
 namespace spolia::store {
@@ -222,8 +222,7 @@ TEST_F(DelayedReads, AReadThatFailsIsTriedOnceMore) {
 // Segments are emptied and written again all the time, under readers that are slow and readers that
 // have given up.
 TEST_F(DelayedReads, NoReadMeetsAnotherGeneration) {
-  const char* asked = std::getenv("SPOLIA_RECYCLE_OVERWRITES");
-  const uint64_t overwrites = asked != nullptr ? std::strtoull(asked, nullptr, 10) : 15'000;
+  const uint64_t overwrites = test::askedNumber("SPOLIA_RECYCLE_OVERWRITES", 15'000);
   constexpr uint64_t kKeys = 24;
   open(256 << 10, 4, 12000);
   for (uint64_t key = 0; key < kKeys; ++key) put(key);

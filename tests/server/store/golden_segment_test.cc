@@ -5,7 +5,6 @@
 // with the store's own writer; directories that exist are left alone.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -14,6 +13,8 @@
 #include "server/store/recovery.h"
 #include "server/store/segment_dump.h"
 #include "server/store/store.h"
+#include "tests/support/asked_number.h"
+#include "tests/support/cranked_store.h"
 #include "tests/support/store_simulation.h"
 #include "tests/support/temporary_directory.h"
 
@@ -33,20 +34,9 @@ StoreKey keyOf(uint64_t n) {
 // A store over a simulated disk without faults, cranked by hand.
 class HandStore {
  public:
-  explicit HandStore(uint64_t segmentBytes) : segmentBytes_(segmentBytes) { open(); }
+  explicit HandStore(uint64_t segmentBytes) : store_(1, segmentBytes, 8) { open(); }
 
-  void open() {
-    engine_.reset();
-    ring_ = std::make_unique<test::SimRing>(disk_);
-    Recovery recovery(*ring_, index_);
-    ASSERT_TRUE(recovery.openSegments().ok());
-    ASSERT_TRUE(recovery.replay().ok());
-    EngineConfig config;
-    config.log = {segmentBytes_, 8, ++epoch_, true};
-    config.clock = [] { return uint64_t{0}; };
-    engine_ =
-        std::make_unique<StoreEngine>(std::move(config), *ring_, index_, recovery.finish().value());
-  }
+  void open() { store_.open(); }
   void put(uint64_t key, size_t bytes, EntryMeta meta = {}) {
     StoreOp op;
     op.kind = StoreOp::Kind::kPut;
@@ -68,26 +58,12 @@ class HandStore {
     op.key = keyOf(key);
     EXPECT_TRUE(run(std::move(op)).status.ok());
   }
-  StoreCompletion run(StoreOp op) {
-    op.queue = &queue_;
-    op.length = UINT64_MAX;
-    engine_->accept(std::move(op));
-    while (!engine_->idle()) engine_->pump(Ring::Wait::kPoll);
-    auto done = queue_.drain();
-    EXPECT_EQ(done.size(), 1u);
-    return done.empty() ? StoreCompletion{} : std::move(done[0]);
-  }
-  test::SimDisk& disk() { return disk_; }
+  StoreCompletion run(StoreOp op) { return store_.run(std::move(op)); }
+  test::SimDisk& disk() { return store_.disk(); }
 
  private:
-  const uint64_t segmentBytes_;
-  uint32_t epoch_ = 0;
+  test::CrankedStore store_;
   uint64_t version_ = 0;
-  test::SimDisk disk_{1};
-  test::MapIndex index_;
-  std::unique_ptr<test::SimRing> ring_;
-  std::unique_ptr<StoreEngine> engine_;
-  StoreQueue queue_;
 };
 
 std::string hexOf(ByteSpan bytes) {
@@ -276,9 +252,7 @@ TEST(GoldenSegments, DumpsOfDamagedFilesNeverFail) {
 
 // The reader written from FORMAT.md finds in any store's segments what the store finds.
 TEST(GoldenSegments, TheSecondReaderAgreesOnWhatStoresWriteNow) {
-  const char* asked = std::getenv("SPOLIA_SEED");
-  const uint64_t seed =
-      asked != nullptr ? std::strtoull(asked, nullptr, 10) : std::random_device()();
+  const uint64_t seed = test::askedNumber("SPOLIA_SEED", std::random_device()());
   SCOPED_TRACE("SPOLIA_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   test::TemporaryDirectory temporary;

@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <set>
 
 #include "server/store/store.h"
+#include "tests/support/asked_number.h"
 #include "tests/support/store_workload.h"
 #include "tests/support/temporary_directory.h"
 
@@ -129,13 +129,8 @@ void check(const test::Workload& workload, const std::string& directory, Oracle&
   }
 }
 
-uint64_t numberFrom(const char* variable, uint64_t otherwise) {
-  const char* asked = std::getenv(variable);
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : otherwise;
-}
-
 void killOften(const test::Workload& workload, uint64_t times) {
-  const uint64_t seed = numberFrom("SPOLIA_KILL_SEED", 20261121);
+  const uint64_t seed = test::askedNumber("SPOLIA_KILL_SEED", 20261121);
   SCOPED_TRACE("SPOLIA_KILL_SEED=" + std::to_string(seed));
   test::TemporaryDirectory directory;
   const std::string path = directory.path() / "store";
@@ -156,11 +151,11 @@ void killOften(const test::Workload& workload, uint64_t times) {
 }
 
 TEST(KillNine, LosesNothingAcknowledged) {
-  killOften({}, numberFrom("SPOLIA_KILLS", 30));
+  killOften({}, test::askedNumber("SPOLIA_KILLS", 30));
 }
 
 TEST(KillNine, NothingWrongFromAStoreThatEvictsAndCleans) {
-  killOften({.evicts = true}, numberFrom("SPOLIA_KILLS", 30));
+  killOften({.evicts = true}, test::askedNumber("SPOLIA_KILLS", 30));
 }
 
 }  // namespace

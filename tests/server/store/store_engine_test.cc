@@ -7,8 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
+#include "tests/support/asked_number.h"
 #include "tests/support/store_simulation.h"
 
 namespace spolia::store {
@@ -18,11 +17,6 @@ using test::SimulationShape;
 using test::StoreSimulation;
 
 constexpr int kShards = 8;
-
-uint64_t numberFrom(const char* variable, uint64_t otherwise) {
-  const char* asked = std::getenv(variable);
-  return asked != nullptr ? std::strtoull(asked, nullptr, 10) : otherwise;
-}
 
 // Sanitizers slow a seed down by ten.
 uint64_t usualSeeds() {
@@ -40,7 +34,7 @@ bool failed() {
 // Runs `scenario` with every seed of one shard until one fails.
 template <typename Scenario>
 void forEachSeed(uint64_t seeds, uint64_t first, uint64_t stride, const Scenario& scenario) {
-  const uint64_t one = numberFrom("SPOLIA_SIM_SEED", 0);
+  const uint64_t one = test::askedNumber("SPOLIA_SIM_SEED", 0);
   if (one != 0) {
     seeds = first = one;
     stride = 1;
@@ -100,8 +94,8 @@ void everything(uint64_t seed) {
 class StoreSimulationSeeds : public testing::TestWithParam<int> {};
 
 TEST_P(StoreSimulationSeeds, KeepItsPromises) {
-  forEachSeed(numberFrom("SPOLIA_SIM_SEEDS", usualSeeds()), static_cast<uint64_t>(GetParam()) + 1,
-              kShards, everything);
+  forEachSeed(test::askedNumber("SPOLIA_SIM_SEEDS", usualSeeds()),
+              static_cast<uint64_t>(GetParam()) + 1, kShards, everything);
 }
 INSTANTIATE_TEST_SUITE_P(Shard, StoreSimulationSeeds, testing::Range(0, kShards));
 
@@ -297,7 +291,7 @@ TEST(StoreSimulation, EachWriteAndSyncFailsOnce) {
   const SimulationShape shape{256 << 10, 4, 8, 40000};
   using Failing = test::SimDisk::Failing;
   for (const Failing what : {Failing::kWrite, Failing::kSpace, Failing::kSync}) {
-    const uint64_t points = numberFrom("SPOLIA_SIM_FAILURES", 150);
+    const uint64_t points = test::askedNumber("SPOLIA_SIM_FAILURES", 150);
     for (uint64_t n = 0; n < points && !failed(); n += usualSeeds() < 1000 ? 7 : 1) {
       SCOPED_TRACE("kind " + std::to_string(static_cast<int>(what)) + ", number " +
                    std::to_string(n));

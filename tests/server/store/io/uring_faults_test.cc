@@ -9,13 +9,13 @@
 #include <liburing.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "codec/base/aligned_buffer.h"
 #include "server/store/io/uring_ring.h"
+#include "tests/support/asked_number.h"
 #include "tests/support/temporary_directory.h"
 
 namespace {
@@ -147,8 +147,7 @@ class UringFaults : public ::testing::Test {
     EXPECT_GT(plan_.done, times);
   }
   static uint64_t requests(uint64_t otherwise) {
-    const char* asked = std::getenv("SPOLIA_RING_REQUESTS");
-    return asked != nullptr ? std::strtoull(asked, nullptr, 10) : otherwise;
+    return test::askedNumber("SPOLIA_RING_REQUESTS", otherwise);
   }
 
   test::TemporaryDirectory directory_;
