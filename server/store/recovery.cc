@@ -265,16 +265,20 @@ Result<Recovered> recover(Ring& ring, const RocksIndexConfig& config) {
 
 }  // namespace
 
-Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config) {
-  Result<Recovered> recovered = recover(ring, config);
-  if (recovered.ok() || recovered.status().code() != ErrorCode::kCorrupt) return recovered;
-  spdlog::warn("{}; rebuilding the index from the segments", recovered.status().message());
+Result<Recovered> rebuild(Ring& ring, const RocksIndexConfig& config) {
   std::error_code error;
   std::filesystem::remove_all(config.directory, error);
   if (error) {
     return Status(ErrorCode::kIoError, config.directory.string() + ": " + error.message());
   }
   return recover(ring, config);
+}
+
+Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config) {
+  Result<Recovered> recovered = recover(ring, config);
+  if (recovered.ok() || recovered.status().code() != ErrorCode::kCorrupt) return recovered;
+  spdlog::warn("{}; rebuilding the index from the segments", recovered.status().message());
+  return rebuild(ring, config);
 }
 
 }  // namespace spolia::store

@@ -70,6 +70,8 @@ struct Recovered {
   SegmentTable table;
 };
 
+// Makes the index again from the segments alone.
+Result<Recovered> rebuild(Ring& ring, const RocksIndexConfig& config);
 // Opens the index and runs a Recovery. The index is a cache: a damaged one is rebuilt from the
 // segments.
 Result<Recovered> recoverOrRebuild(Ring& ring, const RocksIndexConfig& config);

@@ -149,15 +149,10 @@ Result<RebuildReport> rebuildIndex(const std::filesystem::path& directory) {
   SPOLIA_ASSIGN_OR_RETURN(const DirectoryLock lock, lockStore(directory));
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Ring> ring,
                           makePreadRing(directory / "segments", kQueueDepth));
-  std::error_code error;
-  std::filesystem::remove_all(directory / "index", error);
-  if (error) return Status(ErrorCode::kIoError, (directory / "index: ").string() + error.message());
-  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Index> index,
-                          openRocksIndex({directory / "index"}));
-  SPOLIA_ASSIGN_OR_RETURN(const SegmentTable table, Recovery::run(*ring, *index));
+  SPOLIA_ASSIGN_OR_RETURN(const Recovered recovered, rebuild(*ring, {directory / "index"}));
   RebuildReport report;
-  report.segments = table.all().size();
-  SPOLIA_RETURN_IF_ERROR(index->scan(StoreKey{}, [&](const IndexEntry&) {
+  report.segments = recovered.table.all().size();
+  SPOLIA_RETURN_IF_ERROR(recovered.index->scan(StoreKey{}, [&](const IndexEntry&) {
     ++report.entries;
     return true;
   }));
