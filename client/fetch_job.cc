@@ -53,7 +53,7 @@ class Sink final : public protocol::FetchSink::Server {
       case protocol::FetchAnswer::FOUND:
         break;
     }
-    if (answer.getTotalBytes() > protocol::kMaxStreamBytes) return broken("more than 64 MiB");
+    if (answer.getTotalBytes() > protocol::kMaxStreamBytes) return broken("longer than any may be");
     now_->tier = static_cast<codec::Tier>(answer.getTier());
     now_->bytesRead = answer.getBytesRead();
     now_->bytes = AlignedBuffer(answer.getTotalBytes());

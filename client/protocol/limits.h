@@ -20,7 +20,8 @@ inline constexpr size_t kSliceBytes = 512u << 10;
 // Unacknowledged bytes of one stream: several slices, so that a sender does not wait for each.
 inline constexpr size_t kStreamWindowBytes = 4u << 20;
 
-inline constexpr uint64_t kMaxStreamBytes = 64u << 20;
+// As much as a connection may have in memory by default.
+inline constexpr uint64_t kMaxStreamBytes = 256u << 20;
 // A stream header that goes through `open` or `fetch`; leaves room for the rest of a message.
 inline constexpr size_t kMaxHeaderOnWire = 2u << 20;
 inline constexpr uint32_t kMaxFramesInAnswer = 1u << 16;

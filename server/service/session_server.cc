@@ -266,7 +266,7 @@ kj::Promise<void> SessionServer::doGetValue(GetValueContext context) {
 
 Status SessionServer::checkSize(uint64_t size) const {
   const uint64_t limit = std::min(protocol::kMaxStreamBytes, service_.limits.connectionBytes);
-  if (size <= limit) return service_.calls.tiers().fitsQuota(state_.ns, size);
+  if (size <= limit) return service_.calls.tiers().fits(state_.ns, size);
   return {ErrorCode::kInvalidArgument,
           "size: " + std::to_string(size) + " bytes, the limit is " + std::to_string(limit)};
 }

@@ -252,6 +252,8 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
     spdlog::warn("entry {} is damaged; it counts as absent", key.hex());
   };
   if (config.worthOf) engine.worthOf = config.worthOf;
+  if (config.gone) engine.gone = config.gone;
+  if (config.companions) engine.companions = config.companions;
   if (config.quotas) {
     SPOLIA_ASSIGN_OR_RETURN(engine.quotas, config.quotas());
   }
@@ -308,17 +310,29 @@ void Store::submitSettle(uint64_t cookie, StoreQueue& queue) {
 Result<LeaseGrant> Store::lease(const LeaseHolder& holder, std::span<const StoreKey> keys,
                                 uint64_t ttlMs) {
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<std::optional<EntryMeta>> found, findMany(keys));
-  std::vector<LeaseItem> items;
+  std::vector<EntryMeta> there;
   for (const std::optional<EntryMeta>& meta : found) {
-    if (!meta) continue;
-    const uint64_t record = AppendLog::recordBytes(*meta, meta->payloadBytes);
-    items.push_back({meta->key, Residents::footprintOf(*meta, record), impl_->ownerOf(*meta)});
+    if (meta) there.push_back(*meta);
+  }
+  return leaseAhead(holder, there, ttlMs);
+}
+
+Result<LeaseGrant> Store::leaseAhead(const LeaseHolder& holder, std::span<const EntryMeta> coming,
+                                     uint64_t ttlMs) {
+  std::vector<LeaseItem> items;
+  for (const EntryMeta& meta : coming) {
+    const uint64_t record = AppendLog::recordBytes(meta, meta.payloadBytes);
+    items.push_back({meta.key, Residents::footprintOf(meta, record), impl_->ownerOf(meta)});
   }
   return impl_->leases().grant(holder, items, ttlMs);
 }
 
 LeaseTable& Store::leases() {
   return impl_->leases();
+}
+
+uint64_t Store::longestPayload() const {
+  return impl_->engine().longestPayload();
 }
 
 const StoreClock& Store::clock() const {

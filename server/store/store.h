@@ -52,6 +52,12 @@ struct StoreConfig {
   uint64_t scrubBytesPerSecond = 0;
   // What an entry is good for; null: all alike. Called from the I/O thread and in open().
   std::function<EntryWorth(const EntryMeta&)> worthOf;
+  // Entries that are of no use without the one, nor it without them; each names the others. They
+  // are evicted together. Called from the I/O thread and in open(). Null: there are none.
+  std::function<std::vector<StoreKey>(const EntryMeta&)> companions;
+  // Told of each entry that is a miss from then on though nobody removed it: evicted, expired or
+  // damaged. Called from the I/O thread and in open(). Null: nobody.
+  std::function<void(const EntryMeta&)> gone;
   // What leases may hold. Bytes that are not set here: half the capacity for all, a quarter for
   // each group.
   LeaseLimits leases;
@@ -161,6 +167,9 @@ class Store {
   // give stays until the lease ends. kResourceExhausted: nothing is held.
   Result<LeaseGrant> lease(const LeaseHolder& holder, std::span<const StoreKey> keys,
                            uint64_t ttlMs);
+  // The same for entries that are about to be put: they stay from when they are there.
+  Result<LeaseGrant> leaseAhead(const LeaseHolder& holder, std::span<const EntryMeta> coming,
+                                uint64_t ttlMs);
   LeaseTable& leases();
   // Completes when all evictions are done that were decided on before.
   void submitSettle(uint64_t cookie, StoreQueue& queue);
@@ -177,6 +186,9 @@ class Store {
   void noteDemand(const StoreKey& key, const std::optional<EntryMeta>& found);
   // kOutOfSpace naming the quota when the owner could not have such an entry whatever was evicted.
   Status fitsQuota(OwnerTag owner, uint64_t payloadBytes) const;
+
+  // The longest payload that a put takes, in bytes.
+  uint64_t longestPayload() const;
 
   StoreFigures figures() const;
   const std::filesystem::path& directory() const;

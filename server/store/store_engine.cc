@@ -144,6 +144,7 @@ void StoreEngine::startRemove(StoreOp& op, const std::optional<IndexEntry>& know
   EntryMeta meta;
   meta.key = op.key;
   if (known) meta.kind = known->meta.kind;
+  if (known && op.damaged) config_.gone(known->meta);
   op.unknown = !known;
   // Cleaning cannot wait for the room that it makes.
   append(op,
@@ -235,7 +236,10 @@ void StoreEngine::applied(const Changes& changes, const std::vector<Appended>& r
     cleanedInVain_ = shrunkInVain_ = 0;  // there is more to gain than there was
     residents_.remove(entry.meta, entry.address.length, Departure::kRemoved);
   }
-  for (const IndexEntry& entry : changes.evicted) table_.dead(entry.address);
+  for (const IndexEntry& entry : changes.evicted) {
+    table_.dead(entry.address);
+    config_.gone(entry.meta);
+  }
   for (const IndexEntry& entry : changes.batch.puts) {
     if (moved.contains(entry.meta.key)) {
       figures_.movedBytes += entry.address.length;

@@ -74,6 +74,12 @@ struct EngineConfig {
   const LeaseTable* leases = nullptr;
   // Told of each entry whose record was found damaged and which is a miss from then on.
   std::function<void(const StoreKey&)> damaged = [](const StoreKey&) {};
+  // Told of each entry that is a miss from then on though nobody removed it.
+  std::function<void(const EntryMeta&)> gone = [](const EntryMeta&) {};
+  // Those that are of no use without the entry, nor it without them: they are evicted together.
+  std::function<std::vector<StoreKey>(const EntryMeta&)> companions = [](const EntryMeta&) {
+    return std::vector<StoreKey>();
+  };
   Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
   std::vector<OwnerQuota> quotas;
 };
@@ -98,6 +104,7 @@ class StoreEngine final : private CleaningHost {
   StoreFigures figures() const;
   // What records of entries may take together.
   uint64_t entryBytes() const { return residents_.budget().record; }
+  uint64_t longestPayload() const { return log_.maxPayload(); }
   bool expired(const EntryMeta& meta) const {
     return meta.expiresAt != 0 && meta.expiresAt <= config_.clock() && !leased(meta.key);
   }
@@ -160,6 +167,7 @@ class StoreEngine final : private CleaningHost {
   Status withinQuota(const EntryMeta& meta, uint64_t bytes) const;
   bool evictOne(Changes& changes, const Residents::Claim* claim);
   void giveUp(const IndexEntry& entry, Changes& changes, Departure why = Departure::kEvicted);
+  void giveUpCompanions(const IndexEntry& entry, Changes& changes);
   Status applyEvictions(Changes changes);
   void keepEvicted(const Changes& changes);
   Status evict(const IndexEntry& entry, Departure why = Departure::kEvicted);

@@ -126,6 +126,7 @@ bool StoreEngine::evictOne(Changes& changes, const Residents::Claim* claim) {
       residents_.postpone(*victim, nowMs());
     } else {
       giveUp(*entry, changes);
+      giveUpCompanions(*entry, changes);
       return true;
     }
   }
@@ -152,6 +153,18 @@ void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes, Departure wh
         segment->markedSequence != 0 ? segment->markedSequence : segment->lastSequence;
     marks.push_back({segment->id, segment->generation, segment->markedTo, segment->tombstones,
                      segment->firstSequence, last});
+  }
+}
+
+// One by one they would go too, but until then others would have gone for the room that they hold.
+void StoreEngine::giveUpCompanions(const IndexEntry& entry, Changes& changes) {
+  for (const StoreKey& key : config_.companions(entry.meta)) {
+    if (mutations_.contains(key) || leased(key)) continue;
+    const Result<std::optional<IndexEntry>> found = index_.find(key);
+    if (!found.ok() || !*found) continue;
+    // Another entry of that key may have others for companions.
+    const std::vector<StoreKey> theirs = config_.companions((*found)->meta);
+    if (std::ranges::find(theirs, entry.meta.key) != theirs.end()) giveUp(**found, changes);
   }
 }
 
@@ -311,6 +324,7 @@ void StoreEngine::carry(const StoreKey& key, const RecordAddress& address, const
 Status StoreEngine::evict(const IndexEntry& entry, Departure why) {
   Changes changes;
   giveUp(entry, changes, why);
+  giveUpCompanions(entry, changes);
   return applyEvictions(std::move(changes));
 }
 

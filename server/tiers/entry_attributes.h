@@ -10,6 +10,7 @@
 
 #include "codec/chunk_exchange.h"
 #include "server/store/store_types.h"
+#include "server/tiers/extents.h"
 #include "server/tiers/tier_set.h"
 
 namespace spolia::tiers {
@@ -48,6 +49,7 @@ struct EntryAttributes {
   uint8_t levels = 0;
   std::string label;
   std::optional<ChainPlace> chain;  // prefix chunks
+  std::optional<Extents> extents;   // of what is longer than a record
 
   bool operator==(const EntryAttributes&) const = default;
 };
@@ -57,6 +59,18 @@ Bytes writeAttributes(const EntryAttributes& attributes);
 // kCorrupt when malformed, kUnsupported when of a later version.
 Result<EntryAttributes> readAttributes(ByteSpan bytes);
 
+// What the record of an extent says, but the first's, which is the entry's own.
+struct ExtentAttributes {
+  StoreKey entry;
+  uint32_t number = 0;
+  uint8_t kind = 0;       // the entry's
+  EntryAttributes value;  // the entry's
+};
+
+Bytes writeExtentAttributes(const ExtentAttributes& attributes);
+// kCorrupt, kUnsupported as readAttributes().
+Result<ExtentAttributes> readExtentAttributes(ByteSpan bytes);
+
 // Attributes of a verified stream; of a prefix chunk, as if nothing before it were known.
 EntryAttributes attributesOf(const Namespace& ns, const codec::StreamHeader& header,
                              ByteSpan stream);
@@ -64,9 +78,11 @@ EntryAttributes attributesOf(const Namespace& ns, const codec::StreamHeader& hea
 ChainPlace behind(const ChainPlace& place, const EntryAttributes& parent);
 // What the entry is good for, as eviction sees it: a chunk saves computing its tokens, the longer
 // what stands before it the more; manifests and profiles, on which others depend, go only when they
-// are removed.
+// are removed. An extent saves its share, and hangs on the one before it; the entry on the last.
 store::EntryWorth entryWorthOf(const store::EntryMeta& meta);
-// kCorrupt when the attributes are malformed or the kind is unknown.
+// The other records of a value in extents; none of others.
+std::vector<StoreKey> otherExtentsOf(const store::EntryMeta& meta);
+// kCorrupt when the attributes are malformed or the kind is unknown, as an extent's is.
 Result<codec::EntryInfo> entryInfoOf(const store::EntryMeta& meta);
 
 }  // namespace spolia::tiers

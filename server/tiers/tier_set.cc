@@ -1,6 +1,7 @@
 #include "server/tiers/tier_set.h"
 
 #include <algorithm>
+#include <atomic>
 #include <utility>
 
 #include "server/tiers/entry_attributes.h"
@@ -34,6 +35,48 @@ Result<std::optional<StoreKey>> parseCursor(const std::string& cursor) {
   return std::optional<StoreKey>(StoreKey{*bytes});
 }
 
+// The extents that a store has when it is opened. Any thread.
+class ExtentsFound {
+ public:
+  // Does nothing once withoutEntry() was asked.
+  void note(const store::EntryMeta& meta) {
+    if (meta.kind != kExtentKind || done_) return;
+    const auto extent = readExtentAttributes(meta.attributes);
+    if (extent.ok()) found_.push_back({meta.key, extent->entry, extent->value.extents->nonce});
+  }
+
+  // Keys of those that a crash left behind.
+  Result<std::vector<StoreKey>> withoutEntry(store::Store& store) {
+    done_ = true;
+    std::vector<StoreKey> entries;
+    for (const Found& extent : found_) entries.push_back(extent.entry);
+    SPOLIA_ASSIGN_OR_RETURN(const auto metas, store.findMany(entries));
+    std::vector<StoreKey> out;
+    for (size_t i = 0; i < found_.size(); ++i) {
+      if (!metas[i] || nonceOf(*metas[i]) != found_[i].nonce) out.push_back(found_[i].key);
+    }
+    return out;
+  }
+
+  static bool concerns(const store::EntryMeta& meta) {
+    return meta.kind == kExtentKind || nonceOf(meta);
+  }
+
+ private:
+  struct Found {
+    StoreKey key, entry;
+    uint64_t nonce;
+  };
+  static std::optional<uint64_t> nonceOf(const store::EntryMeta& meta) {
+    const auto attributes = readAttributes(meta.attributes);
+    if (!attributes.ok() || !attributes->extents) return std::nullopt;
+    return attributes->extents->nonce;
+  }
+
+  std::atomic<bool> done_{false};
+  std::vector<Found> found_;  // written in Store::open()
+};
+
 Result<codec::EntryInfo> infoOf(const Result<std::optional<store::EntryMeta>>& found) {
   if (!found.ok()) return found.status();
   if (!*found) return Status(ErrorCode::kNotFound, "no such entry");
@@ -44,9 +87,14 @@ Result<codec::EntryInfo> infoOf(const Result<std::optional<store::EntryMeta>>& f
 
 class TierSet::Impl {
  public:
-  Impl(std::unique_ptr<store::Store> opened, uint64_t memory, Lifetimes lifetimes)
-      : store(std::move(opened)), memoryBytes(memory), worker(*store, memory, lifetimes) {}
+  Impl(std::unique_ptr<GoneQueue> gaveUp, std::unique_ptr<store::Store> opened, uint64_t memory,
+       Lifetimes lifetimes)
+      : gone(std::move(gaveUp)),
+        store(std::move(opened)),
+        memoryBytes(memory),
+        worker(*store, *gone, memory, lifetimes) {}
 
+  std::unique_ptr<GoneQueue> gone;
   std::unique_ptr<store::Store> store;
   const uint64_t memoryBytes;
   TierWorker worker;  // finishes before the store closes
@@ -63,11 +111,25 @@ Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config,
                                                    " bytes, expected 0 (none) or at least " +
                                                    std::to_string(MemoryTier::kLeastCapacity));
   }
+  auto gone = std::make_unique<GoneQueue>();
+  const auto extents = std::make_shared<ExtentsFound>();
   store::StoreConfig withWorth = config;
-  withWorth.worthOf = entryWorthOf;
+  withWorth.worthOf = [extents](const store::EntryMeta& meta) {
+    extents->note(meta);
+    return entryWorthOf(meta);
+  };
+  withWorth.companions = otherExtentsOf;
+  withWorth.gone = [queue = gone.get()](const store::EntryMeta& meta) {
+    if (ExtentsFound::concerns(meta)) queue->push(meta);
+  };
   SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, store::Store::open(withWorth));
-  return std::unique_ptr<TierSet>(
-      new TierSet(std::make_unique<Impl>(std::move(store), memoryBytes, lifetimes)));
+  TierRequest left;
+  left.kind = Kind::kDiscard;
+  SPOLIA_ASSIGN_OR_RETURN(left.extents, extents->withoutEntry(*store));
+  std::unique_ptr<TierSet> tiers(new TierSet(
+      std::make_unique<Impl>(std::move(gone), std::move(store), memoryBytes, lifetimes)));
+  tiers->impl_->worker.submit(std::move(left));
+  return tiers;
 }
 
 TierSet::TierSet(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -146,7 +208,23 @@ Result<store::LeaseGrant> TierSet::lease(const Namespace& ns, uint64_t holder,
   std::vector<StoreKey> keys;
   keys.reserve(ids.size());
   for (const ChunkId& id : ids) keys.push_back(storeKeyOf(ns, id));
-  return impl_->store->lease({holder, ns.name}, keys, ttlMs);
+  SPOLIA_ASSIGN_OR_RETURN(const auto found, impl_->store->findMany(keys));
+  std::vector<store::EntryMeta> there;
+  keys.clear();
+  for (const std::optional<store::EntryMeta>& meta : found) {
+    if (!meta) continue;
+    there.push_back(*meta);
+    const auto attributes = readAttributes(meta->attributes);
+    if (!attributes.ok() || !attributes->extents) continue;
+    for (uint32_t i = 1; i < attributes->extents->count(); ++i) {
+      keys.push_back(extentKeyOf(meta->key, *attributes->extents, i));
+    }
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const auto extents, impl_->store->findMany(keys));
+  for (const std::optional<store::EntryMeta>& meta : extents) {
+    if (meta) there.push_back(*meta);
+  }
+  return impl_->store->leaseAhead({holder, ns.name}, there, ttlMs);
 }
 
 Result<uint64_t> TierSet::renewLease(store::LeaseId id, uint64_t ttlMs) {
@@ -168,6 +246,7 @@ Result<IdPage> TierSet::ids(const Namespace& ns, std::optional<codec::EntryKind>
   IdPage out;
   out.next = page.next;
   for (const store::EntryMeta& meta : page.entries) {
+    if (meta.kind == kExtentKind) continue;
     if (kind && meta.kind != static_cast<uint8_t>(*kind)) continue;
     const auto attributes = readAttributes(meta.attributes);
     if (attributes.ok() && attributes->ns == tag) out.ids.push_back(attributes->id);
@@ -202,7 +281,14 @@ Result<codec::EntryPage> TierSet::list(const Namespace& ns, codec::EntryKind kin
   return out;
 }
 
-Status TierSet::fitsQuota(const Namespace& ns, uint64_t bytes) const {
+Status TierSet::fits(const Namespace& ns, uint64_t bytes) const {
+  const uint64_t longest = impl_->store->longestPayload();
+  const uint64_t held = impl_->store->leases().limits().groupBytes;
+  if (bytes > longest && bytes > held) {
+    return Status(ErrorCode::kOutOfSpace, "value: " + std::to_string(bytes) +
+                                              " bytes, the store takes at most " +
+                                              std::to_string(std::max(longest, held)));
+  }
   return impl_->store->fitsQuota(ownerTagOf(namespaceTagOf(ns)), bytes);
 }
 

@@ -101,9 +101,9 @@ class TierSet {
   Result<codec::EntryPage> list(const Namespace& ns, codec::EntryKind kind,
                                 const std::string& cursor, size_t limit);
 
-  // Whole entries only: kOutOfSpace naming the quota when the namespace could not have one of so
-  // many bytes.
-  Status fitsQuota(const Namespace& ns, uint64_t bytes) const;
+  // Whole entries only: kOutOfSpace naming the quota, or the store's limit, when the namespace
+  // could not have one of so many bytes.
+  Status fits(const Namespace& ns, uint64_t bytes) const;
 
   codec::StoreStats stats() const;
   // Of each namespace that has entries or a quota.

@@ -6,16 +6,12 @@
 #include <chrono>
 #include <utility>
 
-#include "codec/base/checksum.h"
-
 namespace spolia::tiers {
 namespace {
 
 using codec::ChunkCompletion;
-using codec::PutMode;
-using codec::PutOutcome;
 using codec::Tier;
-using Interest = PayloadReader::Interest;
+using Interest = ExtentReader::Interest;
 using Kind = TierRequest::Kind;
 
 constexpr uint64_t kParsedHeadersBytes = 32u << 20;
@@ -35,12 +31,6 @@ bool isWrite(Kind kind) {
   return kind == Kind::kStore || kind == Kind::kPutValue || kind == Kind::kRemove;
 }
 
-// Presets are numbered from the finest on.
-bool finer(const codec::EntryInfo& candidate, const codec::EntryInfo& present) {
-  if (candidate.preset != present.preset) return candidate.preset < present.preset;
-  return candidate.levels > present.levels;
-}
-
 // Bytes of the frames, neighbours together.
 std::vector<PayloadRange> rangesOf(const codec::StreamHeader& header,
                                    const std::vector<uint32_t>& frames) {
@@ -58,12 +48,16 @@ std::vector<PayloadRange> rangesOf(const codec::StreamHeader& header,
 
 }  // namespace
 
-TierWorker::TierWorker(store::Store& store, uint64_t memoryBytes, Lifetimes lifetimes)
+TierWorker::TierWorker(store::Store& store, GoneQueue& gone, uint64_t memoryBytes,
+                       Lifetimes lifetimes)
     : store_(store),
       lifetimes_(lifetimes),
+      gone_(gone),
       memory_(memoryBytes),
       reader_(store, memory_,
-              [this](uint64_t number, PayloadRead read) { onRead(number, std::move(read)); }),
+              [this](uint64_t number, ValueRead read) { onRead(number, std::move(read)); }),
+      extents_(store,
+               [this](uint64_t number, Status status) { onWritten(number, std::move(status)); }),
       headers_(kParsedHeadersBytes),
       thread_([this] { run(); }) {}
 
@@ -75,13 +69,19 @@ TierWorker::~TierWorker() {
 void TierWorker::run() {
   pollfd queues[] = {{requests_.eventFd(), POLLIN, 0},
                      {written_.eventFd(), POLLIN, 0},
-                     {reader_.eventFd(), POLLIN, 0}};
-  while (!stopping_ || !operations_.empty() || !reader_.idle()) {
+                     {reader_.eventFd(), POLLIN, 0},
+                     {extents_.eventFd(), POLLIN, 0},
+                     {gone_.eventFd(), POLLIN, 0}};
+  while (!stopping_ || !operations_.empty() || !reader_.idle() || !extents_.idle()) {
     // An interrupted poll looks like an idle one: the queues are drained either way.
     const timespec left = timespecOf(reader_.left());
     static_cast<void>(::ppoll(queues, std::size(queues), &left, nullptr));
-    for (store::StoreCompletion& completion : written_.drain()) onWritten(std::move(completion));
+    for (store::StoreCompletion& completion : written_.drain()) {
+      onWritten(completion.cookie, std::move(completion.status));
+    }
     reader_.drain();
+    extents_.drain();
+    for (const store::EntryMeta& meta : gone_.drain()) onGone(meta);
     for (TierRequest& request : requests_.drain()) accept(std::move(request));
   }
 }
@@ -92,6 +92,7 @@ void TierWorker::accept(TierRequest request) {
     return;
   }
   if (request.kind == Kind::kReadAhead) return readAhead(request);
+  if (request.kind == Kind::kDiscard) return extents_.discard(request.extents);
   const uint64_t number = nextNumber_++;
   Operation& operation = operations_[number];
   operation.request = std::move(request);
@@ -103,7 +104,10 @@ void TierWorker::readAhead(const TierRequest& request) {
   for (const ChunkId& id : request.ids) {
     const StoreKey key = storeKeyOf(request.ns, id);
     const auto found = store_.find(key);
-    if (found.ok() && *found) reader_.readAhead({key, (*found)->version, (*found)->payloadBytes});
+    if (!found.ok() || !*found) continue;
+    const auto attributes = readAttributes((*found)->attributes);
+    if (!attributes.ok()) continue;
+    reader_.readAhead({key, (*found)->version, (*found)->payloadBytes, attributes->extents});
   }
 }
 
@@ -151,22 +155,24 @@ void TierWorker::beginRead(uint64_t number, Operation& operation) {
   read(number, operation, {{0, operation.attributes.headerBytes}}, Interest::kPassing);
 }
 
-void TierWorker::read(uint64_t number, const Operation& operation, std::vector<PayloadRange> ranges,
-                      Interest interest) {
-  reader_.read(sourceOf(operation), std::move(ranges), interest, number,
-               operation.request.deadline);
+void TierWorker::read(uint64_t number, const Operation& operation,
+                      const std::vector<PayloadRange>& ranges, Interest interest) {
+  reader_.read(sourceOf(operation), ranges, interest, number, operation.request.deadline);
 }
 
-PayloadSource TierWorker::sourceOf(const Operation& operation) const {
-  return {operation.key, operation.version, operation.info.bytes};
+ValueSource TierWorker::sourceOf(const Operation& operation) {
+  return {operation.key, operation.version, operation.info.bytes, operation.attributes.extents};
 }
 
-void TierWorker::onRead(uint64_t number, PayloadRead read) {
+void TierWorker::onRead(uint64_t number, ValueRead read) {
   Operation& operation = operations_.at(number);
   operation.bytesRead += read.bytesRead;
   const bool header = std::exchange(operation.readingHeader, false);
   if (!read.status.ok() || read.replaced) {
     if (restart(number, operation, read)) return;
+    if (read.incomplete && operation.attributes.extents) {
+      drop(operation.key, *operation.attributes.extents);
+    }
     if (read.status.ok()) {
       read.status = Status(ErrorCode::kUnavailable, "replaced again and again while it was read");
     }
@@ -180,7 +186,7 @@ void TierWorker::onRead(uint64_t number, PayloadRead read) {
 bool TierWorker::restart(uint64_t number, Operation& operation, const PayloadRead& read) {
   const bool late = read.status.code() == ErrorCode::kDeadlineExceeded;
   if (late || operation.restarts == kMostRestarts) return false;
-  if (read.remembered && read.status.ok() && !read.replaced) memory_.drop(operation.key);
+  if (read.remembered && read.status.ok() && !read.replaced) reader_.drop(sourceOf(operation));
   if (!read.replaced && !(read.remembered && read.status.ok())) {
     const auto found = store_.find(operation.key);
     if (!found.ok() || !*found || (*found)->version == operation.version) return false;
@@ -225,7 +231,7 @@ void TierWorker::readFrames(uint64_t number, Operation& operation) {
   if (total > UINT32_MAX / 2) {
     return fail(number, Status(ErrorCode::kResourceExhausted, "range: expected less at a time"));
   }
-  read(number, operation, std::move(ranges), Interest::kAsked);
+  read(number, operation, ranges, Interest::kAsked);
 }
 
 void TierWorker::onFrames(uint64_t number, Operation& operation, PayloadRead read) {
@@ -264,109 +270,6 @@ void TierWorker::onValue(uint64_t number, Operation& operation, PayloadRead read
   finish(number, std::move(completion));
 }
 
-Status TierWorker::prepareStore(Operation& operation) {
-  TierRequest& request = operation.request;
-  SPOLIA_ASSIGN_OR_RETURN(const codec::StreamHeader header,
-                          codec::verifyStream(request.bytes.span()));
-  request.id = header.chunkId;
-  operation.attributes = attributesOf(request.ns, header, request.bytes.span());
-  operation.info.id = header.chunkId;
-  operation.info.kind = codec::EntryKind::kChunk;
-  operation.info.bytes = request.bytes.size();
-  operation.info.tokens = header.tokens();
-  operation.info.preset = header.preset;
-  operation.info.levels = header.levels;
-  findParent(operation, header.identity);
-  return {};
-}
-
-void TierWorker::findParent(Operation& operation, const codec::ChunkIdentity& identity) {
-  std::optional<ChainPlace>& chain = operation.attributes.chain;
-  if (!chain || !identity.parent) return;
-  const auto found = store_.find(storeKeyOf(operation.request.ns, *identity.parent));
-  if (!found.ok() || !*found) return;
-  const auto parent = readAttributes((*found)->attributes);
-  if (parent.ok()) chain = behind(*chain, *parent);
-}
-
-Status TierWorker::prepareValue(Operation& operation) {
-  const TierRequest& request = operation.request;
-  if (request.label.size() > kMaxLabelBytes) {
-    return Status(ErrorCode::kInvalidArgument, "label: " + std::to_string(request.label.size()) +
-                                                   " bytes, expected at most " +
-                                                   std::to_string(kMaxLabelBytes));
-  }
-  if (request.entryKind == codec::EntryKind::kChunk) {
-    return Status(ErrorCode::kInvalidArgument, "kind: chunks are stored as streams");
-  }
-  operation.attributes.ns = namespaceTagOf(request.ns);
-  operation.attributes.id = request.id;
-  operation.attributes.contentTag = xxh3(request.bytes.span());
-  operation.attributes.label = request.label;
-  operation.info.id = request.id;
-  operation.info.kind = request.entryKind;
-  operation.info.bytes = request.bytes.size();
-  operation.info.label = request.label;
-  return {};
-}
-
-bool TierWorker::claimKey(uint64_t number, Operation& operation) {
-  const auto [place, first] = writers_.try_emplace(operation.key);
-  operation.writing = first;
-  if (!first) place->second.push_back(number);
-  return first;
-}
-
-void TierWorker::beginWrite(uint64_t number, Operation& operation) {
-  TierRequest& request = operation.request;
-  if (request.kind == Kind::kRemove) {
-    headers_.erase(operation.key);
-    memory_.drop(operation.key);
-    store_.submitRemove(operation.key, number, written_);
-    return;
-  }
-  const uint64_t expiresAt =
-      expiryOf(lifetimes_, operation.info.kind, request.lifetime, store_.clock());
-  operation.info.expiresAt = expiresAt;
-  auto found = store_.find(operation.key);
-  if (!found.ok()) return fail(number, found.status());
-  if (*found) {
-    // An entry whose attributes cannot be read is worth less than the new one.
-    const auto present = entryInfoOf(**found);
-    const bool replace = !present.ok() || request.mode == PutMode::kReplace ||
-                         (request.mode == PutMode::kIfFiner && finer(operation.info, *present));
-    if (!replace) {
-      const auto attributes = readAttributes((*found)->attributes);
-      const bool same = attributes->contentTag == operation.attributes.contentTag;
-      if (!same) ++counters_.differingPuts;
-      if (!same || !prolongs(expiresAt, (*found)->expiresAt, store_.clock().nowSeconds())) {
-        operation.info = *present;
-        ChunkCompletion completion;
-        completion.outcome = PutOutcome::kExists;
-        return finish(number, std::move(completion));
-      }
-    }
-    operation.outcome = replace ? PutOutcome::kReplaced : PutOutcome::kExists;
-  }
-  store::PutRequest put;
-  put.meta.key = operation.key;
-  put.meta.kind = static_cast<uint8_t>(operation.info.kind);
-  put.meta.payloadBytes = request.bytes.size();
-  put.meta.expiresAt = expiresAt;
-  put.meta.attributes = writeAttributes(operation.attributes);
-  put.payload = std::move(request.bytes);
-  put.policy = store::PutPolicy::kReplace;
-  store_.submitPut(std::move(put), number, written_);
-}
-
-void TierWorker::onWritten(store::StoreCompletion completion) {
-  const uint64_t number = completion.cookie;
-  if (!completion.status.ok()) return fail(number, std::move(completion.status));
-  ChunkCompletion out;
-  out.outcome = operations_.at(number).outcome;
-  finish(number, std::move(out));
-}
-
 void TierWorker::finish(uint64_t number, ChunkCompletion completion) {
   const auto found = operations_.find(number);
   Operation operation = std::move(found->second);
@@ -383,7 +286,7 @@ void TierWorker::finish(uint64_t number, ChunkCompletion completion) {
       counters_.memoryServedBytes += completion.bytes.size();
     }
   }
-  operation.request.queue->push(std::move(completion));
+  if (operation.request.queue != nullptr) operation.request.queue->push(std::move(completion));
   if (!operation.writing) return;
   const auto writers = writers_.find(operation.key);
   if (writers->second.empty()) {

@@ -16,9 +16,10 @@
 #include "codec/chunk_exchange.h"
 #include "server/store/store.h"
 #include "server/tiers/entry_attributes.h"
+#include "server/tiers/extent_reader.h"
+#include "server/tiers/extent_writer.h"
 #include "server/tiers/memory_tier.h"
 #include "server/tiers/parsed_headers.h"
-#include "server/tiers/payload_reader.h"
 #include "server/tiers/tier_set.h"
 
 namespace spolia::tiers {
@@ -33,23 +34,29 @@ struct TierRequest {
     kPutValue,
     kGetValue,
     kReadAhead,
-    kSettle
+    kSettle,
+    kDiscard,
+    kDrop
   };
 
   Kind kind = Kind::kStop;
   Namespace ns;
   ChunkId id;
-  std::vector<ChunkId> ids;  // read ahead; no completion
-  codec::KvRange range;      // fetch
-  AlignedBuffer bytes;       // store, put
+  std::vector<ChunkId> ids;       // read ahead; no completion
+  std::vector<StoreKey> extents;  // discard: of entries that are not there; no completion
+  codec::KvRange range;           // fetch
+  AlignedBuffer bytes;            // store, put
   codec::PutMode mode = codec::PutMode::kIfAbsent;
   codec::EntryKind entryKind = codec::EntryKind::kChunk;  // put
   std::string label;                                      // put
   AskedLifetime lifetime;                                 // store, put
   Deadline deadline = kNoDeadline;                        // open, fetch, getValue
   uint64_t cookie = 0;
-  codec::ChunkQueue* queue = nullptr;
+  codec::ChunkQueue* queue = nullptr;  // null: nobody is told
 };
+
+// Entries that the store gave up, as its I/O thread tells. Outlives the store.
+using GoneQueue = CompletionQueue<store::EntryMeta>;
 
 struct TierCounters {
   std::atomic<uint64_t> hits{0};
@@ -61,8 +68,9 @@ struct TierCounters {
 
 class TierWorker {
  public:
-  // `store` outlives it. The memory tier has so many bytes, 0: there is none.
-  TierWorker(store::Store& store, uint64_t memoryBytes, Lifetimes lifetimes);
+  // `store` and `gone`, what it gave up, outlive it. The memory tier has so many bytes, 0: there is
+  // none.
+  TierWorker(store::Store& store, GoneQueue& gone, uint64_t memoryBytes, Lifetimes lifetimes);
   ~TierWorker();
   TierWorker(const TierWorker&) = delete;
   TierWorker& operator=(const TierWorker&) = delete;
@@ -80,6 +88,8 @@ class TierWorker {
     codec::EntryInfo info;       // of the entry found, or of what is put
     EntryAttributes attributes;  // likewise
     codec::PutOutcome outcome = codec::PutOutcome::kStored;
+    // Of what was there and is removed or replaced; of what is dropped.
+    std::optional<Extents> before;
     std::shared_ptr<const CachedHeader> header;
     std::vector<uint32_t> frames;
     uint64_t bytesRead = 0;
@@ -94,7 +104,7 @@ class TierWorker {
   void readAhead(const TierRequest& request);
 
   void beginRead(uint64_t number, Operation& operation);
-  void onRead(uint64_t number, PayloadRead read);
+  void onRead(uint64_t number, ValueRead read);
   void onHeader(uint64_t number, Operation& operation, PayloadRead read);
   void afterHeader(uint64_t number, Operation& operation);
   void readFrames(uint64_t number, Operation& operation);
@@ -104,9 +114,9 @@ class TierWorker {
   // last word: the entry is another by now, or the bytes are from memory and wrong there.
   bool restart(uint64_t number, Operation& operation, const PayloadRead& read);
   // Reads for an operation, by its deadline.
-  void read(uint64_t number, const Operation& operation, std::vector<PayloadRange> ranges,
-            PayloadReader::Interest interest);
-  PayloadSource sourceOf(const Operation& operation) const;
+  void read(uint64_t number, const Operation& operation, const std::vector<PayloadRange>& ranges,
+            ExtentReader::Interest interest);
+  static ValueSource sourceOf(const Operation& operation);
 
   Status prepareStore(Operation& operation);
   void findParent(Operation& operation, const codec::ChunkIdentity& identity);
@@ -114,7 +124,12 @@ class TierWorker {
   // Whether the key is free for this writer; otherwise it waits for its turn.
   bool claimKey(uint64_t number, Operation& operation);
   void beginWrite(uint64_t number, Operation& operation);
-  void onWritten(store::StoreCompletion completion);
+  void write(uint64_t number, Operation& operation, uint64_t expiresAt);
+  void onWritten(uint64_t number, Status status);
+  // An entry was given up, or an extent.
+  void onGone(const store::EntryMeta& meta);
+  // Removes the entry unless it is another than the one with these extents: one of them is missing.
+  void drop(const StoreKey& entry, const Extents& extents);
 
   // Gives the completion and forgets the operation.
   void finish(uint64_t number, codec::ChunkCompletion completion);
@@ -125,9 +140,11 @@ class TierWorker {
   TierCounters counters_;
   CompletionQueue<TierRequest> requests_;
   store::StoreQueue written_;
+  GoneQueue& gone_;
   // The rest is the tier thread's.
   MemoryTier memory_;
-  PayloadReader reader_;
+  ExtentReader reader_;
+  ExtentWriter extents_;
   ParsedHeaders headers_;
   std::unordered_map<uint64_t, Operation> operations_;
   // Keys being written or removed, with those who wait: one change of a key at a time, so that the

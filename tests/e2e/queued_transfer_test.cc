@@ -6,6 +6,7 @@
 #include <set>
 
 #include "client/blocking_client.h"
+#include "client/protocol/limits.h"
 #include "tests/e2e/cutting_proxy.h"
 #include "tests/e2e/sample_stream.h"
 #include "tests/e2e/server_process.h"
@@ -116,7 +117,8 @@ TEST_F(QueuedTransfer, ReplacedStreamIsReadByItsOwnHeader) {
 
 TEST_F(QueuedTransfer, LargeValuesGoInSlices) {
   auto client = queued(server_.tcp());
-  for (size_t bytes : {size_t{0}, size_t{1}, size_t{512} << 10, size_t{9000001}}) {
+  for (size_t bytes :
+       {size_t{0}, size_t{1}, size_t{512} << 10, size_t{9'000'001}, size_t{30'000'001}}) {
     auto put = bigValue(bytes, 5);
     const Bytes original = toBytes(put.bytes.span());
     const ChunkId id = put.id;
@@ -128,7 +130,9 @@ TEST_F(QueuedTransfer, LargeValuesGoInSlices) {
     ASSERT_TRUE(back.status.ok()) << bytes << ": " << back.status.toString();
     EXPECT_EQ(toBytes(back.bytes.span()), original);
   }
-  client->submitPutValue(bigValue((64u << 20) + 1, 6), 3, queue_);
+  client->submitPutValue(bigValue(40'000'000, 6), 3, queue_);
+  EXPECT_EQ(queue_.waitPop().status.code(), ErrorCode::kOutOfSpace) << "a quarter of 128 MiB";
+  client->submitPutValue(bigValue(protocol::kMaxStreamBytes + 1, 6), 3, queue_);
   EXPECT_EQ(queue_.waitPop().status.code(), ErrorCode::kInvalidArgument);
 }
 

@@ -73,6 +73,7 @@ class LeaseTable {
   // Nothing happens when it has ended.
   void release(LeaseId id);
 
+  const LeaseLimits& limits() const { return limits_; }
   bool holds(const StoreKey& key) const;
   // What leased entries take, each once.
   Footprint held() const;
