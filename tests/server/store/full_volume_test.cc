@@ -3,7 +3,7 @@
 // opening anew. ENOSPC comes from the file system here, to segments and index alike.
 //
 // On an ext4 and a tmpfs that the test makes for itself where it may, or below SPOLIA_VOLUME, a
-// directory on a file system of at most 1 GiB. SPOLIA_VOLUME_MINUTES says how long each test goes
+// directory on a file system of at most 512 MiB. SPOLIA_VOLUME_MINUTES says how long each test goes
 // on (a few seconds else), SPOLIA_VOLUME_SEED repeats its choices, though not their times.
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -35,7 +35,9 @@ constexpr int kVolumeMebibytes = 256;
 constexpr uint64_t kReserve = 40 << 20;  // what comes back when the filler goes
 constexpr uint64_t kSegment = 8 << 20;
 constexpr uint64_t kIndexRoom = 2 << 20;
-constexpr size_t kMostSegments = (kVolumeMebibytes << 20) / kSegment;
+constexpr uint64_t kLargestVolume = 512 << 20;
+constexpr uint64_t kCapacity = 1 << 30;  // never reached
+constexpr size_t kMostSegments = kLargestVolume / kSegment;
 constexpr auto kRoom = std::chrono::milliseconds(400);  // a round's time with room, and without
 constexpr auto kFull = std::chrono::milliseconds(800);
 constexpr auto kWritableBy = std::chrono::seconds(60);
@@ -166,7 +168,7 @@ class FullStore {
   FullStore(const std::filesystem::path& volume, bool evicts, std::mt19937_64& random, Tally& tally)
       : oracle_(evicts), random_(random), tally_(tally), filler_(volume / "filler") {
     config_.directory = volume / "store";
-    config_.capacityBytes = uint64_t{4 * kVolumeMebibytes} << 20;
+    config_.capacityBytes = kCapacity;
     config_.segmentBytes = kSegment;
     config_.eviction = evicts ? "value" : "none";
     ++tally_.stores;
@@ -183,7 +185,7 @@ class FullStore {
       filler_.take(kReserve);
       if (filler_.bytes() < kReserve / 2) break;
       ASSERT_NO_FATAL_FAILURE(round());
-    } while (steady_clock::now() < until);
+    } while (steady_clock::now() < until || rounds_ < 2);
     tally_.evicted += store_->figures().evicted;
     const uint64_t missing = missingOfAll();
     EXPECT_LE(missing, store_->figures().evicted);
@@ -213,7 +215,7 @@ class FullStore {
     workFor(kRoom, tally_.roomy, [] {});
     filler_.take();
     // Every other time the index finds some room, and segments none.
-    const bool all = ++rounds_ % 2 == 0;
+    const bool all = rounds_++ % 2 == 0;
     if (!all) filler_.giveBack(kIndexRoom);
     workFor(kFull, tally_.full, [this, all] {
       if (all) filler_.take();
@@ -334,7 +336,7 @@ class FullStore {
 void fillAndWork(const std::filesystem::path& volume, bool evicts) {
   struct statvfs info {};
   ASSERT_EQ(::statvfs(volume.c_str(), &info), 0) << volume;
-  ASSERT_LE(info.f_blocks * info.f_frsize, uint64_t{1} << 30) << "SPOLIA_VOLUME is filled up";
+  ASSERT_LE(info.f_blocks * info.f_frsize, kLargestVolume) << "SPOLIA_VOLUME is filled up";
   const uint64_t seed = test::askedNumber("SPOLIA_VOLUME_SEED", 20261121);
   SCOPED_TRACE("SPOLIA_VOLUME_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
@@ -356,7 +358,7 @@ void fillAndWork(const std::filesystem::path& volume, bool evicts) {
   std::printf(
       "writable %.3f s after space returned at most; get p99 %.2f ms, full %.2f ms (x%.2f)\n",
       tally.slowestReturn, roomy * 1e3, full * 1e3, full / roomy);
-  EXPECT_GT(tally.acknowledged, 100u);
+  EXPECT_GT(tally.acknowledged, 20u);
   EXPECT_GT(tally.refused[ErrorCode::kOutOfSpace], 0u);
   EXPECT_GT(tally.readOnly, 0u) << "the index never met the end of the volume";
 }
