@@ -200,12 +200,36 @@ typedef struct spolia_server_info {
   char version[64];
 } spolia_server_info;
 
-/* The whole store's figures; hits to bytes_written are 0 without the right "admin". */
+/* What a store of such a capacity would have had of what was asked for lately: an estimate. */
+typedef struct spolia_capacity_point {
+  uint64_t capacity_bytes;
+  double hit_share;   /* of the entries asked for, 0 to 1 */
+  double saved_share; /* of the seconds that computing them takes */
+} spolia_capacity_point;
+
+/* The whole store's figures, counted since the server was started. Without the right "admin" all
+ * is 0 but used_bytes, capacity_bytes, free_disk_bytes, memory_capacity_bytes and the texts. */
 typedef struct spolia_store_info {
   uint32_t struct_size;
   uint32_t reserved;
   uint64_t entries, used_bytes, capacity_bytes, free_disk_bytes;
   uint64_t hits, misses, corrupt_blocks, bytes_read, bytes_written;
+  uint64_t differing_puts;   /* of an id that was there, with other bytes */
+  uint64_t late_reads;       /* given up at their deadline */
+  uint64_t index_bytes;      /* files of the index */
+  uint64_t evicted, expired; /* entries given up for others, and those whose time was over */
+  uint64_t leased;           /* entries that leases hold now */
+  uint64_t cleaned_segments; /* emptied to be written again */
+  uint64_t moved_bytes;      /* written again for that */
+  uint64_t scrubbed_entries; /* read in search of damage */
+  uint64_t memory_capacity_bytes, memory_used_bytes; /* of the memory above the disk; 0: none */
+  uint64_t memory_hits, memory_served_bytes;         /* of the hits, from memory alone */
+  uint64_t memory_admitted_bytes, memory_ahead_bytes, memory_evicted_bytes;
+  uint32_t capacity_count, reserved_too; /* how many of `capacity` are told */
+  spolia_capacity_point capacity[16];    /* ascending */
+  char io_backend[16];                   /* "io_uring", "pread" */
+  char io_missing[256];                  /* what that does without, and why; empty: nothing */
+  char read_only[256];                   /* why nothing is written now; empty: it is */
 } spolia_store_info;
 
 /* Zero at the start of a listing; size is 0 again behind the last page. */

@@ -35,7 +35,8 @@ struct Totals {
 Status ingestAll(EngineParts& parts, DocumentFiles& files, Totals& totals) {
   const EngineConfig& config = parts.config;
   DocumentLibrary library(*parts.model, *parts.transformer, *parts.source,
-                          {config.chunkTokens, config.preset, config.kvType, config.compileMode});
+                          {config.chunkTokens, config.preset, config.kvType, config.compileMode,
+                           config.ingestTtl != 0});
   ProgressBar bar(stderr, files.bytes());
   const auto start = std::chrono::steady_clock::now();
   uint64_t before = 0;

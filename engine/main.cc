@@ -65,7 +65,7 @@ void addIngestFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens", "most tokens of a chunk");
   addSetting(app, arguments, "--preset", "ingest.preset", "high or lossless");
   addSetting(app, arguments, "--ttl", "ingest.ttl",
-             "how long what is stored now lives, as in 12h or 30d (without end)");
+             "how long these documents live from now on, as in 12h or 30d (without end)");
   addSetting(app, arguments, "--compile-mode", "ingest.compile_mode",
              "bos (all methods but lego0) or lego0 (that method); a document may have both");
   app.add_option("paths", arguments.names, "files (.txt, .md) and directories")->required();

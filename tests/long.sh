@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-names=(simulation kills damage recycling ring failures disconnects)
+names=(simulation kills damage recycling ring failures disconnects volume)
 
 long() {  # name: what runs
   local server=build/release/tests/server_tests e2e=build/release/tests/e2e_tests
@@ -15,6 +15,7 @@ long() {  # name: what runs
     recycling) SPOLIA_RECYCLE_OVERWRITES=1000000 $server --gtest_filter='DelayedReads.NoRead*' ;;
     ring) SPOLIA_RING_REQUESTS=10000000 $server --gtest_filter='UringFaults.*' ;;
     failures) SPOLIA_SIM_FAILURES=2000 $server --gtest_filter='*EachWriteAndSyncFailsOnce' ;;
+    volume) SPOLIA_VOLUME_MINUTES=10 $server --gtest_filter='*FullVolume.*' ;;
     disconnects) SPOLIA_DISCONNECTS=100000 $e2e --gtest_filter='Disconnects.*' ;;
     *) echo "tests/long.sh: $1: expected one of ${names[*]}" >&2; exit 2 ;;
   esac

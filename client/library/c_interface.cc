@@ -1,6 +1,8 @@
 // The functions of client/spolia.h: arguments checked, work handed on, nothing thrown.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "client/library/c_arguments.h"
@@ -76,6 +78,46 @@ spolia_chunk_info infoOf(const codec::StreamHeader& header) {
   out.fingerprint = giveId(header.identity.fingerprint);
   if (header.identity.parent) out.parent = giveId(*header.identity.parent);
   out.bytes = header.streamBytes;
+  return out;
+}
+
+// What callers of version 1 have of the struct.
+constexpr size_t kFirstStoreInfo = offsetof(spolia_store_info, differing_puts);
+
+spolia_store_info infoOf(const codec::StoreStats& stats) {
+  spolia_store_info out{};
+  out.entries = stats.entries;
+  out.used_bytes = stats.usedBytes;
+  out.capacity_bytes = stats.capacityBytes;
+  out.free_disk_bytes = stats.freeDiskBytes;
+  out.hits = stats.hits;
+  out.misses = stats.misses;
+  out.corrupt_blocks = stats.corruptBlocks;
+  out.bytes_read = stats.bytesRead;
+  out.bytes_written = stats.bytesWritten;
+  out.differing_puts = stats.differingPuts;
+  out.late_reads = stats.lateReads;
+  out.index_bytes = stats.indexBytes;
+  out.evicted = stats.evicted;
+  out.expired = stats.expired;
+  out.leased = stats.leased;
+  out.cleaned_segments = stats.cleanedSegments;
+  out.moved_bytes = stats.movedBytes;
+  out.scrubbed_entries = stats.scrubbedEntries;
+  out.memory_capacity_bytes = stats.memoryCapacityBytes;
+  out.memory_used_bytes = stats.memoryUsedBytes;
+  out.memory_hits = stats.memoryHits;
+  out.memory_served_bytes = stats.memoryServedBytes;
+  out.memory_admitted_bytes = stats.memoryAdmittedBytes;
+  out.memory_ahead_bytes = stats.memoryAheadBytes;
+  out.memory_evicted_bytes = stats.memoryEvictedBytes;
+  for (const codec::CapacityPoint& point : stats.capacity) {
+    if (out.capacity_count == std::size(out.capacity)) break;
+    out.capacity[out.capacity_count++] = {point.capacityBytes, point.hitShare, point.savedShare};
+  }
+  giveText(stats.ioBackend, out.io_backend);
+  giveText(stats.ioMissing, out.io_missing);
+  giveText(stats.readOnly, out.read_only);
   return out;
 }
 
@@ -289,19 +331,9 @@ int32_t spolia_will_fetch(spolia_client* client, const spolia_id* ids, size_t co
 int32_t spolia_store_stats(spolia_client* client, spolia_store_info* out, spolia_error* error) {
   return run(error, [&]() -> Status {
     SPOLIA_RETURN_IF_ERROR(present(client, "client"));
-    SPOLIA_RETURN_IF_ERROR(checkStruct(out, "out"));
+    SPOLIA_RETURN_IF_ERROR(checkStruct(out, kFirstStoreInfo, "out", sizeof *out));
     SPOLIA_ASSIGN_OR_RETURN(const codec::StoreStats stats, client->parts->net().stats());
-    spolia_store_info info{};
-    info.entries = stats.entries;
-    info.used_bytes = stats.usedBytes;
-    info.capacity_bytes = stats.capacityBytes;
-    info.free_disk_bytes = stats.freeDiskBytes;
-    info.hits = stats.hits;
-    info.misses = stats.misses;
-    info.corrupt_blocks = stats.corruptBlocks;
-    info.bytes_read = stats.bytesRead;
-    info.bytes_written = stats.bytesWritten;
-    giveStruct(info, out);
+    giveStruct(infoOf(stats), out);
     return {};
   });
 }

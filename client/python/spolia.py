@@ -20,8 +20,8 @@ import ctypes
 import enum
 import glob
 import os
-from ctypes import (POINTER, Structure, byref, c_char, c_char_p, c_int, c_int32, c_int64, c_size_t,
-                    c_uint8, c_uint32, c_uint64, c_void_p)
+from ctypes import (POINTER, Structure, byref, c_char, c_char_p, c_double, c_int, c_int32, c_int64,
+                    c_size_t, c_uint8, c_uint32, c_uint64, c_void_p)
 from dataclasses import dataclass
 from typing import Any, Iterator, Optional, Sequence, Union
 
@@ -118,10 +118,21 @@ class _ServerInfo(Structure):
     _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("epoch", c_uint64),
                 ("version", c_char * 64)]
 
+class _CapacityPoint(Structure):
+    _fields_ = [("capacity_bytes", c_uint64), ("hit_share", c_double), ("saved_share", c_double)]
+
+_FIGURES = (
+    "entries", "used_bytes", "capacity_bytes", "free_disk_bytes", "hits", "misses",
+    "corrupt_blocks", "bytes_read", "bytes_written", "differing_puts", "late_reads", "index_bytes",
+    "evicted", "expired", "leased", "cleaned_segments", "moved_bytes", "scrubbed_entries",
+    "memory_capacity_bytes", "memory_used_bytes", "memory_hits", "memory_served_bytes",
+    "memory_admitted_bytes", "memory_ahead_bytes", "memory_evicted_bytes")
+
 class _StoreInfo(Structure):
-    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32)] + [(name, c_uint64) for name in (
-        "entries", "used_bytes", "capacity_bytes", "free_disk_bytes", "hits", "misses",
-        "corrupt_blocks", "bytes_read", "bytes_written")]
+    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32)] + [
+        (name, c_uint64) for name in _FIGURES] + [
+        ("capacity_count", c_uint32), ("reserved_too", c_uint32), ("capacity", _CapacityPoint * 16),
+        ("io_backend", c_char * 16), ("io_missing", c_char * 256), ("read_only", c_char * 256)]
 
 class _Cursor(Structure):
     _fields_ = [("size", c_uint32), ("bytes", c_uint8 * 252)]
@@ -593,8 +604,14 @@ class Client:
             if cursor.size == 0:
                 return
 
-    def store_stats(self) -> "dict[str, int]":
-        """Figures of the whole store, by the names of spolia_store_info."""
+    def store_stats(self) -> "dict[str, Any]":
+        """Figures of the whole store, by the names of spolia_store_info; "capacity" is a list of
+        (capacity_bytes, hit_share, saved_share)."""
         info = _sized(_StoreInfo)
         _call("store_stats", self._handle, byref(info))
-        return {name: getattr(info, name) for name, _ in _StoreInfo._fields_[2:]}
+        out: "dict[str, Any]" = {name: getattr(info, name) for name in _FIGURES}
+        out["capacity"] = [(point.capacity_bytes, point.hit_share, point.saved_share)
+                           for point in info.capacity[:info.capacity_count]]
+        for name in ("io_backend", "io_missing", "read_only"):
+            out[name] = getattr(info, name).decode("utf-8", "replace")
+        return out

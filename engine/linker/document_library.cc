@@ -27,10 +27,11 @@ Result<codec::ChunkCompletion> await(const std::function<void(codec::ChunkQueue&
   return done;
 }
 
-Status putManifest(KvSource& source, const ChunkId& id, const Manifest& manifest) {
+Status putManifest(KvSource& source, const ChunkId& id, const Manifest& manifest,
+                   codec::PutMode mode) {
   AlignedBuffer bytes = AlignedBuffer::copyOf(serializeManifest(manifest));
   return await([&](codec::ChunkQueue& queue) {
-           source.submitPutManifest(id, manifest.name, std::move(bytes), 0, queue);
+           source.submitPutManifest(id, manifest.name, std::move(bytes), mode, 0, queue);
          })
       .status();
 }
@@ -41,6 +42,12 @@ Status removeEntry(KvSource& source, const ChunkId& id) {
       await([&](codec::ChunkQueue& queue) { source.submitRemove(id, 0, queue); }).status();
   return status.code() == ErrorCode::kNotFound ? Status() : status;
 }
+
+bool atLeastAsFine(codec::Preset have, codec::Preset want) {
+  return have <= want;
+}
+
+}  // namespace
 
 // Streams on their way into the source.
 class StoreWindow {
@@ -78,12 +85,6 @@ class StoreWindow {
   codec::ChunkQueue queue_;
   size_t inFlight_ = 0;
 };
-
-bool atLeastAsFine(codec::Preset have, codec::Preset want) {
-  return have <= want;
-}
-
-}  // namespace
 
 DocumentLibrary::DocumentLibrary(const Model& model, const Transformer& transformer,
                                  KvSource& source, Config config)
@@ -142,16 +143,40 @@ Result<std::vector<DocumentLibrary::Removable>> DocumentLibrary::chunksOf(
   return out;
 }
 
+// A put of the same bytes with a later end prolongs them, whatever the mode.
+Result<bool> DocumentLibrary::keep(const ChunkId& id, StoreWindow& window) {
+  SPOLIA_ASSIGN_OR_RETURN(const bool stored, isStored(id));
+  if (!stored || !config_.prolong) return stored;
+  Result<codec::ChunkCompletion> got =
+      await([&](codec::ChunkQueue& queue) { source_.submitGetValue(id, 0, queue); });
+  if (got.ok()) {
+    SPOLIA_RETURN_IF_ERROR(window.add(std::move(got->bytes)));
+    return true;
+  }
+  const ErrorCode code = got.status().code();
+  if (code == ErrorCode::kNotFound || code == ErrorCode::kCorrupt) return false;
+  return got.status();
+}
+
 Result<bool> DocumentLibrary::complete(const Manifest& manifest) {
+  StoreWindow window(source_);
   for (const ManifestChunk& chunk : manifest.chunks) {
     ChunkId id = chunk.id;
     if (config_.mode != codec::CompileMode::kBos) {
       SPOLIA_ASSIGN_OR_RETURN(id, idOf(chunk.text, config_.mode));
     }
-    SPOLIA_ASSIGN_OR_RETURN(const bool stored, isStored(id));
+    SPOLIA_ASSIGN_OR_RETURN(const bool stored, keep(id, window));
     if (!stored) return false;
   }
+  SPOLIA_RETURN_IF_ERROR(window.settle());
   return true;
+}
+
+// Its chunks are prolonged already.
+Status DocumentLibrary::prolong(const Manifest& manifest) {
+  if (!config_.prolong) return Status();
+  const ChunkId id = codec::manifestIdOf(model_.fingerprint(), manifest.name);
+  return putManifest(source_, id, manifest, codec::PutMode::kIfAbsent);
 }
 
 Status DocumentLibrary::storeMissing(const Manifest& manifest,
@@ -164,7 +189,7 @@ Status DocumentLibrary::storeMissing(const Manifest& manifest,
     const ChunkId id =
         codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), tokens[i], config_.mode));
     if (!seen.insert(id).second) continue;
-    SPOLIA_ASSIGN_OR_RETURN(const bool present, isStored(id));
+    SPOLIA_ASSIGN_OR_RETURN(const bool present, keep(id, window));
     if (present) continue;
     SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler_.compile(tokens[i]));
     ++stored.computed;
@@ -190,14 +215,18 @@ Result<PutDocument> DocumentLibrary::put(const std::string& name, std::string_vi
     SPOLIA_ASSIGN_OR_RETURN(out.unchanged, complete(*before));
     out.chunks = static_cast<uint32_t>(before->chunks.size());
     out.tokens = before->tokens();
-    if (out.unchanged) return out;
+    if (out.unchanged) {
+      SPOLIA_RETURN_IF_ERROR(prolong(*before));
+      return out;
+    }
   }
   std::vector<std::vector<codec::TokenId>> tokens;
   SPOLIA_ASSIGN_OR_RETURN(const Manifest after, cut(name, text, tokens));
   Stored stored;
   Status status = storeMissing(after, tokens, progress, stored);
   if (status.ok()) {
-    status = putManifest(source_, codec::manifestIdOf(model_.fingerprint(), name), after);
+    status = putManifest(source_, codec::manifestIdOf(model_.fingerprint(), name), after,
+                         codec::PutMode::kReplace);
   }
   if (!status.ok()) {
     removeUnnamed(stored.chunks).status().ignore();  // the first failure is the one to report

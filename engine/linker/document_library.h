@@ -34,6 +34,8 @@ struct PutDocument {
   uint32_t removed = 0;      // chunks of the old version that nothing names any more
 };
 
+class StoreWindow;  // document_library.cc
+
 class DocumentLibrary {
  public:
   struct Config {
@@ -42,6 +44,8 @@ class DocumentLibrary {
     codec::ElementType pageType = codec::ElementType::kBf16;
     // Of the chunks that put() stores, beside those of the other mode.
     codec::CompileMode mode = codec::CompileMode::kBos;
+    // What is there already is put again, as it is, so that it lives as long as what is new.
+    bool prolong = false;
   };
   // Chunks done and chunks in all, of the document being put.
   using Progress = std::function<void(size_t done, size_t total)>;
@@ -83,8 +87,11 @@ class DocumentLibrary {
   Result<ChunkId> idOf(std::string_view text, codec::CompileMode mode) const;
   Result<std::vector<Removable>> chunksOf(const Manifest& manifest) const;
   Result<bool> complete(const Manifest& manifest);
+  Status prolong(const Manifest& manifest);
   // Whether the chunk is stored at least as fine as asked.
   Result<bool> isStored(const ChunkId& id);
+  // The same, and prolongs it where that is asked for.
+  Result<bool> keep(const ChunkId& id, StoreWindow& window);
   Status storeMissing(const Manifest& manifest,
                       const std::vector<std::vector<codec::TokenId>>& tokens,
                       const Progress& progress, Stored& stored);

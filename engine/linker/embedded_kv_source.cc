@@ -28,13 +28,13 @@ class EmbeddedKvSource : public KvSource {
     tiers_->submitRemove(namespace_, id, cookie, queue);
   }
   void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         uint64_t cookie, codec::ChunkQueue& queue) override {
+                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
     tiers::ValuePut put;
     put.id = id;
     put.kind = codec::EntryKind::kManifest;
     put.label = label;
     put.bytes = std::move(bytes);
-    put.mode = codec::PutMode::kReplace;
+    put.mode = mode;
     put.lifetime.ttlSeconds = ttlSeconds_;
     tiers_->submitPutValue(namespace_, std::move(put), cookie, queue);
   }

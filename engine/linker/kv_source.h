@@ -29,7 +29,9 @@ class KvSource {
   virtual void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
   // Manifests. `label` is the document's name.
   virtual void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                                 uint64_t cookie, codec::ChunkQueue& queue) = 0;
+                                 codec::PutMode mode, uint64_t cookie,
+                                 codec::ChunkQueue& queue) = 0;
+  // The bytes of any entry as stored; of a chunk its stream.
   virtual void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
 
   // Blocking; for command-line tools.

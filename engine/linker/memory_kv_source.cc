@@ -107,7 +107,7 @@ void MemoryKvSource::submitRemove(const ChunkId& id, uint64_t cookie, codec::Chu
 }
 
 void MemoryKvSource::submitPutManifest(const ChunkId& id, const std::string& label,
-                                       AlignedBuffer bytes, uint64_t cookie,
+                                       AlignedBuffer bytes, codec::PutMode mode, uint64_t cookie,
                                        codec::ChunkQueue& queue) {
   auto entry = std::make_shared<Entry>();
   entry->info.id = id;
@@ -116,12 +116,15 @@ void MemoryKvSource::submitPutManifest(const ChunkId& id, const std::string& lab
   entry->info.label = label;
   entry->bytes = std::move(bytes);
   codec::ChunkCompletion out = answer(cookie);
-  out.info = entry->info;
   {
     std::lock_guard lock(mutex_);
     auto& slot = entries_[id];
-    out.outcome = slot ? codec::PutOutcome::kReplaced : codec::PutOutcome::kStored;
-    slot = entry;
+    const bool replaces = !slot || mode == codec::PutMode::kReplace;
+    out.outcome = !slot      ? codec::PutOutcome::kStored
+                  : replaces ? codec::PutOutcome::kReplaced
+                             : codec::PutOutcome::kExists;
+    if (replaces) slot = entry;
+    out.info = slot->info;
   }
   queue.push(std::move(out));
 }

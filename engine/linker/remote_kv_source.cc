@@ -29,12 +29,13 @@ class RemoteKvSource : public KvSource {
     client_->submitRemove(id, cookie, queue);
   }
   void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         uint64_t cookie, codec::ChunkQueue& queue) override {
+                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
     client::ValueToPut value;
     value.id = id;
     value.kind = codec::EntryKind::kManifest;
     value.label = label;
     value.bytes = std::move(bytes);
+    value.mode = mode;
     value.ttlSeconds = ttlSeconds_;
     client_->submitPutValue(std::move(value), cookie, queue);
   }

@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <optional>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -207,6 +208,7 @@ class StoreEngine final : private CleaningHost {
   size_t cleanedInVain_ = 0;                        // segments, since something that waited went on
   size_t shrunkInVain_ = 0;                         // likewise, since one could be dropped
   uint64_t cleanedForRolls_ = 0;
+  std::string complaint_;  // why the last segment to be emptied was not; empty: it was
   uint64_t latestMs_ = 0;
   uint64_t nextAppend_ = 1;
   // Keys whose last append failed: its record may be on the disk all the same and come back at the

@@ -368,11 +368,12 @@ void StoreEngine::move(const IndexEntry& entry, int attempt, Done done) {
 
 void StoreEngine::cleaned(SegmentId id, Status outcome) {
   keepForNext();
-  if (outcome.ok()) {
-    ++figures_.cleanedSegments;
-  } else {
-    spdlog::warn("{} cannot be emptied: {}", segmentFileName(id), outcome.message());
-  }
+  if (outcome.ok()) ++figures_.cleanedSegments;
+  // Told once, not for every put that wants room.
+  std::string complaint =
+      outcome.ok() ? "" : segmentFileName(id) + " cannot be emptied: " + outcome.message();
+  if (!outcome.ok() && complaint != complaint_) spdlog::warn("{}", complaint);
+  complaint_ = std::move(complaint);
   relieve();
   if (outcome.ok()) shrink();
 }

@@ -341,6 +341,13 @@ static void test_directory_calls(spolia_client* client) {
   figures.struct_size = sizeof figures;
   CHECK_CODE(SPOLIA_OK, spolia_store_stats(client, &figures, &error));
   CHECK(figures.entries == 2 && figures.capacity_bytes > 0);
+  CHECK(figures.io_backend[0] != '\0' && figures.read_only[0] == '\0');
+  CHECK(figures.index_bytes > 0 && figures.evicted == 0 && figures.late_reads == 0);
+  CHECK(figures.capacity_count > 0 && figures.capacity_count <= 16);
+  for (uint32_t i = 0; i < figures.capacity_count; ++i) {
+    CHECK(figures.capacity[i].hit_share >= 0 && figures.capacity[i].hit_share <= 1);
+    CHECK(i == 0 || figures.capacity[i].capacity_bytes > figures.capacity[i - 1].capacity_bytes);
+  }
   CHECK_CODE(SPOLIA_OK, spolia_remove(client, &ids[2], &error));
   CHECK_CODE(SPOLIA_NOT_FOUND, spolia_remove(client, &ids[2], &error));
 }
@@ -435,6 +442,21 @@ static void test_struct_sizes(spolia_client* client) {
   options.address = "http://wrong";
   CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_open(&options, &none, &error));
   CHECK(strstr(error.message, "spolia://HOST") != NULL);
+}
+
+/* spolia_store_info has grown: nothing is written behind what a caller of before has of it. */
+static void test_grown_answer(spolia_client* client) {
+  spolia_store_info figures;
+  memset(&figures, 0x55, sizeof figures);
+  figures.struct_size = offsetof(spolia_store_info, differing_puts);
+  CHECK_CODE(SPOLIA_OK, spolia_store_stats(client, &figures, &error));
+  CHECK(figures.struct_size == offsetof(spolia_store_info, differing_puts));
+  CHECK(figures.capacity_bytes > 0 && figures.capacity_bytes != 0x5555555555555555u);
+  for (size_t i = figures.struct_size; i < sizeof figures; ++i) {
+    CHECK(((const unsigned char*)&figures)[i] == 0x55);
+  }
+  figures.struct_size -= 1;
+  CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_store_stats(client, &figures, &error));
 }
 
 /* spolia_store_request has grown a field: callers of before are served, and it is not read. */
@@ -750,6 +772,7 @@ int main(int argc, char** argv) {
   test_models(client);
   test_null_everywhere(client);
   test_struct_sizes(client);
+  test_grown_answer(client);
   test_grown_struct(client);
   test_hostile_memory(client);
   test_other_shape_is_refused(client);

@@ -73,6 +73,13 @@ def test_listing(client):
     assert found.entries[2].preset == "high"
     client.remove(chunk)
     raises(spolia.NotFound, lambda: client.remove(chunk))
+    figures = client.store_stats()
+    assert figures["entries"] >= 1 and figures["expired"] == figures["evicted"] == 0
+    assert figures["index_bytes"] > 0 and figures["memory_capacity_bytes"] > 0
+    assert figures["io_backend"] in ("io_uring", "pread") and figures["read_only"] == ""
+    sizes = [size for size, _, _ in figures["capacity"]]
+    assert sizes == sorted(set(sizes)) and sizes
+    assert all(0 <= share <= 1 for _, share, _ in figures["capacity"])
     other = spolia.Model("python/test", weights=spolia.sha256(b"x"), numerics="f32")
     error = raises(spolia.SpoliaError, lambda: client.register_model(other))
     assert error.code == spolia.Code.INVALID_ARGUMENT and "weights" in str(error)

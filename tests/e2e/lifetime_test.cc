@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <kj/async-io.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <ctime>
@@ -68,6 +69,47 @@ TEST_F(Lifetime, WhatIsPutWithATtlGoesByItself) {
   EXPECT_TRUE(becomes([&] { return client->stats()->expired == 1; })) << "its space comes back";
   EXPECT_EQ(client->stats()->entries, 0u);
   EXPECT_EQ(client->fetch(stream.id, {}).status.code(), ErrorCode::kNotFound);
+}
+
+TEST_F(Lifetime, IngestingAgainProlongsDocumentsAndNeverShortensThem) {
+  const std::string source = SPOLIA_SOURCE_DIR;
+  const auto ingest = [&](const std::vector<std::string>& lifetime) {
+    std::vector<std::string> words = {programPath("engine/spolia-engine"),
+                                      "ingest",
+                                      source + "/conf/demo/helen-goes-sailing.txt",
+                                      "--model",
+                                      source + "/engine/models/micro",
+                                      "--cache",
+                                      server_.unixAddress(),
+                                      "--json"};
+    words.insert(words.end(), lifetime.begin(), lifetime.end());
+    const Outcome outcome = runCommand(words);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  auto client = connect();
+  // Of chunks and manifest; none of them lives for ever.
+  const auto soonestEnd = [&] {
+    uint64_t soonest = UINT64_MAX;
+    for (const auto kind : {codec::EntryKind::kChunk, codec::EntryKind::kManifest}) {
+      const auto page = client->list(kind, "", 100);
+      EXPECT_TRUE(page.ok() && !page->entries.empty());
+      for (const auto& entry : page->entries) soonest = std::min(soonest, entry.expiresAt);
+    }
+    return soonest;
+  };
+  constexpr uint64_t kHour = 3600;
+  EXPECT_EQ(ingest({"--ttl", "1h"})["new"], 1);
+  const uint64_t first = soonestEnd();
+  EXPECT_NE(first, 0u);
+  const auto again = ingest({"--ttl", "10h"});
+  EXPECT_EQ(again["unchanged"], 1) << again;
+  EXPECT_EQ(again["chunks_computed"], 0) << again;
+  const uint64_t later = soonestEnd();
+  EXPECT_GE(later, first + 9 * kHour);
+  ingest({"--ttl", "2h"});
+  ingest({});
+  EXPECT_EQ(soonestEnd(), later);
 }
 
 TEST_F(Lifetime, ALeaseHoldsUntilItIsEndedAndAConnectionTakesItsLeasesAlong) {

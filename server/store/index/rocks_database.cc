@@ -9,6 +9,7 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <cstdarg>
 #include <string>
 
 #include "server/store/index/read_together.h"
@@ -16,10 +17,20 @@
 namespace spolia::store {
 namespace {
 
-// Its files besides entries: the log of messages, options, manifests.
+// Its files besides entries: options, manifests.
 constexpr uint64_t kFixedBytes = 512 << 10;
 constexpr int kMostUnmerged = 6;
 constexpr auto kTryEvery = std::chrono::seconds(1);
+
+// In place of RocksDB's own file of messages, which ends the process where it cannot be
+// written: 7.8 asserts that nothing is appended to a file after a failure, and appends the next
+// message. What goes wrong is told by statuses.
+class NoMessages final : public rocksdb::Logger {
+ public:
+  NoMessages() : Logger(rocksdb::InfoLogLevel::FATAL_LEVEL) {}
+  using Logger::Logv;
+  void Logv(const char*, va_list) override {}
+};
 
 // Debian's 7.8.3 has no liburing and fixes of later versions are missing: no async_io, no WAL
 // compression or recycling, two write buffers, the plain LRU cache.
@@ -39,12 +50,10 @@ rocksdb::Options optionsOf(const RocksIndexConfig& config, rocksdb::Env* env) {
   o.level_compaction_dynamic_level_bytes = true;
   o.max_background_jobs = 2;
   o.max_bgerror_resume_count = 0;
-  o.keep_log_file_num = 2;
-  o.max_log_file_size = 64 << 10;
   o.max_manifest_file_size = 128 << 10;
   o.manifest_preallocation_size = 16 << 10;
   o.allow_fallocate = false;
-  o.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  o.info_log = std::make_shared<NoMessages>();
   o.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   // All tables stay open: a limit is divided among 64 shards, and with dozens of tables each lookup
   // would open one anew. Filters and block addresses take about 3 bytes an entry.

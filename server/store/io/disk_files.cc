@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,6 +39,14 @@ bool takesDirect(const std::filesystem::path& directory) {
   if (fd < 0) return errno != EINVAL;
   ::close(fd);
   return true;
+}
+
+// A full file system is asked again for every put that wants room. To take what there is and give
+// it back takes milliseconds, for which reads would wait.
+bool hasRoom(const std::filesystem::path& directory, uint64_t bytes) {
+  struct statvfs info {};
+  if (::statvfs(directory.c_str(), &info) != 0 || info.f_blocks == 0) return true;  // not told
+  return info.f_bavail * info.f_frsize >= bytes;
 }
 
 }  // namespace
@@ -101,6 +110,7 @@ Status DiskFiles::syncDirectory() const {
 
 Result<FileHandle> DiskFiles::create(const std::string& name, uint64_t bytes, ByteSpan first) {
   const std::string temporary = name + ".tmp";
+  if (!hasRoom(directory_, bytes)) return statusOfErrno(ENOSPC, name);
   ::unlink((directory_ / temporary).c_str());  // what a crash left
   SPOLIA_ASSIGN_OR_RETURN(FileHandle file, openWith(temporary, O_CREAT | O_EXCL));
   const int fd = descriptor(file);
@@ -114,7 +124,10 @@ Result<FileHandle> DiskFiles::create(const std::string& name, uint64_t bytes, By
   }
   if (status.ok()) status = syncDirectory();
   if (!status.ok()) {
+    // Closed as well, or it kept the blocks that it got before there were no more.
     ::unlink((directory_ / temporary).c_str());
+    ::close(fd);
+    files_.pop_back();
     return status;
   }
   files_[static_cast<size_t>(file.value)].name = name;

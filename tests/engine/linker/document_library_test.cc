@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "engine/linker/chunker.h"
@@ -17,6 +18,7 @@ class FailingStore : public FakeKvSource {
   FailingStore() : FakeKvSource(1) {}
 
   uint32_t stores = 0;
+  std::map<codec::PutMode, uint32_t> manifests;
   uint32_t failStoreFrom = UINT32_MAX;  // this store and all later ones
   bool failManifest = false;
 
@@ -28,9 +30,10 @@ class FailingStore : public FakeKvSource {
     fail(cookie, queue);
   }
   void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         uint64_t cookie, codec::ChunkQueue& queue) override {
+                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
     if (failManifest) return fail(cookie, queue);
-    FakeKvSource::submitPutManifest(id, label, std::move(bytes), cookie, queue);
+    ++manifests[mode];
+    FakeKvSource::submitPutManifest(id, label, std::move(bytes), mode, cookie, queue);
   }
 
  private:
@@ -91,6 +94,41 @@ TEST_F(DocumentLibraryTest, UnchangedDocumentIsNotComputedAgain) {
   EXPECT_TRUE(again.unchanged);
   EXPECT_EQ(again.computed, 0u);
   EXPECT_EQ(source_.stores, before);
+}
+
+// What lives on by being put again is put again as it is stored, also where that is finer.
+TEST_F(DocumentLibraryTest, ProlongingPutsAgainWhatIsThere) {
+  const PutDocument first = put("a.txt", sentences("house", 12), codec::Preset::kLossless);
+  DocumentLibrary prolonging(
+      *model_, transformer_, source_,
+      {64, codec::Preset::kHigh, codec::ElementType::kF32, codec::CompileMode::kBos, true});
+  const uint32_t stores = source_.stores;
+  const auto again = prolonging.put("a.txt", sentences("house", 12));
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_TRUE(again->unchanged);
+  EXPECT_EQ(again->computed, 0u);
+  EXPECT_EQ(source_.stores - stores, first.chunks);
+  EXPECT_EQ(source_.manifests[codec::PutMode::kReplace], 1u);
+  EXPECT_EQ(source_.manifests[codec::PutMode::kIfAbsent], 1u) << "its end is not brought forward";
+  const auto other = prolonging.put("b.txt", sentences("house", 12));
+  ASSERT_TRUE(other.ok()) << other.status().message();
+  EXPECT_EQ(other->computed, 0u);
+  EXPECT_EQ(source_.stores - stores, 2 * first.chunks) << "what another document has in common";
+  EXPECT_EQ(source_.stored().entries(), first.chunks + 2);
+}
+
+TEST_F(DocumentLibraryTest, ProlongingComputesWhatWentMeanwhile) {
+  const PutDocument first = put("a.txt", sentences("house", 12));
+  codec::ChunkQueue queue;
+  source_.submitRemove(library().manifest("a.txt")->chunks[1].id, 0, queue);
+  DocumentLibrary prolonging(
+      *model_, transformer_, source_,
+      {64, codec::Preset::kHigh, codec::ElementType::kF32, codec::CompileMode::kBos, true});
+  const auto again = prolonging.put("a.txt", sentences("house", 12));
+  ASSERT_TRUE(again.ok()) << again.status().message();
+  EXPECT_FALSE(again->unchanged);
+  EXPECT_EQ(again->computed, 1u);
+  EXPECT_EQ(source_.stored().entries(), first.chunks + 1);
 }
 
 // The manifest names the cut; its chunks are there in either mode, and go in both.

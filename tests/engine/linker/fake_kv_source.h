@@ -73,8 +73,8 @@ class FakeKvSource : public KvSource {
     stored_.submitRemove(id, cookie, queue);
   }
   void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         uint64_t cookie, codec::ChunkQueue& queue) override {
-    stored_.submitPutManifest(id, label, std::move(bytes), cookie, queue);
+                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
+    stored_.submitPutManifest(id, label, std::move(bytes), mode, cookie, queue);
   }
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     stored_.submitGetValue(id, cookie, queue);

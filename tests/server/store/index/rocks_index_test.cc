@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <filesystem>
 #include <random>
 
 #include "server/store/index/index_value.h"
@@ -70,6 +71,13 @@ TEST_F(RocksIndexTest, GoesOnWhenThereIsRoomAgain) {
     const auto found = index->find(entryOf(n).meta.key);
     EXPECT_TRUE(found.ok() && found->has_value()) << n;
   }
+}
+
+// RocksDB ends the process where it cannot write into one.
+TEST_F(RocksIndexTest, KeepsNoFileOfMessages) {
+  ASSERT_TRUE(fill(*open(), 0, 200).ok());
+  EXPECT_TRUE(std::filesystem::exists(directory_.path() / "index" / "CURRENT"));
+  EXPECT_FALSE(std::filesystem::exists(directory_.path() / "index" / "LOG"));
 }
 
 TEST_F(RocksIndexTest, StaysWithinItsShareWithAsManyEntriesAsItMayHave) {

@@ -79,6 +79,15 @@ TEST_P(RingTest, CreatedFileHasItsSizeAndFirstBlock) {
   EXPECT_EQ(*names, std::vector<std::string>{"a"});
 }
 
+TEST_P(RingTest, FileThatFindsNoRoomLeavesNothing) {
+  if (std::string(GetParam()) == "simulated") return;  // its disk is memory
+  const uint64_t tooMuch = uint64_t{1} << 54;
+  const auto file = ring_->create("a", tooMuch, block('h').span());
+  EXPECT_EQ(file.status().code(), ErrorCode::kOutOfSpace) << file.status().toString();
+  EXPECT_TRUE(ring_->list()->empty());
+  createFile();
+}
+
 TEST_P(RingTest, MissingFileIsNotFound) {
   EXPECT_EQ(ring_->open("nothing").status().code(), ErrorCode::kNotFound);
 }
