@@ -4,12 +4,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-names=(simulation kills damage recycling ring failures disconnects volume)
+names=(simulation standstill kills damage recycling ring failures disconnects volume)
 
 long() {  # name: what runs
   local server=build/release/tests/server_tests e2e=build/release/tests/e2e_tests
   case "$1" in
     simulation) SPOLIA_SIM_SEEDS=100000 $server --gtest_filter='*KeepItsPromises*' ;;
+    standstill) SPOLIA_SIM_SEEDS=10000 $server --gtest_filter='*Standstill.*' ;;
     kills) SPOLIA_KILLS=1000 $server --gtest_filter='KillNine.*' ;;
     damage) SPOLIA_DAMAGE_TRIALS=10000 $server --gtest_filter='Damage.*' ;;
     recycling) SPOLIA_RECYCLE_OVERWRITES=1000000 $server --gtest_filter='DelayedReads.NoRead*' ;;

@@ -28,6 +28,7 @@ uint32_t latestEpoch(const SegmentTable& table) {
     latest = std::max(
         {latest, segment.generation.value >> kGenerationBits, openingOf(segment.lastSequence)});
   }
+  latest = std::max(latest, openingOf(table.words().latest()));
   return static_cast<uint32_t>(latest);
 }
 
@@ -92,9 +93,10 @@ uint64_t AppendLog::roomForMoves() const {
 bool AppendLog::mayTakeFree(RoomFor what, uint64_t bytes) {
   const size_t free = freeSegments();
   if (what == RoomFor::kMove || free != 1) return free > 0;
-  const Segment* next = what == RoomFor::kTombstone ? table_.nextToClean() : nullptr;
-  return next != nullptr ? next->liveBytes + bytes <= config_.segmentBytes - kDiskBlock
-                         : what == RoomFor::kTombstone;
+  if (what == RoomFor::kPut) return false;
+  const uint64_t room = config_.segmentBytes - kDiskBlock - bytes;
+  const Segment* next = table_.nextToClean(room);
+  return next == nullptr || next->liveBytes <= room;
 }
 
 Result<Segment*> AppendLog::roll(RoomFor what, uint64_t bytes) {
@@ -165,7 +167,7 @@ Status AppendLog::append(AppendRequest& request) {
   }
   auto record = std::make_shared<Record>();
   record->address = {segment->id, segment->generation, segment->end, bytes};
-  record->sequence = uint64_t{config_.epoch} << kSequenceBits | ++sequences_;
+  record->sequence = takeSequence();
   const Queue& queue = queues_[segment->id];
   const uint64_t acknowledgedTo =
       queue.records.empty() ? segment->end : queue.records.front()->address.offset;

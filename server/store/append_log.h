@@ -83,6 +83,8 @@ class AppendLog {
   }
   // Goes on in the last free segment, so that the active one can be cleaned. kOutOfSpace.
   Status rollForMoves();
+  // A number of a record that is not written; higher than that of any before.
+  uint64_t takeSequence() { return uint64_t{config_.epoch} << kSequenceBits | ++sequences_; }
   // Bytes that moves could still be written to.
   uint64_t roomForMoves() const;
   // Segments that could be begun.

@@ -77,10 +77,22 @@ Status Recovery::openSegment(SegmentId id, const std::string& name) {
   return Status();
 }
 
+// What they are about may come back while the disk does not read them, but not for good: nothing is
+// cleaned, and the next opening reads them again.
+Status Recovery::readWords(const std::string& name) {
+  const Status status = table_.words().load(ring_, name);
+  if (status.ok()) return status;
+  if (status.code() == ErrorCode::kUnsupported) return status.withContext(name);
+  spdlog::warn("{}: {}", name, status.message());
+  if (status.code() != ErrorCode::kCorrupt) table_.setUnseen();
+  return Status();
+}
+
 Status Recovery::openSegments() {
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<std::string> names, ring_.list());
   for (const std::string& name : names) {
     if (const auto id = segmentIdOf(name)) SPOLIA_RETURN_IF_ERROR(openSegment(*id, name));
+    if (wordsFileNumber(name)) SPOLIA_RETURN_IF_ERROR(readWords(name));
   }
   auto& all = table_.all();
   std::sort(all.begin(), all.end(), [](const Segment& a, const Segment& b) { return a.id < b.id; });
@@ -122,6 +134,7 @@ Status Recovery::replay() {
     segment->markedTo = mark.offset;
     segment->markedSequence = mark.lastSequence;
   }
+  for (const auto& [key, sequence] : table_.words().all()) latest_[key] = {sequence, true, {}};
   const std::vector<Segment> before = table_.all();
   for (Segment& segment : table_.all()) {
     if (segment.bad || segment.generation.value == 0) continue;

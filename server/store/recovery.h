@@ -50,6 +50,7 @@ class Recovery {
   };
 
   Status openSegment(SegmentId id, const std::string& name);
+  Status readWords(const std::string& name);
   void replaySegment(Segment& segment, ScanMode mode);
   void syncFound(const std::vector<Segment>& before);
   void rescanLastWords(const std::vector<Segment>& before);

@@ -84,6 +84,7 @@ void SegmentCleaner::finish() {
   const SegmentId id = *std::exchange(segment_, std::nullopt);
   Segment& segment = *table_.find(id);
   --segment.pins;
+  if (failure_.ok()) failure_ = host_.settle(id);
   if (failure_.ok()) segment.cleaned = true;
   host_.cleaned(id, std::exchange(failure_, Status()));
 }

@@ -29,6 +29,9 @@ class CleaningHost {
   virtual void leave(const RecordHeader& header, const RecordAddress& address, Done done) = 0;
   // A record's header could not be read, or is damaged; cleaned() follows.
   virtual void unreadable(SegmentId id) = 0;
+  // All records of the segment were seen to. What was decided on them becomes durable, before any
+  // of it is overwritten.
+  virtual Status settle(SegmentId id) = 0;
   // The segment was walked. On success nothing in it is needed any more; on failure it keeps what
   // it has.
   virtual void cleaned(SegmentId id, Status outcome) = 0;

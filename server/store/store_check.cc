@@ -1,5 +1,7 @@
 #include "server/store/store_check.h"
 
+#include <fstream>
+#include <sstream>
 #include <unordered_map>
 #include <vector>
 
@@ -7,6 +9,7 @@
 #include "server/store/io/pread_ring.h"
 #include "server/store/recovery.h"
 #include "server/store/segment_dump.h"
+#include "server/store/segments/last_words.h"
 #include "server/store/store_files.h"
 
 namespace spolia::store {
@@ -33,7 +36,7 @@ struct Found {
   bool intact = false;
 };
 
-struct LastWord {
+struct Latest {
   uint64_t sequence = 0;
   bool alive = false;
 };
@@ -66,7 +69,7 @@ class Check {
       compare(entry);
       return true;
     }));
-    for (const auto& [key, word] : words_) report_.unnamed += word.alive ? 1 : 0;
+    for (const auto& [key, latest] : latest_) report_.unnamed += latest.alive ? 1 : 0;
     return report_;
   }
 
@@ -78,6 +81,7 @@ class Check {
 
   Status readSegment(const std::filesystem::path& file) {
     const std::string name = file.filename().string();
+    if (wordsFileNumber(name)) return readWords(file);
     if (file.extension() != ".seg") {
       if (file.extension() != ".tmp") problem(name + ": not a segment");
       return Status();
@@ -100,12 +104,29 @@ class Check {
     return Status();
   }
 
+  Status readWords(const std::filesystem::path& file) {
+    std::ifstream in(file, std::ios::binary);
+    std::ostringstream bytes;
+    bytes << in.rdbuf();
+    if (!in) return Status(ErrorCode::kIoError, file.string() + ": cannot be read");
+    const Result<std::vector<LastWord>> words = parseLastWords(asBytes(bytes.str()));
+    if (!words.ok()) {
+      problem(file.filename().string() + ": " + words.status().message());
+      return Status();
+    }
+    for (const LastWord& word : *words) {
+      Latest& latest = latest_[word.key];
+      if (word.sequence >= latest.sequence) latest = {word.sequence, false};
+    }
+    return Status();
+  }
+
   void note(const SegmentHeader& segment, const DumpedRecord& record) {
     const RecordHeader& header = record.header;
     const bool intact = record.damagedBlocks.empty();
-    LastWord& word = words_[header.meta.key];
-    if (header.stamp.sequence > word.sequence) {
-      word = {header.stamp.sequence, intact && !header.tombstone};
+    Latest& latest = latest_[header.meta.key];
+    if (header.stamp.sequence > latest.sequence) {
+      latest = {header.stamp.sequence, intact && !header.tombstone};
     }
     if (header.tombstone) return;
     records_[{segment.id, header.stamp.offset}] = {header.meta.key, segment.generation,
@@ -114,7 +135,7 @@ class Check {
 
   void compare(const IndexEntry& entry) {
     ++report_.entries;
-    words_.erase(entry.meta.key);
+    latest_.erase(entry.meta.key);
     const RecordAddress& address = entry.address;
     const std::string where =
         segmentFileName(address.segment) + " at " + std::to_string(address.offset);
@@ -134,7 +155,7 @@ class Check {
   const std::function<void(const std::string&)>& tell_;
   CheckReport report_;
   std::unordered_map<Place, Found, PlaceHash> records_;
-  std::unordered_map<StoreKey, LastWord, DigestHash> words_;
+  std::unordered_map<StoreKey, Latest, DigestHash> latest_;
 };
 
 }  // namespace

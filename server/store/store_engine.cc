@@ -110,7 +110,8 @@ void StoreEngine::startMutation(StoreOp& op) {
       if (*known) break;
       EntryMeta meta;
       meta.key = op.key;
-      return append(op, {std::move(meta), AlignedBuffer(), true, RoomFor::kMove});
+      // Not into what the moves need.
+      return append(op, {std::move(meta), AlignedBuffer(), true, RoomFor::kTombstone});
     }
     default:
       return startRemove(op, *known);
@@ -162,7 +163,7 @@ void StoreEngine::append(const StoreOp& op, AppendRequest request) {
   request.cookie = nextAppend_++;
   appends_.emplace(request.cookie, key);
   const uint64_t tag = request.cookie;
-  const bool mayWait = request.roomFor != RoomFor::kMove;
+  const bool mayWait = !op.done;
   const bool put = request.roomFor == RoomFor::kPut;
   if (put) pendingPuts_ += footprintOf(request);
   Status status = index_.writable();
@@ -175,6 +176,16 @@ void StoreEngine::append(const StoreOp& op, AppendRequest request) {
   if (mayWrite && mayWait && status.code() == ErrorCode::kOutOfSpace) {
     stalled_.push_back(std::move(request));
     return letCleaningPass(key) ? void() : relieve();
+  }
+  if (mayWrite && request.tombstone && status.code() == ErrorCode::kOutOfSpace) {
+    if (op.kind == StoreOp::Kind::kCarry) {
+      table_.words().note({key, log_.takeSequence()});
+      status = Status();
+    } else {
+      std::vector<AppendRequest> one;
+      one.push_back(std::move(request));
+      return keepWords(std::move(one), status);
+    }
   }
   if (put) pendingPuts_ -= footprintOf(request);
   appends_.erase(tag);

@@ -189,7 +189,11 @@ class StoreEngine final : private CleaningHost {
   void carry(const StoreKey& key, const RecordAddress& address, const Done& done);
   void move(const IndexEntry& entry, int attempt, Done done);
   void unreadable(SegmentId id) override;
+  Status settle(SegmentId id) override;
   void cleaned(SegmentId id, Status outcome) override;
+  Status writeWords(const std::vector<LastWord>& more);
+  void keepWords(std::vector<AppendRequest> tombstones, const Status& noRoom);
+  void keepWordsOfStalled(const Status& noRoom);
 
   const EngineConfig config_;
   Index& index_;

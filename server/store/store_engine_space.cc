@@ -1,4 +1,5 @@
-// How a StoreEngine comes by room: what is evicted, and how segments are emptied.
+// How a StoreEngine comes by room: what is evicted, how segments are emptied, and how it removes
+// what no segment has room to tell of.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@ namespace {
 constexpr size_t kVictimsAsked = 64;
 constexpr int kMoveReads = 3;
 constexpr size_t kEntriesLoadedAtOnce = 4096;
+constexpr uint64_t kMostWords = 1 << 20;  // 40 MiB
 
 }  // namespace
 
@@ -206,6 +208,10 @@ void StoreEngine::relieve() {
       cleanedInVain_ = 0;
       continue;
     }
+    if (stalled_.front().tombstone && status.code() == ErrorCode::kOutOfSpace) {
+      keepWordsOfStalled(status);
+      continue;
+    }
     const AppendRequest request = std::move(stalled_.front());
     stalled_.pop_front();
     if (request.roomFor == RoomFor::kPut) pendingPuts_ -= footprintOf(request);
@@ -225,10 +231,10 @@ bool StoreEngine::makeRoom() {
   if (log_.pending() > 0 || table_.waitsForReaders()) return true;
   const bool evicted = cleanedInVain_ > 0 && evictSome(config_.log.segmentBytes / 4);
   if (!evicted && cleanedInVain_ > table_.all().size()) return false;
-  Segment* segment = table_.nextToClean();
+  Segment* segment = table_.nextToClean(log_.roomForMoves());
   if (segment == nullptr) {
     if (!log_.rollForMoves().ok()) return false;
-    segment = table_.nextToClean();
+    segment = table_.nextToClean(log_.roomForMoves());
   }
   if (segment == nullptr) return false;
   ++cleanedInVain_;
@@ -246,7 +252,7 @@ void StoreEngine::cleanAhead() {
   if (cleaner_.busy() || log_.rolls() == cleanedForRolls_) return;
   cleanedForRolls_ = log_.rolls();
   const bool ahead = !table_.doubtful() && log_.freeSegments() < 2 && index_.writable().ok();
-  Segment* segment = ahead ? table_.nextToClean() : nullptr;
+  Segment* segment = ahead ? table_.nextToClean(log_.roomForMoves()) : nullptr;
   const bool worthIt = segment != nullptr && segment->liveBytes <= segment->size / 10 * 9;
   worthIt ? startCleaning(*segment) : keepForNext();
 }
@@ -255,9 +261,10 @@ void StoreEngine::cleanAhead() {
 // too: were it taken, no segment could ever be emptied again. Where there is less than that,
 // tombstones may have it, since they are what makes a segment need less.
 void StoreEngine::keepForNext() {
-  const Segment* next = table_.doubtful() ? nullptr : table_.nextToClean();
+  const uint64_t room = log_.roomForMoves();
+  const Segment* next = table_.doubtful() ? nullptr : table_.nextToClean(room);
   const uint64_t needed = next != nullptr ? next->liveBytes : 0;
-  log_.keepForMoves(needed, needed <= log_.roomForMoves() ? needed : 0);
+  log_.keepForMoves(needed, needed <= room ? needed : 0);
 }
 
 // When the cap was lowered since the segments were made. One that is free stays: without it no
@@ -285,7 +292,7 @@ void StoreEngine::shrink() {
                       !table_.waitsForReaders() && index_.writable().ok();
   const bool inVain = cleans && shrunkInVain_ > table_.all().size();
   if (inVain && !evictSome(config_.log.segmentBytes / 4)) return;
-  Segment* segment = cleans ? table_.nextToClean() : nullptr;
+  Segment* segment = cleans ? table_.nextToClean(log_.roomForMoves()) : nullptr;
   if (segment == nullptr) return;
   ++shrunkInVain_;
   startCleaning(*segment);
@@ -376,6 +383,42 @@ void StoreEngine::cleaned(SegmentId id, Status outcome) {
   complaint_ = std::move(complaint);
   relieve();
   if (outcome.ok()) shrink();
+}
+
+// No more than the segments could hold records, so that they stay about a hundredth of the cap.
+Status StoreEngine::writeWords(const std::vector<LastWord>& more) {
+  const uint64_t records = config_.log.maxSegments * config_.log.segmentBytes / kDiskBlock;
+  return table_.words().write(driver_.ring(), more, table_.oldestSequence(),
+                              std::min(kMostWords, records));
+}
+
+// The words of all these in one file, so that many removals cost one step. One that fails is in
+// doubt like a tombstone whose write failed.
+void StoreEngine::keepWords(std::vector<AppendRequest> tombstones, const Status& noRoom) {
+  std::vector<LastWord> words;
+  std::vector<Appended> told;
+  for (AppendRequest& request : tombstones) {
+    words.push_back({request.meta.key, log_.takeSequence()});
+    told.push_back({request.cookie, noRoom, true, request.roomFor, 0,
+                    IndexEntry{std::move(request.meta), {}, words.back().sequence}});
+  }
+  if (writeWords(words).ok()) {
+    for (Appended& one : told) one.status = Status();
+  }
+  commit(std::move(told), {});
+}
+
+void StoreEngine::keepWordsOfStalled(const Status& noRoom) {
+  const auto waits = [](const AppendRequest& request) { return !request.tombstone; };
+  const auto from = std::stable_partition(stalled_.begin(), stalled_.end(), waits);
+  std::vector<AppendRequest> tombstones(std::make_move_iterator(from),
+                                        std::make_move_iterator(stalled_.end()));
+  stalled_.erase(from, stalled_.end());
+  keepWords(std::move(tombstones), noRoom);
+}
+
+Status StoreEngine::settle(SegmentId) {
+  return writeWords({});
 }
 
 }  // namespace spolia::store

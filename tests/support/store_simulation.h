@@ -255,7 +255,11 @@ class StoreSimulation {
   }
 
   // Of one that is not open.
-  std::map<std::string, Bytes> segments() const { return disk_.contents(); }
+  std::map<std::string, Bytes> segments() const {
+    std::map<std::string, Bytes> out = disk_.contents();
+    std::erase_if(out, [](const auto& file) { return !store::segmentIdOf(file.first); });
+    return out;
+  }
 
   void loseIndex(size_t kept = 0) {
     tell("index keeps " + std::to_string(kept) + " of " + std::to_string(index_.batches()));
@@ -268,6 +272,9 @@ class StoreSimulation {
     disk_.setFaults({});
     for (uint64_t key = 0; key < shape_.keys; ++key) {
       const store::StoreCompletion got = get(key);
+      // Read, and given up before the next one is.
+      const bool evicted = std::ranges::any_of(
+          evicted_, [&](uint64_t keyHash) { return keyHash == keyHashOf(key); });
       noteEvictions();
       noteExpired();
       const std::optional<uint64_t> version = versionOf(key, got);
@@ -280,7 +287,8 @@ class StoreSimulation {
             << "key " << key << " has version " << *version << " and may have " << listed(possible);
       }
       possible = {*version};
-      if (*version == 0) {
+      if (evicted) possible.insert(0);
+      if (*version == 0 || evicted) {
         possible.insert(undone_[key].begin(), undone_[key].end());
       } else {
         undone_.erase(key);
@@ -425,6 +433,10 @@ class StoreSimulation {
     }
   }
 
+  static uint64_t keyHashOf(uint64_t key) {
+    return store::ResidentPool::hashOf(store::Residents::prefixOf(simulationKey(key)));
+  }
+
   // What was found damaged is gone.
   void noteDamaged() {
     for (const StoreKey& lost : std::exchange(damaged_, {})) {
@@ -438,8 +450,7 @@ class StoreSimulation {
   void noteEvictions() {
     for (const uint64_t keyHash : std::exchange(evicted_, {})) {
       for (auto& [key, possible] : possible_) {
-        const auto prefix = store::Residents::prefixOf(simulationKey(key));
-        if (store::ResidentPool::hashOf(prefix) != keyHash) continue;
+        if (keyHashOf(key) != keyHash) continue;
         tell("key " + std::to_string(key) + " is evicted");
         undone_[key].insert(possible.begin(), possible.end());
         possible.insert(0);

@@ -87,17 +87,23 @@ bool SegmentTable::waitsForReaders() const {
   });
 }
 
-Segment* SegmentTable::nextToClean() {
+Segment* SegmentTable::nextToClean(uint64_t room) {
   Segment* first = nullptr;
+  Segment* least = nullptr;
   const Outlook outlook = this->outlook();
   for (Segment& segment : segments_) {
     const bool sealed = !segment.bad && segment.firstSequence != 0 && segment.unacknowledged == 0 &&
                         (!active_ || segment.id != *active_) && !isReusable(segment, outlook);
-    if (sealed && (first == nullptr || segment.firstSequence < first->firstSequence)) {
-      first = &segment;
-    }
+    if (!sealed) continue;
+    if (least == nullptr || segment.liveBytes < least->liveBytes) least = &segment;
+    const bool earlier = first == nullptr || segment.firstSequence < first->firstSequence;
+    if (earlier && segment.liveBytes <= room) first = &segment;
   }
-  return first;
+  return first != nullptr ? first : least;
+}
+
+uint64_t SegmentTable::oldestSequence() const {
+  return doubtful() ? 0 : outlook().first;
 }
 
 SegmentId SegmentTable::nextId() const {
@@ -109,8 +115,8 @@ SegmentId SegmentTable::nextId() const {
 }
 
 bool SegmentTable::doubtful() const {
-  return std::any_of(segments_.begin(), segments_.end(),
-                     [](const Segment& segment) { return segment.doubtful; });
+  return unseen_ ||
+         std::ranges::any_of(segments_, [](const Segment& segment) { return segment.doubtful; });
 }
 
 bool SegmentTable::mayHoldEvicted() const {

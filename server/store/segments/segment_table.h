@@ -1,5 +1,5 @@
 // SegmentTable: the segment files of a store, how much of each is live, and which may be written
-// next. Bookkeeping only, no I/O. One thread, the store's I/O thread.
+// next. Bookkeeping only, no I/O but that of its words. One thread, the store's I/O thread.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/store/io/ring.h"
+#include "server/store/segments/last_words.h"
 #include "server/store/store_types.h"
 
 namespace spolia::store {
@@ -65,9 +66,17 @@ class SegmentTable {
   bool oldest(const Segment& segment) const;
   // Some segment is empty and free as soon as nobody reads in it.
   bool waitsForReaders() const;
-  // The sealed segment that was begun first and can be written again once it is empty; null when
-  // there is none. In this order no tombstone has to be written again.
-  Segment* nextToClean();
+  // Of the sealed segments that can be written again once they are empty the one that was begun
+  // first, since then no tombstone has to be written again; of those whose live records fit into
+  // `room`, or when none do, the one with the fewest bytes of them. Null when there is none.
+  Segment* nextToClean(uint64_t room);
+  // What no segment says, and counts all the same.
+  LastWords& words() { return words_; }
+  const LastWords& words() const { return words_; }
+  // Something could not be read at the opening and may say more than is known.
+  void setUnseen() { unseen_ = true; }
+  // The least number of anything in any segment; 0 where that is not known.
+  uint64_t oldestSequence() const;
   SegmentId nextId() const;
   uint64_t liveBytes() const;
   // Some segment may hold records of keys that the index does not know.
@@ -86,6 +95,8 @@ class SegmentTable {
   bool isReusable(const Segment& segment, const Outlook& outlook) const;
 
   std::vector<Segment> segments_;
+  LastWords words_;
+  bool unseen_ = false;
   std::optional<SegmentId> active_;
 };
 

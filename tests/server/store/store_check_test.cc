@@ -6,6 +6,9 @@
 #include <map>
 #include <sstream>
 
+#include "server/store/io/pread_ring.h"
+#include "server/store/segments/last_words.h"
+#include "server/store/segments/segment_format.h"
 #include "tests/support/filled_store.h"
 #include "tests/support/planted_flips.h"
 
@@ -85,6 +88,32 @@ TEST_F(StoreCheck, RebuiltIndexHasTheSameEntries) {
   ASSERT_TRUE(got.status.ok());
   const Bytes expected = test::storePayload(2, 7000);
   EXPECT_TRUE(std::equal(got.range().begin(), got.range().end(), expected.begin(), expected.end()));
+}
+
+// As a store without room in its segments removes.
+TEST_F(StoreCheck, WhatIsRemovedBesideTheSegmentsStaysRemoved) {
+  {
+    const auto ring = makePreadRing(filled_.segments(), 4);
+    ASSERT_TRUE(ring.ok());
+    LastWords words;
+    const uint64_t later = uint64_t{1} << kSequenceBits | 1000;
+    for (const uint64_t key : {2, 3}) {
+      ASSERT_TRUE(words.write(**ring, {{test::storeKey(key), later + key}}, 0, 100).ok());
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(filled_.segments() / wordsFileName(1)));
+  EXPECT_EQ(rebuildIndex(filled_.config().directory)->entries, 28u);
+  CheckReport report = check();
+  EXPECT_TRUE(problems_.empty()) << problems_[0];
+  EXPECT_EQ(report.unnamed, 0u);
+  filled_.open();
+  EXPECT_EQ(filled_.get(2).status.code(), ErrorCode::kNotFound);
+  filled_.put(2, 5000);
+  filled_.close();
+  EXPECT_EQ(rebuildIndex(filled_.config().directory)->entries, 29u);
+  filled_.open();
+  EXPECT_TRUE(filled_.get(2).status.ok());
+  EXPECT_EQ(filled_.get(3).status.code(), ErrorCode::kNotFound);
 }
 
 TEST_F(StoreCheck, ALostIndexIsToldAndCanBeRebuilt) {
