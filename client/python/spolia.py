@@ -57,67 +57,54 @@ class NotFound(SpoliaError):
 # The structs of spolia.h, field by field.
 class _Id(Structure):
     _fields_ = [("bytes", c_uint8 * 32)]
-
 class _Error(Structure):
     _fields_ = [("struct_size", c_uint32), ("code", c_int32), ("message", c_char * 504)]
-
 class _Model(Structure):
     _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("name", c_char_p),
                 ("weights", _Id), ("adapter", _Id), ("config", _Id), ("tokenizer", _Id),
                 ("rope", _Id), ("numerics", c_char_p)]
-
 class _Options(Structure):
     _fields_ = [("struct_size", c_uint32), ("connect_timeout_ms", c_uint32),
                 ("call_timeout_ms", c_uint32), ("codec_threads", c_uint32), ("address", c_char_p),
                 ("token", c_char_p), ("model", POINTER(_Model))]
-
 class _Chunk(Structure):
     _fields_ = [("struct_size", c_uint32), ("compile", c_uint32), ("tokens", POINTER(c_uint32)),
                 ("token_count", c_uint32), ("image_rows", c_uint32), ("parent", POINTER(_Id)),
                 ("image_bytes", _Id), ("image_preprocessing", _Id)]
-
 class _Layer(Structure):
     _fields_ = [("kv_heads", c_uint32), ("head_dim", c_uint32)]
-
 class _Kv(Structure):
     _fields_ = [("struct_size", c_uint32), ("element", c_uint32), ("base", c_void_p),
                 ("size", c_uint64), ("layer_stride", c_int64), ("plane_stride", c_int64),
                 ("head_stride", c_int64), ("token_stride", c_int64)]
-
 class _Store(Structure):
     _fields_ = [(n, c_uint32) for n in ("struct_size", "preset", "k_form", "first_position", "put",
                 "layer_count")] + [("chunk", POINTER(_Chunk)), ("layers", POINTER(_Layer)),
                 ("kv", POINTER(_Kv)), ("ttl_seconds", c_uint64)]
-
 class _Fetch(Structure):
     _fields_ = [("struct_size", c_uint32), ("k_form", c_uint32), ("first_position", c_uint32),
                 ("layer_count", c_uint32), ("id", _Id), ("chunk", POINTER(_Chunk)),
                 ("layers", POINTER(_Layer)), ("kv", POINTER(_Kv)), ("layer_begin", c_uint32),
                 ("layer_end", c_uint32), ("token_begin", c_uint32), ("token_end", c_uint32)]
-
 class _Entry(Structure):
     _fields_ = [("id", _Id), ("code", c_int32), ("kind", c_uint32), ("bytes", c_uint64),
                 ("tokens", c_uint32), ("preset", c_uint32), ("levels", c_uint32),
                 ("reserved", c_uint32)]
-
 class _Result(Structure):
     _fields_ = [("code", c_int32), ("outcome", c_uint32), ("cookie", c_uint64), ("id", _Id),
                 ("bytes", c_uint64), ("preset", c_uint32), ("levels", c_uint32),
                 ("k_form", c_uint32), ("first_position", c_uint32), ("layers", c_uint32),
                 ("tokens", c_uint32), ("tier", c_uint32), ("prefix", c_uint32),
                 ("message", c_char * 256)]
-
 class _ChunkInfo(Structure):
     _fields_ = [("struct_size", c_uint32), ("tokens", c_uint32), ("layers", c_uint32),
                 ("preset", c_uint32), ("levels", c_uint32), ("k_form", c_uint32),
                 ("first_position", c_uint32), ("element", c_uint32), ("compile", c_uint32),
                 ("has_parent", c_uint32), ("fingerprint", _Id), ("parent", _Id),
                 ("bytes", c_uint64)]
-
 class _ServerInfo(Structure):
     _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("epoch", c_uint64),
                 ("version", c_char * 64)]
-
 class _CapacityPoint(Structure):
     _fields_ = [("capacity_bytes", c_uint64), ("hit_share", c_double), ("saved_share", c_double)]
 
@@ -127,43 +114,37 @@ _FIGURES = (
     "evicted", "expired", "leased", "cleaned_segments", "moved_bytes", "scrubbed_entries",
     "memory_capacity_bytes", "memory_used_bytes", "memory_hits", "memory_served_bytes",
     "memory_admitted_bytes", "memory_ahead_bytes", "memory_evicted_bytes")
-
 class _StoreInfo(Structure):
     _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32)] + [
         (name, c_uint64) for name in _FIGURES] + [
         ("capacity_count", c_uint32), ("reserved_too", c_uint32), ("capacity", _CapacityPoint * 16),
         ("io_backend", c_char * 16), ("io_missing", c_char * 256), ("read_only", c_char * 256)]
-
 class _Cursor(Structure):
     _fields_ = [("size", c_uint32), ("bytes", c_uint8 * 252)]
 
+_E, _I, _N = POINTER(_Error), POINTER(_Id), POINTER(c_size_t)
 _SIGNATURES = {
-    "open": [POINTER(_Options), POINTER(c_void_p), POINTER(_Error)],
-    "ping": [c_void_p, POINTER(_ServerInfo), POINTER(_Error)],
-    "register_model": [c_void_p, POINTER(_Model), POINTER(_Error)],
-    "sha256": [c_char_p, c_size_t, POINTER(_Id)],
-    "fingerprint": [POINTER(_Model), POINTER(_Id), POINTER(_Error)],
-    "chunk_id": [POINTER(_Id), POINTER(_Chunk), POINTER(_Id), POINTER(_Error)],
-    "lookup": [c_void_p, POINTER(_Id), c_size_t, POINTER(_Entry), POINTER(c_uint32),
-               POINTER(_Error)],
-    "will_fetch": [c_void_p, POINTER(_Id), c_size_t, POINTER(_Error)],
-    "store": [c_void_p, POINTER(_Store), POINTER(_Result), POINTER(_Error)],
-    "fetch": [c_void_p, POINTER(_Fetch), POINTER(_Result), POINTER(_Error)],
-    "stat": [c_void_p, POINTER(_Id), POINTER(_ChunkInfo), POINTER(_Layer), c_size_t,
-             POINTER(c_uint32), c_size_t, POINTER(_Error)],
-    "remove": [c_void_p, POINTER(_Id), POINTER(_Error)],
-    "list": [c_void_p, c_uint32, POINTER(_Cursor), POINTER(_Entry), c_size_t, POINTER(c_size_t),
-             POINTER(_Error)],
-    "store_stats": [c_void_p, POINTER(_StoreInfo), POINTER(_Error)],
-    "queue_open": [POINTER(c_void_p), POINTER(_Error)],
+    "open": [POINTER(_Options), POINTER(c_void_p), _E],
+    "ping": [c_void_p, POINTER(_ServerInfo), _E],
+    "register_model": [c_void_p, POINTER(_Model), _E],
+    "sha256": [c_char_p, c_size_t, _I],
+    "fingerprint": [POINTER(_Model), _I, _E],
+    "chunk_id": [_I, POINTER(_Chunk), _I, _E],
+    "lookup": [c_void_p, _I, c_size_t, POINTER(_Entry), POINTER(c_uint32), _E],
+    "will_fetch": [c_void_p, _I, c_size_t, _E],
+    "store": [c_void_p, POINTER(_Store), POINTER(_Result), _E],
+    "fetch": [c_void_p, POINTER(_Fetch), POINTER(_Result), _E],
+    "stat": [c_void_p, _I, POINTER(_ChunkInfo), POINTER(_Layer), c_size_t, POINTER(c_uint32),
+             c_size_t, _E],
+    "remove": [c_void_p, _I, _E],
+    "list": [c_void_p, c_uint32, POINTER(_Cursor), POINTER(_Entry), c_size_t, _N, _E],
+    "store_stats": [c_void_p, POINTER(_StoreInfo), _E],
+    "queue_open": [POINTER(c_void_p), _E],
     "queue_fd": [c_void_p],
-    "queue_take": [c_void_p, POINTER(_Result), c_size_t, c_int32, POINTER(c_size_t),
-                   POINTER(_Error)],
-    "submit_store": [c_void_p, POINTER(_Store), c_void_p, c_uint64, POINTER(c_uint64),
-                     POINTER(_Error)],
-    "submit_fetch": [c_void_p, POINTER(_Fetch), c_void_p, c_uint64, POINTER(c_uint64),
-                     POINTER(_Error)],
-    "cancel": [c_void_p, c_uint64, POINTER(_Error)],
+    "queue_take": [c_void_p, POINTER(_Result), c_size_t, c_int32, _N, _E],
+    "submit_store": [c_void_p, POINTER(_Store), c_void_p, c_uint64, POINTER(c_uint64), _E],
+    "submit_fetch": [c_void_p, POINTER(_Fetch), c_void_p, c_uint64, POINTER(c_uint64), _E],
+    "cancel": [c_void_p, c_uint64, _E],
 }
 
 
