@@ -308,8 +308,10 @@ void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address
     status.ok() ? carry(key, address, done) : done(status);
   };
   const bool over = expired((*known)->meta);
-  const bool next =
-      !over && !mutations_.contains(key) && !leased(key) && !residents_.worthMoving(key, nowMs());
+  // Where others would go with it, more is lost than the move costs.
+  const bool next = !over && !mutations_.contains(key) && !leased(key) &&
+                    !residents_.worthMoving(key, nowMs()) &&
+                    config_.companions((*known)->meta).empty();
   over   ? left(evict(**known, Departure::kRemoved))
   : next ? left(evict(**known))
          : move(**known, 1, left);

@@ -7,8 +7,12 @@
 namespace spolia::tiers {
 namespace {
 
-// Short against a segment, so that little of one stays empty at its end; long against a seek.
-constexpr uint64_t kExtentBytes = 16 << 20;
+// Long against a seek; and short against a segment, so that little of one stays empty at its end,
+// and what is moved to empty one is little.
+constexpr uint64_t kExtentBytes = 8 << 20;
+constexpr uint64_t kOfLongest = 8;
+// Extents are whole blocks of checksums and of the memory tier.
+constexpr uint64_t kBlock = 64 << 10;
 // Extents of a value that are written at the same time, each a copy in memory.
 constexpr uint32_t kUnderWay = 2;
 constexpr uint64_t kRemoval = UINT64_MAX;
@@ -22,7 +26,8 @@ ExtentWriter::ExtentWriter(store::Store& store, Answer answer)
 std::optional<Extents> ExtentWriter::extentsFor(uint64_t bytes) {
   const uint64_t longest = store_.longestPayload();
   if (bytes <= longest) return std::nullopt;
-  return Extents{bytes, static_cast<uint32_t>(std::min(kExtentBytes, longest)), nonces_()};
+  const uint64_t blocks = std::max<uint64_t>(1, longest / kOfLongest / kBlock);
+  return Extents{bytes, static_cast<uint32_t>(std::min(kExtentBytes, blocks * kBlock)), nonces_()};
 }
 
 void ExtentWriter::write(store::PutRequest put, EntryAttributes attributes, uint64_t cookie) {

@@ -125,8 +125,9 @@ class LongValues : public ::testing::Test {
 TEST_F(LongValues, ComeBackWholeAlsoFromAnIndexMadeAnew) {
   uint64_t longest = 0;
   longest = records()->longestPayload();
+  const size_t each = longest / 8 / 65536 * 65536;
   const size_t lengths[] = {
-      longest, longest + 1, 2 * longest - 1, 2 * longest, 2 * longest + 1, 5 * kMiB + 4097, 0};
+      longest, longest + 1, 16 * each - 1, 16 * each, 16 * each + 1, 5 * kMiB + 4097, 0};
   open();
   for (const size_t length : lengths) {
     const ChunkCompletion done = put(length, bytesOf(length, length));
@@ -289,7 +290,7 @@ TEST_P(LongValuesFlood, AreGivenUpAsAWhole) {
     const bool here = has(n, bytesOf(n, 2 * kMiB + n * 40'000));
     there += here ? 1 : 0;
   }
-  EXPECT_GE(there, 13) << "of some 19 that there is room for";
+  EXPECT_GE(there, 10) << "there is room for some 20, less what emptying small segments takes";
   EXPECT_LT(there, 60);
   expectWhole(*records());
 }
@@ -385,7 +386,7 @@ TEST_F(LongValues, AllOfThemEndTogether) {
   ASSERT_TRUE(wait().status.ok());
   const auto store = records();
   const auto metas = all(*store);
-  ASSERT_EQ(metas.size(), 4u);
+  ASSERT_GT(metas.size(), 3u);
   for (const store::EntryMeta& meta : metas) {
     EXPECT_NE(meta.expiresAt, 0u);
     EXPECT_EQ(meta.expiresAt, metas[0].expiresAt);
