@@ -16,7 +16,7 @@ namespace spolia::cli {
 namespace {
 
 // The protocol's limit of an entry (client/protocol/limits.h).
-constexpr size_t kMaxEntryBytes = 64u << 20;
+constexpr size_t kMaxEntryBytes = 256u << 20;
 constexpr codec::EntryKind kKinds[] = {codec::EntryKind::kChunk, codec::EntryKind::kEmbedding,
                                        codec::EntryKind::kProfile, codec::EntryKind::kManifest,
                                        codec::EntryKind::kOpaque};
