@@ -192,6 +192,8 @@ TEST(GoldenSegments, AStoreOpensOnThem) {
     config.segmentBytes = 1 << 20;
     config.capacityBytes = 16 << 20;
     config.io = IoBackend::kPread;
+    const auto beginning = [] { return uint64_t{0}; };
+    config.clock = ClockSources{beginning, beginning, "a-boot"};  // nothing has expired
     const auto store = Store::open(config);
     if (std::filesystem::exists(directory / "refused")) {
       EXPECT_EQ(errorCodeName(store.status().code()), linesOf(directory / "refused").at(0));
