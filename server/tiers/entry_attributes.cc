@@ -213,6 +213,12 @@ store::EntryWorth entryWorthOf(const store::EntryMeta& meta) {
   return worthOfExtent(worth, meta.key, *attributes->extents, 0);
 }
 
+std::optional<Extents> extentsOf(const store::EntryMeta& meta) {
+  if (meta.kind == kExtentKind) return std::nullopt;
+  const Result<EntryAttributes> attributes = readAttributes(meta.attributes);
+  return attributes.ok() ? attributes->extents : std::nullopt;
+}
+
 std::vector<StoreKey> otherExtentsOf(const store::EntryMeta& meta) {
   std::vector<StoreKey> out;
   const auto add = [&](const StoreKey& entry, const Extents& extents) {
@@ -224,9 +230,8 @@ std::vector<StoreKey> otherExtentsOf(const store::EntryMeta& meta) {
   if (meta.kind == kExtentKind) {
     const auto extent = readExtentAttributes(meta.attributes);
     if (extent.ok()) add(extent->entry, *extent->value.extents);
-  } else {
-    const auto attributes = readAttributes(meta.attributes);
-    if (attributes.ok() && attributes->extents) add(meta.key, *attributes->extents);
+  } else if (const auto extents = extentsOf(meta)) {
+    add(meta.key, *extents);
   }
   return out;
 }

@@ -80,6 +80,8 @@ ChainPlace behind(const ChainPlace& place, const EntryAttributes& parent);
 // what stands before it the more; manifests and profiles, on which others depend, go only when they
 // are removed. An extent saves its share, and hangs on the one before it; the entry on the last.
 store::EntryWorth entryWorthOf(const store::EntryMeta& meta);
+// Of an entry that is kept in extents, by its own record; nothing for others, and for extents.
+std::optional<Extents> extentsOf(const store::EntryMeta& meta);
 // The other records of a value in extents; none of others.
 std::vector<StoreKey> otherExtentsOf(const store::EntryMeta& meta);
 // kCorrupt when the attributes are malformed or the kind is unknown, as an extent's is.

@@ -69,15 +69,13 @@ Result<std::vector<ExtentReader::Part>> ExtentReader::partsOf(
     const ValueSource& source, const std::vector<PayloadRange>& ranges) const {
   const Extents& extents = *source.extents;
   std::vector<Part> parts;
-  std::optional<uint32_t> last;
   const auto partOf = [&](uint32_t number) -> Status {
-    if (last == number) return Status();
+    if (!parts.empty() && parts.back().number == number) return Status();
     SPOLIA_ASSIGN_OR_RETURN(const std::optional<PayloadSource> extent, extentOf(source, number));
     if (!extent) {
       return Status(ErrorCode::kNotFound, "extent " + std::to_string(number) + " is not there");
     }
-    parts.push_back({*extent, {}, 0});
-    last = number;
+    parts.push_back({number, *extent, {}, 0});
     return Status();
   };
   for (const PayloadRange& range : ranges) {
@@ -101,10 +99,8 @@ Result<std::vector<ExtentReader::Part>> ExtentReader::partsOf(
 // All of it is used with a part, so that no other part is given up for being forgotten.
 void ExtentReader::noteUse(const ValueSource& source, const std::vector<Part>& read) {
   for (uint32_t number = 0; number < source.extents->count(); ++number) {
-    const StoreKey key = extentKeyOf(source.key, *source.extents, number);
-    const bool reads =
-        std::ranges::any_of(read, [&](const Part& part) { return part.source.key == key; });
-    if (!reads) store_.noteUse(key);
+    const bool reads = std::ranges::find(read, number, &Part::number) != read.end();
+    if (!reads) store_.noteUse(extentKeyOf(source.key, *source.extents, number));
   }
 }
 

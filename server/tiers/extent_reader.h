@@ -53,6 +53,7 @@ class ExtentReader {
  private:
   // Of one extent.
   struct Part {
+    uint32_t number = 0;
     PayloadSource source;
     std::vector<PayloadRange> ranges;  // within it
     uint64_t length = 0;               // of these

@@ -42,7 +42,7 @@ class ExtentsFound {
   void note(const store::EntryMeta& meta) {
     if (meta.kind != kExtentKind || done_) return;
     const auto extent = readExtentAttributes(meta.attributes);
-    if (extent.ok()) found_.push_back({meta.key, extent->entry, extent->value.extents->nonce});
+    if (extent.ok()) found_.push_back({meta.key, extent->entry, *extent->value.extents});
   }
 
   // Keys of those that a crash left behind.
@@ -53,25 +53,21 @@ class ExtentsFound {
     SPOLIA_ASSIGN_OR_RETURN(const auto metas, store.findMany(entries));
     std::vector<StoreKey> out;
     for (size_t i = 0; i < found_.size(); ++i) {
-      if (!metas[i] || nonceOf(*metas[i]) != found_[i].nonce) out.push_back(found_[i].key);
+      const std::optional<Extents> theirs = metas[i] ? extentsOf(*metas[i]) : std::nullopt;
+      if (theirs != found_[i].extents) out.push_back(found_[i].key);
     }
     return out;
   }
 
   static bool concerns(const store::EntryMeta& meta) {
-    return meta.kind == kExtentKind || nonceOf(meta);
+    return meta.kind == kExtentKind || extentsOf(meta);
   }
 
  private:
   struct Found {
     StoreKey key, entry;
-    uint64_t nonce;
+    Extents extents;
   };
-  static std::optional<uint64_t> nonceOf(const store::EntryMeta& meta) {
-    const auto attributes = readAttributes(meta.attributes);
-    if (!attributes.ok() || !attributes->extents) return std::nullopt;
-    return attributes->extents->nonce;
-  }
 
   std::atomic<bool> done_{false};
   std::vector<Found> found_;  // written in Store::open()
@@ -214,11 +210,8 @@ Result<store::LeaseGrant> TierSet::lease(const Namespace& ns, uint64_t holder,
   for (const std::optional<store::EntryMeta>& meta : found) {
     if (!meta) continue;
     there.push_back(*meta);
-    const auto attributes = readAttributes(meta->attributes);
-    if (!attributes.ok() || !attributes->extents) continue;
-    for (uint32_t i = 1; i < attributes->extents->count(); ++i) {
-      keys.push_back(extentKeyOf(meta->key, *attributes->extents, i));
-    }
+    const std::vector<StoreKey> others = otherExtentsOf(*meta);
+    keys.insert(keys.end(), others.begin(), others.end());
   }
   SPOLIA_ASSIGN_OR_RETURN(const auto extents, impl_->store->findMany(keys));
   for (const std::optional<store::EntryMeta>& meta : extents) {

@@ -18,12 +18,6 @@ bool finer(const codec::EntryInfo& candidate, const codec::EntryInfo& present) {
   return candidate.levels > present.levels;
 }
 
-// What of an entry stands outside its record.
-std::optional<Extents> extentsOf(const store::EntryMeta& meta) {
-  const auto attributes = readAttributes(meta.attributes);
-  return attributes.ok() ? attributes->extents : std::nullopt;
-}
-
 }  // namespace
 
 Status TierWorker::prepareStore(Operation& operation) {

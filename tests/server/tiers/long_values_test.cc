@@ -14,6 +14,7 @@
 #include "server/tiers/memory_tier.h"
 #include "server/tiers/tier_set.h"
 #include "tests/codec/codec_samples.h"
+#include "tests/support/filled_store.h"
 #include "tests/support/temporary_directory.h"
 
 namespace spolia::tiers {
@@ -60,15 +61,7 @@ class LongValues : public ::testing::Test {
   }
 
   static ChunkId idOf(uint64_t n) { return {sha256(asBytes("long " + std::to_string(n)))}; }
-  static Bytes bytesOf(uint64_t seed, size_t size) {
-    std::mt19937_64 random(seed);
-    Bytes out(size);
-    for (size_t i = 0; i < size; i += 8) {
-      const uint64_t word = random();
-      std::memcpy(out.data() + i, &word, std::min<size_t>(8, size - i));
-    }
-    return out;
-  }
+  static Bytes bytesOf(uint64_t seed, size_t size) { return test::storePayload(seed, size); }
 
   ChunkCompletion wait() {
     auto done = queue_.waitPopFor(std::chrono::seconds(60));
