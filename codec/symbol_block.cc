@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "codec/entropy/histogram.h"
+#include "codec/entropy/rans_scalar.h"
 
 namespace spolia::codec {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "codec/base/bytes.h"
 #include "codec/base/result.h"
-#include "codec/entropy/rans_scalar.h"
+#include "codec/entropy/rans_simd_decoder.h"
 
 namespace spolia::codec {
 
@@ -32,7 +32,7 @@ class SymbolReader {
   Mode mode_ = Mode::kRaw;
   uint8_t constant_ = 0;
   ByteSpan raw_;
-  RansDecoder rans_;
+  RansSimdDecoder rans_;
 };
 
 }  // namespace spolia::codec
