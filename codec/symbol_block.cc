@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "codec/entropy/histogram.h"
-#include "codec/entropy/rans_scalar.h"
+#include "codec/entropy/rans_simd_encoder.h"
 
 namespace spolia::codec {
 namespace {
@@ -36,7 +36,7 @@ void writeSymbolBlock(std::span<const uint8_t> symbols, ByteWriter& out) {
     const double expected = static_cast<double>(body.size()) + kRansLanes * sizeof(uint32_t) +
                             codedBits(counts, table) / 8;
     if (expected < static_cast<double>(symbols.size())) {
-      ransEncode(symbols, table, body);
+      ransSimdEncode(symbols, table, body);
       if (body.size() < symbols.size()) {
         writeBlock(kModeRans, body.view(), out);
         return;

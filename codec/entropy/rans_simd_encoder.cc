@@ -1,0 +1,211 @@
+#include "codec/entropy/rans_simd_encoder.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include "codec/entropy/rans_reciprocal.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codec/entropy/rans_simd_encoder.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#ifndef SPOLIA_CODEC_RANS_SIMD_ENCODER_ONCE
+#define SPOLIA_CODEC_RANS_SIMD_ENCODER_ONCE
+namespace spolia::codec {
+namespace {
+
+constexpr uint32_t kFrequencyBits = kRansProbabilityBits;
+constexpr uint32_t kFieldMask = kRansProbabilityTotal - 1;
+// Of x >= frequency << kQuotientBits a word is given away.
+constexpr uint32_t kQuotientBits = 32 - kRansProbabilityBits;
+
+// One frequency table, by symbol.
+struct Dividers {
+  std::array<uint32_t, 256> multiplier{};
+  std::array<uint32_t, 256> packed{};
+
+  RansReciprocal of(uint8_t symbol) const { return {multiplier[symbol], packed[symbol]}; }
+};
+
+// Encodes one symbol; words are stored from `words` downwards.
+inline void encodeOne(uint32_t& state, RansReciprocal r, uint16_t*& words) {
+  uint32_t x = state;
+  const uint32_t full = (x >> kQuotientBits) + r.complement() >= kRansProbabilityTotal;
+  // Stored in any case and then kept or not: whether it is, is close to a coin toss.
+  words[-1] = static_cast<uint16_t>(x);
+  words -= full;
+  x >>= full * 16;
+  state = x + r.divide(x) * r.complement() + r.start();
+}
+
+// Byte shuffles that move the words of lanes whose bit is set to the end, in order.
+constexpr auto makePack() {
+  struct alignas(16) Row {
+    uint8_t byte[16];
+  };
+  std::array<Row, 256> rows{};
+  for (size_t mask = 0; mask < rows.size(); ++mask) {
+    size_t to = 8;
+    for (size_t lane = 8; lane-- > 0;) {
+      if ((mask >> lane & 1) == 0) continue;
+      --to;
+      rows[mask].byte[2 * to] = static_cast<uint8_t>(2 * lane);
+      rows[mask].byte[2 * to + 1] = static_cast<uint8_t>(2 * lane + 1);
+    }
+  }
+  return rows;
+}
+constexpr auto kPack = makePack();
+
+}  // namespace
+}  // namespace spolia::codec
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace spolia::codec {
+namespace HWY_NAMESPACE {
+namespace {
+
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Lanes = hn::ScalableTag<uint32_t>;
+using Vector = hn::Vec<Lanes>;
+using Mask = hn::Mask<Lanes>;
+constexpr size_t kVectorLanes = hn::MaxLanes(Lanes());
+constexpr size_t kVectors = kRansLanes / kVectorLanes;
+
+HWY_INLINE Vector lookUp(const uint32_t* table, Vector symbol) {
+  const hn::RebindToSigned<Lanes> index;
+  return hn::BitCast(Lanes(), hn::GatherIndex(index, reinterpret_cast<const int32_t*>(table),
+                                              hn::BitCast(index, symbol)));
+}
+
+HWY_INLINE Vector highProduct(Vector a, Vector b) {
+  const Lanes d;
+  const hn::Repartition<uint64_t, Lanes> wide;
+  const auto even = hn::MulEven(a, b);
+  const auto odd = hn::MulEven(hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(wide, a))),
+                               hn::BitCast(d, hn::ShiftRight<32>(hn::BitCast(wide, b))));
+  return hn::OddEven(hn::BitCast(d, odd), hn::BitCast(d, hn::ShiftRight<32>(even)));
+}
+
+// Stores the low words of the lanes of `full` before `words`, in order, and gives their start. With
+// AVX2 it writes before that too.
+HWY_INLINE uint16_t* storeWords(Vector state, Mask full, uint16_t* words) {
+#if HWY_MAX_BYTES == 64
+  const auto count = static_cast<uint32_t>(hwy::PopCount(static_cast<uint64_t>(full.raw)));
+  words -= count;
+  const __m512i packed = _mm512_maskz_compress_epi32(full.raw, state.raw);
+  _mm256_mask_storeu_epi16(words, static_cast<__mmask16>((1u << count) - 1),
+                           _mm512_cvtepi32_epi16(packed));
+#else
+  const auto bits = static_cast<uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(full.raw)));
+  const __m256i low = _mm256_and_si256(state.raw, _mm256_set1_epi32(0xffff));
+  const __m128i all =
+      _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
+  const __m128i order = _mm_load_si128(reinterpret_cast<const __m128i*>(kPack[bits].byte));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(words - kVectorLanes), _mm_shuffle_epi8(all, order));
+  words -= hwy::PopCount(bits);
+#endif
+  return words;
+}
+
+uint16_t* encodeRoundsHere(const Dividers& dividers, uint32_t* states, const uint8_t* symbols,
+                           size_t count, uint16_t* words) {
+  const Lanes d;
+  const hn::Rebind<uint8_t, Lanes> bytes;
+  const auto field = hn::Set(d, kFieldMask);
+  Vector state[kVectors];
+  for (size_t v = 0; v < kVectors; ++v) state[v] = hn::LoadU(d, states + v * kVectorLanes);
+  while (count-- > 0) {
+    for (size_t v = kVectors; v-- > 0;) {
+      const auto symbol =
+          hn::PromoteTo(d, hn::LoadU(bytes, symbols + count * kRansLanes + v * kVectorLanes));
+      const auto multiplier = lookUp(dividers.multiplier.data(), symbol);
+      const auto packed = lookUp(dividers.packed.data(), symbol);
+      const auto start = hn::And(packed, field);
+      const auto complement = hn::And(hn::ShiftRight<kFrequencyBits>(packed), field);
+      const auto shift = hn::And(hn::ShiftRight<24>(packed), hn::Set(d, 0xf));
+      const auto increment = hn::ShiftRight<28>(packed);
+      auto x = state[v];
+      const auto full = hn::Eq(
+          hn::ShiftRight<kFrequencyBits>(hn::Add(hn::ShiftRight<kQuotientBits>(x), complement)),
+          hn::Set(d, 1));
+      words = storeWords(x, full, words);
+      x = hn::IfThenElse(full, hn::ShiftRight<16>(x), x);
+      const auto quotient = hn::Shr(highProduct(hn::Add(x, increment), multiplier), shift);
+      state[v] = hn::Add(hn::Add(x, start), hn::Mul(quotient, complement));
+    }
+  }
+  for (size_t v = 0; v < kVectors; ++v) hn::StoreU(state[v], d, states + v * kVectorLanes);
+  return words;
+}
+
+#else
+
+// Vectors of four lanes do not make up for what they have to take apart.
+uint16_t* encodeRoundsHere(const Dividers& dividers, uint32_t* states, const uint8_t* symbols,
+                           size_t count, uint16_t* words) {
+  for (size_t i = count * kRansLanes; i-- > 0;) {
+    encodeOne(states[i % kRansLanes], dividers.of(symbols[i]), words);
+  }
+  return words;
+}
+
+#endif
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spolia::codec
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spolia::codec {
+
+HWY_EXPORT(encodeRoundsHere);
+
+namespace {
+
+// Words that a vector may write before those it keeps.
+constexpr size_t kSlack = 16;
+
+Dividers dividersOf(const FrequencyTable& table) {
+  Dividers out;
+  uint32_t start = 0;
+  for (size_t s = 0; s < 256; ++s) {
+    const uint32_t frequency = table.frequency[s];
+    if (frequency == 0) continue;
+    const RansReciprocal r = reciprocalOf(frequency, start);
+    out.multiplier[s] = r.multiplier;
+    out.packed[s] = r.packed;
+    start += frequency;
+  }
+  return out;
+}
+
+}  // namespace
+
+void ransSimdEncode(std::span<const uint8_t> symbols, const FrequencyTable& table,
+                    ByteWriter& out) {
+  const Dividers dividers = dividersOf(table);
+  std::array<uint32_t, kRansLanes> state;
+  state.fill(kRansStateFloor);
+  // The decoder reads words in the opposite order of their making; at most one for each symbol.
+  const size_t capacity = symbols.size() + kSlack;
+  const auto words = std::make_unique_for_overwrite<uint16_t[]>(capacity);
+  uint16_t* first = words.get() + capacity;
+  const size_t rounds = symbols.size() / kRansLanes;
+  for (size_t i = symbols.size(); i-- > rounds * kRansLanes;) {
+    encodeOne(state[i % kRansLanes], dividers.of(symbols[i]), first);
+  }
+  first =
+      HWY_DYNAMIC_DISPATCH(encodeRoundsHere)(dividers, state.data(), symbols.data(), rounds, first);
+  out.write(state);
+  out.bytes(std::as_bytes(std::span(first, words.get() + capacity)));
+}
+
+}  // namespace spolia::codec
+#endif
