@@ -22,12 +22,7 @@ constexpr uint32_t kFieldMask = kRansProbabilityTotal - 1;
 constexpr uint32_t kQuotientBits = 32 - kRansProbabilityBits;
 
 // One frequency table, by symbol.
-struct Dividers {
-  std::array<uint32_t, 256> multiplier{};
-  std::array<uint32_t, 256> packed{};
-
-  RansReciprocal of(uint8_t symbol) const { return {multiplier[symbol], packed[symbol]}; }
-};
+using Dividers = std::array<RansReciprocal, 256>;
 
 // Encodes one symbol; words are stored from `words` downwards.
 inline void encodeOne(uint32_t& state, RansReciprocal r, uint16_t*& words) {
@@ -77,11 +72,39 @@ using Mask = hn::Mask<Lanes>;
 constexpr size_t kVectorLanes = hn::MaxLanes(Lanes());
 constexpr size_t kVectors = kRansLanes / kVectorLanes;
 
-HWY_INLINE Vector lookUp(const uint32_t* table, Vector symbol) {
+// The multipliers and packed fields of as many symbols as there are lanes.
+struct Looked {
+  Vector multiplier;
+  Vector packed;
+};
+
+#if HWY_MAX_BYTES == 64
+HWY_INLINE Looked lookUp(const Dividers& dividers, const uint8_t* symbols) {
+  const Lanes d;
   const hn::RebindToSigned<Lanes> index;
-  return hn::BitCast(Lanes(), hn::GatherIndex(index, reinterpret_cast<const int32_t*>(table),
-                                              hn::BitCast(index, symbol)));
+  const auto* table = reinterpret_cast<const int32_t*>(dividers.data());
+  const auto symbol = hn::PromoteTo(index, hn::LoadU(hn::Rebind<uint8_t, Lanes>(), symbols));
+  const auto at = hn::ShiftLeft<1>(symbol);
+  return {hn::BitCast(d, hn::GatherIndex(index, table, at)),
+          hn::BitCast(d, hn::GatherIndex(index, table + 1, at))};
 }
+#else
+// Pairs loaded one by one: see the decoder about AVX2's gather.
+HWY_INLINE Looked lookUp(const Dividers& dividers, const uint8_t* symbols) {
+  const auto two = [&](size_t first) {
+    return _mm_unpacklo_epi64(_mm_loadu_si64(&dividers[symbols[first]]),
+                              _mm_loadu_si64(&dividers[symbols[first + 1]]));
+  };
+  const auto four = [&](size_t first) {
+    return _mm256_castsi256_ps(
+        _mm256_inserti128_si256(_mm256_castsi128_si256(two(first)), two(first + 4), 1));
+  };
+  const __m256 even = four(0);
+  const __m256 odd = four(2);
+  return {Vector{_mm256_castps_si256(_mm256_shuffle_ps(even, odd, _MM_SHUFFLE(2, 0, 2, 0)))},
+          Vector{_mm256_castps_si256(_mm256_shuffle_ps(even, odd, _MM_SHUFFLE(3, 1, 3, 1)))}};
+}
+#endif
 
 HWY_INLINE Vector highProduct(Vector a, Vector b) {
   const Lanes d;
@@ -116,16 +139,13 @@ HWY_INLINE uint16_t* storeWords(Vector state, Mask full, uint16_t* words) {
 uint16_t* encodeRoundsHere(const Dividers& dividers, uint32_t* states, const uint8_t* symbols,
                            size_t count, uint16_t* words) {
   const Lanes d;
-  const hn::Rebind<uint8_t, Lanes> bytes;
   const auto field = hn::Set(d, kFieldMask);
   Vector state[kVectors];
   for (size_t v = 0; v < kVectors; ++v) state[v] = hn::LoadU(d, states + v * kVectorLanes);
   while (count-- > 0) {
     for (size_t v = kVectors; v-- > 0;) {
-      const auto symbol =
-          hn::PromoteTo(d, hn::LoadU(bytes, symbols + count * kRansLanes + v * kVectorLanes));
-      const auto multiplier = lookUp(dividers.multiplier.data(), symbol);
-      const auto packed = lookUp(dividers.packed.data(), symbol);
+      const auto [multiplier, packed] =
+          lookUp(dividers, symbols + count * kRansLanes + v * kVectorLanes);
       const auto start = hn::And(packed, field);
       const auto complement = hn::And(hn::ShiftRight<kFrequencyBits>(packed), field);
       const auto shift = hn::And(hn::ShiftRight<24>(packed), hn::Set(d, 0xf));
@@ -149,9 +169,14 @@ uint16_t* encodeRoundsHere(const Dividers& dividers, uint32_t* states, const uin
 // Vectors of four lanes do not make up for what they have to take apart.
 uint16_t* encodeRoundsHere(const Dividers& dividers, uint32_t* states, const uint8_t* symbols,
                            size_t count, uint16_t* words) {
-  for (size_t i = count * kRansLanes; i-- > 0;) {
-    encodeOne(states[i % kRansLanes], dividers.of(symbols[i]), words);
+  uint32_t state[kRansLanes];
+  std::copy_n(states, kRansLanes, state);
+  while (count-- > 0) {
+    for (size_t lane = kRansLanes; lane-- > 0;) {
+      encodeOne(state[lane], dividers[symbols[count * kRansLanes + lane]], words);
+    }
   }
+  std::copy_n(state, kRansLanes, states);
   return words;
 }
 
@@ -173,14 +198,12 @@ namespace {
 constexpr size_t kSlack = 16;
 
 Dividers dividersOf(const FrequencyTable& table) {
-  Dividers out;
+  Dividers out{};
   uint32_t start = 0;
   for (size_t s = 0; s < 256; ++s) {
     const uint32_t frequency = table.frequency[s];
     if (frequency == 0) continue;
-    const RansReciprocal r = reciprocalOf(frequency, start);
-    out.multiplier[s] = r.multiplier;
-    out.packed[s] = r.packed;
+    out[s] = reciprocalOf(frequency, start);
     start += frequency;
   }
   return out;
@@ -199,7 +222,7 @@ void ransSimdEncode(std::span<const uint8_t> symbols, const FrequencyTable& tabl
   uint16_t* first = words.get() + capacity;
   const size_t rounds = symbols.size() / kRansLanes;
   for (size_t i = symbols.size(); i-- > rounds * kRansLanes;) {
-    encodeOne(state[i % kRansLanes], dividers.of(symbols[i]), first);
+    encodeOne(state[i % kRansLanes], dividers[symbols[i]], first);
   }
   first =
       HWY_DYNAMIC_DISPATCH(encodeRoundsHere)(dividers, state.data(), symbols.data(), rounds, first);
