@@ -1,0 +1,161 @@
+// Rates of the entropy coder and of the `high` preset on one core, with a memcpy beside them;
+// codec_figures.py puts them together. Prints one JSON object: of each thing measured the rates of
+// all rounds, in symbols (one byte), values (fp16) or bytes a second. Rounds alternate.
+//
+//   codec_bench [--rounds N] [--copy-mib N] [--tokens N]
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "bench/process_figures.h"
+#include "codec/codec.h"
+#include "codec/entropy/rans_scalar.h"
+#include "codec/entropy/rans_simd_decoder.h"
+#include "codec/entropy/rans_simd_encoder.h"
+#include "codec/entropy/simd_targets.h"
+#include "tests/codec/codec_samples.h"
+
+namespace spolia::bench {
+namespace {
+
+using namespace codec;
+
+constexpr uint32_t kLayers = 8;
+constexpr LayerShape kShape{8, 128};
+// Of one plane of a frame of that shape.
+constexpr size_t kBlockSymbols = 256 * 1024;
+
+struct Options {
+  int rounds = 11;
+  size_t copyMib = 256;
+  uint32_t tokens = 1024;
+};
+
+// Something whose rate is measured: `work` handles `amount`.
+struct Measured {
+  double amount;
+  std::function<void()> work;
+};
+using Contest = std::map<std::string, Measured>;
+
+// What `high` makes of a plane looks like this: a bell over most of the byte.
+std::vector<uint8_t> bell() {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal(128, 24);
+  std::vector<uint8_t> out(kBlockSymbols);
+  for (uint8_t& s : out) s = static_cast<uint8_t>(std::clamp(normal(random), 1.0f, 255.0f));
+  return out;
+}
+
+struct RansBlock {
+  std::vector<uint8_t> symbols = bell();
+  FrequencyTable table = normalise(countSymbols(symbols));
+  Bytes payload;
+  std::vector<uint8_t> out = std::vector<uint8_t>(symbols.size());
+  RansDecoder scalar;
+  RansSimdDecoder simd;
+
+  RansBlock() {
+    ByteWriter writer;
+    ransEncode(symbols, table, writer);
+    payload = writer.take();
+  }
+  template <typename Decoder>
+  void decode(Decoder& decoder) {
+    SPOLIA_CHECK(decoder.start(payload, table).ok());
+    decoder.decode(out);
+    SPOLIA_CHECK(decoder.finished());
+  }
+};
+
+void addRans(RansBlock& block, Contest& contest) {
+  const auto count = static_cast<double>(block.symbols.size());
+  contest["rans_decode_scalar"] = {count, [&] { block.decode(block.scalar); }};
+  contest["rans_encode_scalar"] = {count, [&] {
+                                     ByteWriter out;
+                                     ransEncode(block.symbols, block.table, out);
+                                   }};
+  for (const std::string& target : simdTargets()) {
+    contest["rans_decode_" + target] = {count, [&block, target] {
+                                          const ForcedSimdTarget forced(target);
+                                          block.decode(block.simd);
+                                        }};
+    contest["rans_encode_" + target] = {count, [&block, target] {
+                                          const ForcedSimdTarget forced(target);
+                                          ByteWriter out;
+                                          ransSimdEncode(block.symbols, block.table, out);
+                                        }};
+  }
+}
+
+struct HighStream {
+  SampleKv kv;
+  SampleKv out;
+  ChunkIdentity identity;
+  Bytes stream;
+
+  explicit HighStream(uint32_t tokens)
+      : kv(kLayers, kShape, tokens, ElementType::kF16),
+        out(kLayers, kShape, tokens, ElementType::kF16),
+        identity(sampleIdentity(tokens)) {
+    kv.fill(1);
+    encode();
+  }
+  void encode() { stream = encodeStream(identity, kv.layers, kv.view(), {}).value(); }
+  void decode() {
+    const StreamHeader header = parseHeader(stream).value();
+    SPOLIA_CHECK(decodeStream(stream, header, {}, out.target()).ok());
+  }
+};
+
+double secondsOf(const std::function<void()>& work) {
+  const double start = now();
+  work();
+  return now() - start;
+}
+
+int run(const Options& options) {
+  const auto block = std::make_unique<RansBlock>();
+  HighStream high(options.tokens);
+  std::vector<std::byte> from(options.copyMib << 20, std::byte{1});
+  std::vector<std::byte> to(from.size(), std::byte{2});
+  Contest contest;
+  addRans(*block, contest);
+  const auto values = static_cast<double>(high.kv.count());
+  contest["high_encode"] = {values, [&] { high.encode(); }};
+  contest["high_decode"] = {values, [&] { high.decode(); }};
+  contest["memcpy"] = {static_cast<double>(from.size()), [&] {
+                         std::memcpy(to.data(), from.data(), from.size());
+                         from[to.size() / 2] ^= to[1];  // so that it is not left out
+                       }};
+  nlohmann::json rates;
+  for (int round = 0; round <= options.rounds; ++round) {
+    for (const auto& [name, measured] : contest) {
+      const double seconds = secondsOf(measured.work);
+      if (round > 0) rates[name].push_back(measured.amount / seconds);  // the first one warms up
+    }
+  }
+  rates["targets"] = simdTargets();
+  rates["high_bytes"] = high.stream.size();
+  rates["high_values"] = high.kv.count();
+  std::puts(rates.dump().c_str());
+  return 0;
+}
+
+}  // namespace
+}  // namespace spolia::bench
+
+int main(int argc, char** argv) {
+  spolia::bench::Options options;
+  CLI::App app("Rates of the codec");
+  app.add_option("--rounds", options.rounds);
+  app.add_option("--copy-mib", options.copyMib);
+  app.add_option("--tokens", options.tokens);
+  CLI11_PARSE(app, argc, argv);
+  return spolia::bench::run(options);
+}

@@ -1,0 +1,44 @@
+"""bench/run codec: rates of the codec on one core. Made-up KV; sizes are not judged by it.
+
+codec.decode_vs_memcpy, .encode_vs_memcpy: fp16 bytes that the preset `high` gives or takes a second,
+by those of a memcpy of 256 MiB touched before. codec.decode_gb_s, .encode_gb_s, .memcpy_gb_s: the same
+alone.
+codec.rans_decode_vs_scalar, .rans_encode_vs_scalar: the entropy coder on the best target of this
+machine by the scalar reference, blocks of 2^18 symbols, tables built anew for each. With a target's
+name at the end: on that target. codec.rans_decode_vs_memcpy, .rans_encode_vs_memcpy: the best target,
+two bytes a symbol, as of fp16. codec.rans_decode_msym_s, .rans_encode_msym_s: million symbols a second.
+Rounds alternate; every ratio is one of medians.
+"""
+
+import json
+import statistics
+import subprocess
+
+PROGRAMS = ["codec_bench"]
+FP16 = 2
+
+
+def measure(bench):
+    size = ["--rounds", "2", "--copy-mib", "16", "--tokens", "64"] if bench.smoke else []
+    done = subprocess.run([bench.program("codec_bench"), *size], stdout=subprocess.PIPE, text=True,
+                          check=True)
+    return json.loads(done.stdout)
+
+
+def run(bench):
+    got = measure(bench)
+    rate = {name: statistics.median(values) for name, values in got.items()
+            if isinstance(values, list) and name != "targets"}
+    best = got["targets"][0]
+    figures = {"codec.memcpy_gb_s": rate["memcpy"] / 1e9}
+    for way in ("decode", "encode"):
+        figures[f"codec.{way}_vs_memcpy"] = FP16 * rate[f"high_{way}"] / rate["memcpy"]
+        figures[f"codec.{way}_gb_s"] = FP16 * rate[f"high_{way}"] / 1e9
+        scalar = rate[f"rans_{way}_scalar"]
+        figures[f"codec.rans_{way}_vs_scalar"] = rate[f"rans_{way}_{best}"] / scalar
+        figures[f"codec.rans_{way}_vs_memcpy"] = FP16 * rate[f"rans_{way}_{best}"] / rate["memcpy"]
+        figures[f"codec.rans_{way}_msym_s"] = rate[f"rans_{way}_{best}"] / 1e6
+        for target in got["targets"]:
+            figures[f"codec.rans_{way}_vs_scalar_{target.lower()}"] = (
+                rate[f"rans_{way}_{target}"] / scalar)
+    return figures
