@@ -1,37 +1,22 @@
 #include "codec/channel_quant.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
 #include <memory>
 #include <vector>
 
+#include "codec/quant_rows.h"
 #include "codec/symbol_block.h"
 
 namespace spolia::codec {
 namespace {
 
-// value = offset + step * (symbol - kMiddle); the encoder keeps symbols within kMiddle +- kReach.
-constexpr int32_t kMiddle = 128;
-constexpr float kReach = 127;
 constexpr size_t kBf16Bytes = 2;
 
 struct ChannelScales {
   std::vector<float> offset;
   std::vector<float> step;
 };
-
-void widenRow(const std::byte* from, ElementType type, uint32_t count, float* to) {
-  if (type == ElementType::kF32) {
-    std::memcpy(to, from, count * sizeof(float));
-    return;
-  }
-  for (uint32_t i = 0; i < count; ++i) {
-    uint16_t half;
-    std::memcpy(&half, from + i * sizeof half, sizeof half);
-    to[i] = type == ElementType::kF16 ? f32FromF16(half) : f32FromBf16(half);
-  }
-}
 
 std::vector<float> gather(const PlaneRows<const std::byte>& rows, LayerShape shape,
                           uint32_t tokens) {
@@ -78,7 +63,7 @@ ChannelScales chooseScales(const std::vector<float>& values, uint32_t channels) 
     // Halves, because the distance of two finite values need not be finite.
     const float half =
         std::max(high[c] / 2 - scales.offset[c] / 2, scales.offset[c] / 2 - low[c] / 2);
-    scales.step[c] = ceilBf16(half / kReach * 2);
+    scales.step[c] = ceilBf16(half / kQuantReach * 2);
   }
   return scales;
 }
@@ -98,26 +83,6 @@ bool readBf16(ByteSpan bytes, std::vector<float>& values) {
   return allFinite(values);
 }
 
-// Reconstructs one row of a head. The clamp keeps rounding at the edge of the type's range, and
-// hostile scales, from making infinities.
-template <ElementType kType>
-void storeRow(const uint8_t* symbols, const float* offset, const float* step, uint32_t count,
-              std::byte* to) {
-  constexpr float kLimit = kType == ElementType::kF16 ? kMaxF16 : FLT_MAX;
-  const float limit = kType == ElementType::kBf16 ? f32FromBf16(kMaxBf16Bits) : kLimit;
-  for (uint32_t i = 0; i < count; ++i) {
-    const float raw = offset[i] + step[i] * static_cast<float>(symbols[i] - kMiddle);
-    const float value = std::max(-limit, std::min(raw, limit));
-    if constexpr (kType == ElementType::kF32) {
-      std::memcpy(to + i * sizeof value, &value, sizeof value);
-    } else {
-      const uint16_t half = kType == ElementType::kF16 ? f16FromF32(value) : bf16FromF32(value);
-      std::memcpy(to + i * sizeof half, &half, sizeof half);
-    }
-  }
-}
-
-template <ElementType kType>
 Status decodeRows(SymbolReader& reader, const ChannelScales& scales, const PlaneWrite& to) {
   const uint32_t channels = to.shape.channels();
   const uint32_t slice = sliceTokens(to.shape);
@@ -130,8 +95,8 @@ Status decodeRows(SymbolReader& reader, const ChannelScales& scales, const Plane
       const uint8_t* row = symbols.data() + size_t{t - first} * channels;
       for (uint32_t h = 0; h < to.shape.kvHeads; ++h) {
         const uint32_t c = h * to.shape.headDim;
-        storeRow<kType>(row + c, scales.offset.data() + c, scales.step.data() + c, to.shape.headDim,
-                        to.rows.row(h, t - to.begin));
+        restoreRow(row + c, scales.offset.data() + c, scales.step.data() + c, to.shape.headDim,
+                   to.rows.type, to.rows.row(h, t - to.begin));
       }
     }
   }
@@ -155,11 +120,7 @@ Status writeChannelQuant(const PlaneRows<const std::byte>& rows, LayerShape shap
   for (float& d : divisor) d = d == 0 ? 1 : d;
   std::vector<uint8_t> symbols(values.size());
   for (size_t row = 0; row < values.size(); row += channels) {
-    for (uint32_t c = 0; c < channels; ++c) {
-      const float steps = (values[row + c] - scales.offset[c]) / divisor[c];
-      const float bounded = std::max(-kReach, std::min(steps, kReach));
-      symbols[row + c] = static_cast<uint8_t>(static_cast<int32_t>(bounded + kMiddle + 0.5f));
-    }
+    quantiseRow(&values[row], scales.offset.data(), divisor.data(), channels, &symbols[row]);
   }
   writeSymbolBlock(symbols, out);
   return {};
@@ -175,15 +136,7 @@ Status readChannelQuant(ByteReader& in, const PlaneWrite& to) {
   }
   const auto reader = std::make_unique<SymbolReader>();
   SPOLIA_RETURN_IF_ERROR(reader->open(in, uint64_t{to.frameTokens} * to.shape.channels()));
-  switch (to.rows.type) {
-    case ElementType::kF32:
-      return decodeRows<ElementType::kF32>(*reader, scales, to);
-    case ElementType::kF16:
-      return decodeRows<ElementType::kF16>(*reader, scales, to);
-    case ElementType::kBf16:
-      return decodeRows<ElementType::kBf16>(*reader, scales, to);
-  }
-  return Status(ErrorCode::kInvalidArgument, "element type of the target: unknown");
+  return decodeRows(*reader, scales, to);
 }
 
 Status skipChannelQuant(ByteReader& in, LayerShape shape) {

@@ -1,0 +1,206 @@
+// Compiled without contraction of a product and a sum into one operation: all targets would not
+// round alike then.
+#include "codec/quant_rows.h"
+
+#include <algorithm>
+#include <bit>
+#include <cfloat>
+#include <cstring>
+
+#include "codec/half.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "codec/quant_rows.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace spolia::codec {
+namespace HWY_NAMESPACE {
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using Integers = hn::RebindToSigned<Floats>;
+using Halves = hn::Rebind<uint16_t, Floats>;
+using Bytes8 = hn::Rebind<uint8_t, Floats>;
+
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+#define SPOLIA_F16_INSTRUCTIONS 1
+#else
+#define SPOLIA_F16_INSTRUCTIONS 0
+#endif
+
+template <ElementType kType>
+constexpr float limitOf() {
+  return kType == ElementType::kF16    ? kMaxF16
+         : kType == ElementType::kBf16 ? std::bit_cast<float>(kMaxBf16Bits << 16)
+                                       : FLT_MAX;
+}
+
+// f16FromF32() of half.h.
+template <typename V>
+HWY_INLINE void storeF16(V value, std::byte* to) {
+#if SPOLIA_F16_INSTRUCTIONS
+  const hn::Rebind<hwy::float16_t, Floats> d;
+  hn::StoreU(hn::DemoteTo(d, value), d, reinterpret_cast<hwy::float16_t*>(to));
+#else
+  const Floats f;
+  const Integers d;
+  const auto bits = hn::BitCast(d, value);
+  const auto magnitude = hn::And(bits, hn::Set(d, 0x7fffffff));
+  const auto odd = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(d, 1));
+  const auto normal =
+      hn::ShiftRight<13>(hn::Add(magnitude, hn::Add(odd, hn::Set(d, 0xfff - (112 << 23)))));
+  const auto rounded = hn::Add(hn::BitCast(f, magnitude), hn::Set(f, 0.5f));
+  const auto subnormal = hn::Sub(hn::BitCast(d, rounded), hn::Set(d, 0x3f000000));
+  const auto finite = hn::IfThenElse(hn::Lt(magnitude, hn::Set(d, 113 << 23)), subnormal, normal);
+  const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 0x8000));
+  hn::StoreU(hn::DemoteTo(Halves(), hn::Or(finite, sign)), Halves(),
+             reinterpret_cast<uint16_t*>(to));
+#endif
+}
+
+// bf16FromF32() of half.h.
+template <typename V>
+HWY_INLINE void storeBf16(V value, std::byte* to) {
+  const hn::RebindToUnsigned<Floats> d;
+  const auto bits = hn::BitCast(d, value);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
+  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
+  hn::StoreU(hn::DemoteTo(Halves(), hn::BitCast(Integers(), rounded)), Halves(),
+             reinterpret_cast<uint16_t*>(to));
+}
+
+template <ElementType kType>
+void storeOne(float value, std::byte* to) {
+  if constexpr (kType == ElementType::kF32) {
+    std::memcpy(to, &value, sizeof value);
+  } else {
+    const uint16_t half = kType == ElementType::kF16 ? f16FromF32(value) : bf16FromF32(value);
+    std::memcpy(to, &half, sizeof half);
+  }
+}
+
+template <ElementType kType>
+void restore(const uint8_t* symbols, const float* offset, const float* step, size_t count,
+             std::byte* to) {
+  constexpr float kLimit = limitOf<kType>();
+  const Floats f;
+  const Integers d;
+  const size_t lanes = hn::Lanes(f);
+  const size_t element = elementSize(kType);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto symbol = hn::PromoteTo(d, hn::LoadU(Bytes8(), symbols + i));
+    const auto steps = hn::ConvertTo(f, hn::Sub(symbol, hn::Set(d, kQuantMiddle)));
+    const auto raw = hn::Add(hn::LoadU(f, offset + i), hn::Mul(hn::LoadU(f, step + i), steps));
+    const auto value = hn::Max(hn::Set(f, -kLimit), hn::Min(raw, hn::Set(f, kLimit)));
+    if constexpr (kType == ElementType::kF32) {
+      hn::StoreU(value, f, reinterpret_cast<float*>(to + i * element));
+    } else if constexpr (kType == ElementType::kF16) {
+      storeF16(value, to + i * element);
+    } else {
+      storeBf16(value, to + i * element);
+    }
+  }
+  for (; i < count; ++i) {
+    const float raw = offset[i] + step[i] * static_cast<float>(symbols[i] - kQuantMiddle);
+    storeOne<kType>(std::max(-kLimit, std::min(raw, kLimit)), to + i * element);
+  }
+}
+
+void restoreHere(const uint8_t* symbols, const float* offset, const float* step, size_t count,
+                 ElementType type, std::byte* to) {
+  switch (type) {
+    case ElementType::kF32:
+      return restore<ElementType::kF32>(symbols, offset, step, count, to);
+    case ElementType::kF16:
+      return restore<ElementType::kF16>(symbols, offset, step, count, to);
+    case ElementType::kBf16:
+      return restore<ElementType::kBf16>(symbols, offset, step, count, to);
+  }
+}
+
+void quantiseHere(const float* values, const float* offset, const float* divisor, size_t count,
+                  uint8_t* symbols) {
+  const Floats f;
+  const Integers d;
+  const size_t lanes = hn::Lanes(f);
+  const auto reach = hn::Set(f, kQuantReach);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto steps = hn::Div(hn::Sub(hn::LoadU(f, values + i), hn::LoadU(f, offset + i)),
+                               hn::LoadU(f, divisor + i));
+    const auto bounded = hn::Max(hn::Neg(reach), hn::Min(steps, reach));
+    const auto shifted = hn::Add(hn::Add(bounded, hn::Set(f, kQuantMiddle)), hn::Set(f, 0.5f));
+    hn::StoreU(hn::DemoteTo(Bytes8(), hn::ConvertTo(d, shifted)), Bytes8(), symbols + i);
+  }
+  for (; i < count; ++i) {
+    const float steps = (values[i] - offset[i]) / divisor[i];
+    const float bounded = std::max(-kQuantReach, std::min(steps, kQuantReach));
+    symbols[i] = static_cast<uint8_t>(static_cast<int32_t>(bounded + kQuantMiddle + 0.5f));
+  }
+}
+
+void widenF16Here(const std::byte* from, size_t count, float* to) {
+  size_t i = 0;
+#if SPOLIA_F16_INSTRUCTIONS
+  const Floats f;
+  const hn::Rebind<hwy::float16_t, Floats> halves;
+  for (; i + hn::Lanes(f) <= count; i += hn::Lanes(f)) {
+    const auto* at = reinterpret_cast<const hwy::float16_t*>(from + i * 2);
+    hn::StoreU(hn::PromoteTo(f, hn::LoadU(halves, at)), f, to + i);
+  }
+#endif
+  for (; i < count; ++i) {
+    uint16_t half;
+    std::memcpy(&half, from + i * sizeof half, sizeof half);
+    to[i] = f32FromF16(half);
+  }
+}
+
+#undef SPOLIA_F16_INSTRUCTIONS
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace spolia::codec
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace spolia::codec {
+
+HWY_EXPORT(restoreHere);
+HWY_EXPORT(quantiseHere);
+HWY_EXPORT(widenF16Here);
+
+void restoreRow(const uint8_t* symbols, const float* offset, const float* step, size_t count,
+                ElementType type, std::byte* to) {
+  HWY_DYNAMIC_DISPATCH(restoreHere)(symbols, offset, step, count, type, to);
+}
+
+void quantiseRow(const float* values, const float* offset, const float* divisor, size_t count,
+                 uint8_t* symbols) {
+  HWY_DYNAMIC_DISPATCH(quantiseHere)(values, offset, divisor, count, symbols);
+}
+
+void widenRow(const std::byte* from, ElementType type, size_t count, float* to) {
+  switch (type) {
+    case ElementType::kF32:
+      std::memcpy(to, from, count * sizeof(float));
+      return;
+    case ElementType::kF16:
+      HWY_DYNAMIC_DISPATCH(widenF16Here)(from, count, to);
+      return;
+    case ElementType::kBf16:
+      for (size_t i = 0; i < count; ++i) {
+        uint16_t half;
+        std::memcpy(&half, from + i * sizeof half, sizeof half);
+        to[i] = f32FromBf16(half);
+      }
+  }
+}
+
+}  // namespace spolia::codec
+#endif
