@@ -174,17 +174,22 @@ Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerS
                            const KvView& kv, const EncodeOptions& options) {
   SPOLIA_RETURN_IF_ERROR(checkRequest(identity, layers, options));
   StreamHeader header = draftHeader(identity, layers, kv.type, options);
-  ByteWriter body;
+  // A header's length does not depend on what the frames turn out to be: they follow its place.
+  SPOLIA_ASSIGN_OR_RETURN(const Bytes draft, writeHeader(header));
+  ByteWriter out;
+  out.zeros(draft.size());
   for (uint32_t i = 0; i < header.frames.size(); ++i) {
-    const size_t begin = body.size();
-    SPOLIA_RETURN_IF_ERROR(appendFrame(header, placeOf(header, i), kv, body));
-    const ByteSpan frame = body.view().subspan(begin);
+    const size_t begin = out.size();
+    SPOLIA_RETURN_IF_ERROR(appendFrame(header, placeOf(header, i), kv, out));
+    const ByteSpan frame = out.view().subspan(begin);
     if (frame.size() > UINT32_MAX) return invalid("tokenGroup: a frame exceeds 4 GiB");
     header.frames[i].size = static_cast<uint32_t>(frame.size());
     header.frames[i].checksum = xxh3(frame, partSeed(header.chunkId, i));
   }
-  SPOLIA_ASSIGN_OR_RETURN(Bytes stream, writeHeader(header));
-  stream.insert(stream.end(), body.view().begin(), body.view().end());
+  SPOLIA_ASSIGN_OR_RETURN(const Bytes head, writeHeader(header));
+  SPOLIA_CHECK(head.size() == draft.size());
+  Bytes stream = out.take();
+  std::copy(head.begin(), head.end(), stream.begin());
   return stream;
 }
 
