@@ -34,10 +34,9 @@ struct DamagedRead {
 
 struct StoreOp {
   // kVerify reads without handing out. What the store does by itself: kMove writes a record again
-  // elsewhere, kCarry a tombstone for a key that has no entry. kExpire gives up those of `keys`
-  // that have expired, without a completion. kSettle completes at once: what the store had decided
-  // before is done.
-  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kCarry, kExpire, kSettle };
+  // elsewhere. kExpire gives up those of `keys` that have expired, without a completion. kSettle
+  // completes at once: what the store had decided before is done.
+  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kExpire, kSettle };
 
   Kind kind = Kind::kGet;
   PutRequest put;  // kPut, kMove
@@ -81,6 +80,10 @@ struct EngineConfig {
   std::function<std::vector<StoreKey>(const EntryMeta&)> companions = [](const EntryMeta&) {
     return std::vector<StoreKey>();
   };
+  // Whether any value that the entry's key ever had is as good as this one: one may come back after
+  // this one was evicted, when the index is made anew.
+  // Null: no.
+  std::function<bool(const EntryMeta&)> valuesAlike;
   Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
   std::vector<OwnerQuota> quotas;
 };
@@ -186,7 +189,13 @@ class StoreEngine final : private CleaningHost {
   }
   void keepForNext();
   void leave(const RecordHeader& header, const RecordAddress& address, Done done) override;
-  void carry(const StoreKey& key, const RecordAddress& address, const Done& done);
+  OpenFor segmentForMoves(const EntryMeta& meta) const;
+  void chooseCleaning();
+  Status carry(const RecordHeader& header, const RecordAddress& address);
+  bool saysMore(const EntryMeta& meta, bool tombstone) const {
+    return tombstone || !config_.valuesAlike || !config_.valuesAlike(meta);
+  }
+  size_t mostWords() const;
   void move(const IndexEntry& entry, int attempt, Done done);
   void unreadable(SegmentId id) override;
   Status settle(SegmentId id) override;
@@ -209,8 +218,10 @@ class StoreEngine final : private CleaningHost {
   std::unordered_map<uint64_t, StoreKey> appends_;  // by append cookie
   std::deque<AppendRequest> stalled_;               // wait for room, in order
   Footprint pendingPuts_;                           // of puts that are not committed
-  size_t cleanedInVain_ = 0;                        // segments, since something that waited went on
-  size_t shrunkInVain_ = 0;                         // likewise, since one could be dropped
+  // Last words of the segment that is being emptied.
+  std::unordered_map<StoreKey, uint64_t, DigestHash> carried_;
+  size_t cleanedInVain_ = 0;  // segments, since something that waited went on
+  size_t shrunkInVain_ = 0;   // likewise, since one could be dropped
   uint64_t cleanedForRolls_ = 0;
   std::string complaint_;  // why the last segment to be emptied was not; empty: it was
   uint64_t latestMs_ = 0;

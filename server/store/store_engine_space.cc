@@ -16,8 +16,25 @@ constexpr size_t kVictimsAsked = 64;
 constexpr int kMoveReads = 3;
 constexpr size_t kEntriesLoadedAtOnce = 4096;
 constexpr uint64_t kMostWords = 1 << 20;  // 40 MiB
+// Of those, words that spare cleaning the segments in the order in which they were begun; in memory
+// they take some 64 bytes each.
+constexpr size_t kMostCarried = 1 << 17;
+// With fewer, one more that is open and half full costs more room than it spares writing.
+constexpr uint32_t kSegmentsForTwo = 12;
 
 }  // namespace
+
+// What is moved has shown that it lives long. Not what leaves words behind: with two segments open
+// at a time there is none to which nothing else is older, and words would be kept for all of it.
+OpenFor StoreEngine::segmentForMoves(const EntryMeta& meta) const {
+  const bool apart = config_.log.maxSegments >= kSegmentsForTwo && !saysMore(meta, false);
+  return apart ? OpenFor::kMoves : OpenFor::kPuts;
+}
+
+void StoreEngine::chooseCleaning() {
+  if (!config_.valuesAlike || config_.log.maxSegments < kSegmentsForTwo) return;
+  table_.cleanCheapest(std::min(kMostCarried, mostWords() / 2));
+}
 
 void StoreEngine::loadResidents() {
   const Status loaded = residents_.ordered() ? loadInOrderOfWriting() : loadInAnyOrder();
@@ -144,7 +161,7 @@ void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes, Departure wh
   changes.evicted.push_back(entry);
   Segment* segment = table_.find(entry.address);
   if (segment == nullptr) return;
-  ++segment->tombstones;
+  if (saysMore(entry.meta, false)) ++segment->tombstones;
   auto& marks = changes.batch.marks;
   const auto mark = std::ranges::find(marks, segment->id, &SegmentMark::segment);
   if (mark != marks.end()) {
@@ -233,7 +250,7 @@ bool StoreEngine::makeRoom() {
   if (!evicted && cleanedInVain_ > table_.all().size()) return false;
   Segment* segment = table_.nextToClean(log_.roomForMoves());
   if (segment == nullptr) {
-    if (!log_.rollForMoves().ok()) return false;
+    if (!log_.sealOne().ok()) return false;
     segment = table_.nextToClean(log_.roomForMoves());
   }
   if (segment == nullptr) return false;
@@ -244,6 +261,7 @@ bool StoreEngine::makeRoom() {
 
 void StoreEngine::startCleaning(Segment& segment) {
   keepForCleaning(segment);
+  carried_.clear();
   cleaner_.start(segment);
 }
 
@@ -302,10 +320,12 @@ void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address
   const StoreKey key = header.meta.key;
   const Result<std::optional<IndexEntry>> known = index_.find(key);
   if (!known.ok()) return done(known.status());
-  if (!*known || (*known)->address != address) return carry(key, address, done);
-  const auto left = [this, key, address, done](Status status) {
-    if (status.code() == ErrorCode::kOutOfSpace) status = evictUnmoved(key, address, status);
-    status.ok() ? carry(key, address, done) : done(status);
+  if (!*known || (*known)->address != address) return done(carry(header, address));
+  const auto left = [this, header, address, done](Status status) {
+    if (status.code() == ErrorCode::kOutOfSpace) {
+      status = evictUnmoved(header.meta.key, address, status);
+    }
+    done(status.ok() ? carry(header, address) : status);
   };
   const bool over = expired((*known)->meta);
   // Where others would go with it, more is lost than the move costs.
@@ -318,16 +338,14 @@ void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address
 }
 
 // A record that nothing newer follows, and that is dead, is the last word on its key: the word is
-// written again unless nothing is older.
-void StoreEngine::carry(const StoreKey& key, const RecordAddress& address, const Done& done) {
-  const Result<std::optional<IndexEntry>> known = index_.find(key);
-  if (!known.ok()) return done(known.status());
-  if (*known || table_.oldest(*table_.find(address.segment))) return done(Status());
-  StoreOp op;
-  op.kind = StoreOp::Kind::kCarry;
-  op.key = key;
-  op.done = done;
-  mutate(std::move(op));
+// kept unless nothing is older, or what is older may come back.
+Status StoreEngine::carry(const RecordHeader& header, const RecordAddress& address) {
+  if (!saysMore(header.meta, header.tombstone)) return Status();
+  SPOLIA_ASSIGN_OR_RETURN(const std::optional<IndexEntry> known, index_.find(header.meta.key));
+  if (known || table_.oldest(*table_.find(address.segment))) return Status();
+  uint64_t& sequence = carried_[header.meta.key];
+  sequence = std::max(sequence, header.stamp.sequence);
+  return Status();
 }
 
 Status StoreEngine::evict(const IndexEntry& entry, Departure why) {
@@ -388,10 +406,13 @@ void StoreEngine::cleaned(SegmentId id, Status outcome) {
 }
 
 // No more than the segments could hold records, so that they stay about a hundredth of the cap.
-Status StoreEngine::writeWords(const std::vector<LastWord>& more) {
+size_t StoreEngine::mostWords() const {
   const uint64_t records = config_.log.maxSegments * config_.log.segmentBytes / kDiskBlock;
-  return table_.words().write(driver_.ring(), more, table_.oldestSequence(),
-                              std::min(kMostWords, records));
+  return std::min(kMostWords, records);
+}
+
+Status StoreEngine::writeWords(const std::vector<LastWord>& more) {
+  return table_.words().write(driver_.ring(), more, table_.oldestSequence(), mostWords());
 }
 
 // The words of all these in one file, so that many removals cost one step. One that fails is in
@@ -420,7 +441,11 @@ void StoreEngine::keepWordsOfStalled(const Status& noRoom) {
 }
 
 Status StoreEngine::settle(SegmentId) {
-  return writeWords({});
+  std::vector<LastWord> words;
+  for (const auto& [key, sequence] : carried_) words.push_back({key, sequence});
+  const Status status = writeWords(words);
+  table_.sealIfOldest();
+  return status;
 }
 
 }  // namespace spolia::store
