@@ -125,15 +125,18 @@ Result<Segment*> AppendLog::roll(OpenFor open, RoomFor what, uint64_t bytes) {
   return next;
 }
 
+// What is moved goes where there is room, in the end.
+Result<Segment*> AppendLog::segmentForMove(uint64_t bytes, OpenFor open) {
+  if (roomIn(open) >= bytes) return table_.active(open);
+  Result<Segment*> begun = roll(open, RoomFor::kMove, bytes);
+  const OpenFor other = open == OpenFor::kPuts ? OpenFor::kMoves : OpenFor::kPuts;
+  return begun.ok() || roomIn(other) < bytes ? begun : table_.active(other);
+}
+
 Result<Segment*> AppendLog::segmentFor(uint64_t bytes, RoomFor what, OpenFor open) {
-  if (open == OpenFor::kMoves) {
-    if (roomIn(OpenFor::kMoves) >= bytes) return table_.active(OpenFor::kMoves);
-    if (freeSegments() > 0) return roll(OpenFor::kMoves, what, bytes);
-  }
+  if (what == RoomFor::kMove) return segmentForMove(bytes, open);
   if (roomIn(OpenFor::kPuts) < bytes) return roll(OpenFor::kPuts, what, bytes);
-  const uint64_t keep = what == RoomFor::kPut         ? keptFromPuts_
-                        : what == RoomFor::kTombstone ? keptFromTombstones_
-                                                      : 0;
+  const uint64_t keep = what == RoomFor::kPut ? keptFromPuts_ : keptFromTombstones_;
   const bool taken = roomIn(OpenFor::kPuts) < bytes + keep && roomIn(OpenFor::kMoves) < keep;
   if (!taken || freeSegments() > 0) return table_.active(OpenFor::kPuts);
   return Status(ErrorCode::kOutOfSpace, "the room that is left is kept for moves");

@@ -20,7 +20,7 @@
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/result.h"
 #include "server/store/index/index.h"
-#include "server/store/ring_driver.h"
+#include "server/store/io/ring_driver.h"
 #include "server/store/segments/segment_format.h"
 #include "server/store/segments/segment_table.h"
 
@@ -47,7 +47,7 @@ struct AppendRequest {
   AlignedBuffer payload;
   bool tombstone = false;
   RoomFor roomFor = RoomFor::kPut;
-  OpenFor open = OpenFor::kPuts;  // the segment it goes to, where there is room for one of its own
+  OpenFor open = OpenFor::kPuts;  // of kMove: the segment it goes to rather than the other
   uint64_t cookie = 0;            // comes back
 };
 
@@ -125,6 +125,7 @@ class AppendLog {
 
   bool mayTakeFree(RoomFor what, uint64_t bytes);
   Result<Segment*> segmentFor(uint64_t bytes, RoomFor what, OpenFor open);
+  Result<Segment*> segmentForMove(uint64_t bytes, OpenFor open);
   Result<Segment*> roll(OpenFor open, RoomFor what, uint64_t bytes);
   uint64_t roomIn(OpenFor open) const;
   Result<Segment*> recycle(Segment& segment);

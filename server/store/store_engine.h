@@ -175,31 +175,33 @@ class StoreEngine final : private CleaningHost {
   Status applyEvictions(Changes changes);
   void keepEvicted(const Changes& changes);
   Status evict(const IndexEntry& entry, Departure why = Departure::kEvicted);
-  Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
   std::optional<IndexEntry> entryOf(Residents::Prefix prefix);
   bool evictSome(uint64_t bytes);
   void relieve();
   bool makeRoom();
-  void cleanAhead();
-  void shrink();
-  void dropSurplus();
-  void startCleaning(Segment& segment);
-  void keepForCleaning(const Segment& segment) {
-    log_.keepForMoves(segment.liveBytes, segment.liveBytes);
-  }
-  void keepForNext();
-  void leave(const RecordHeader& header, const RecordAddress& address, Done done) override;
-  OpenFor segmentForMoves(const EntryMeta& meta) const;
+  // Cleaning: store_engine_cleaning.cc.
   void chooseCleaning();
-  Status carry(const RecordHeader& header, const RecordAddress& address);
+  OpenFor segmentForMoves(const EntryMeta& meta) const;
+  // Its record keeps what is older of its key from coming back.
   bool saysMore(const EntryMeta& meta, bool tombstone) const {
     return tombstone || !config_.valuesAlike || !config_.valuesAlike(meta);
   }
-  size_t mostWords() const;
+  void cleanAhead();
+  void keepForNext();
+  void keepForCleaning(const Segment& segment) {
+    log_.keepForMoves(segment.liveBytes, segment.liveBytes);
+  }
+  void dropSurplus();
+  void shrink();
+  void startCleaning(Segment& segment);
+  void leave(const RecordHeader& header, const RecordAddress& address, Done done) override;
+  Status carry(const RecordHeader& header, const RecordAddress& address);
+  Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
   void move(const IndexEntry& entry, int attempt, Done done);
   void unreadable(SegmentId id) override;
   Status settle(SegmentId id) override;
   void cleaned(SegmentId id, Status outcome) override;
+  size_t mostWords() const;
   Status writeWords(const std::vector<LastWord>& more);
   void keepWords(std::vector<AppendRequest> tombstones, const Status& noRoom);
   void keepWordsOfStalled(const Status& noRoom);
