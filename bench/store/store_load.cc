@@ -50,6 +50,7 @@ Result<std::unique_ptr<Store>> openStore(const std::string& directory, uint64_t 
   config.segmentBytes = segmentBytes;
   config.io = io;
   config.eviction = "lru";
+  config.valuesAlike = [](const store::EntryMeta&) { return true; };  // as of chunks
   return Store::open(config);
 }
 

@@ -82,10 +82,15 @@ size_t AppendLog::freeSegments() const {
          table_.reusableCount();
 }
 
+uint64_t AppendLog::roomIn(OpenFor open) const {
+  const Segment* active = table_.active(open);
+  return active != nullptr ? active->room() : 0;
+}
+
+// Of two that are open only one can be counted on: records do not divide.
 uint64_t AppendLog::roomForMoves() const {
-  const Segment* active = table_.active();
-  const uint64_t room = active != nullptr ? active->room() : 0;
-  return room + freeSegments() * (config_.segmentBytes - kDiskBlock);
+  return std::max(roomIn(OpenFor::kPuts), roomIn(OpenFor::kMoves)) +
+         freeSegments() * (config_.segmentBytes - kDiskBlock);
 }
 
 // Puts leave the last free segment to tombstones and moves, and tombstones leave it to moves when
@@ -99,11 +104,11 @@ bool AppendLog::mayTakeFree(RoomFor what, uint64_t bytes) {
   return next == nullptr || next->liveBytes <= room;
 }
 
-Result<Segment*> AppendLog::roll(RoomFor what, uint64_t bytes) {
+Result<Segment*> AppendLog::roll(OpenFor open, RoomFor what, uint64_t bytes) {
   const std::optional<SegmentId> previous =
-      table_.active() != nullptr ? std::optional(table_.active()->id) : std::nullopt;
+      table_.active(open) != nullptr ? std::optional(table_.active(open)->id) : std::nullopt;
   // A full active segment may itself be free to be written again.
-  table_.clearActive();
+  table_.clearActive(open);
   Result<Segment*> next = Status(ErrorCode::kInternal, "no segment");
   if (!mayTakeFree(what, bytes)) {
     next =
@@ -116,25 +121,33 @@ Result<Segment*> AppendLog::roll(RoomFor what, uint64_t bytes) {
     next = create();
   }
   // Full for this record is not full for a shorter one.
-  if (next.ok() || previous) table_.setActive(next.ok() ? (*next)->id : *previous);
+  if (next.ok() || previous) table_.setActive(open, next.ok() ? (*next)->id : *previous);
   return next;
 }
 
-Result<Segment*> AppendLog::segmentFor(uint64_t bytes, RoomFor what) {
-  Segment* active = table_.active();
-  if (active != nullptr && active->room() >= bytes) {
-    const uint64_t keep = what == RoomFor::kPut         ? keptFromPuts_
-                          : what == RoomFor::kTombstone ? keptFromTombstones_
-                                                        : 0;
-    const bool kept = keep > 0 && active->room() < bytes + keep;
-    if (!kept || freeSegments() > 0) return active;
-    return Status(ErrorCode::kOutOfSpace, "the room that is left is kept for moves");
-  }
-  return roll(what, bytes);
+// What is moved goes where there is room, in the end.
+Result<Segment*> AppendLog::segmentForMove(uint64_t bytes, OpenFor open) {
+  if (roomIn(open) >= bytes) return table_.active(open);
+  Result<Segment*> begun = roll(open, RoomFor::kMove, bytes);
+  const OpenFor other = open == OpenFor::kPuts ? OpenFor::kMoves : OpenFor::kPuts;
+  return begun.ok() || roomIn(other) < bytes ? begun : table_.active(other);
 }
 
-Status AppendLog::rollForMoves() {
-  return roll(RoomFor::kMove, 0).status();
+Result<Segment*> AppendLog::segmentFor(uint64_t bytes, RoomFor what, OpenFor open) {
+  if (what == RoomFor::kMove) return segmentForMove(bytes, open);
+  if (roomIn(OpenFor::kPuts) < bytes) return roll(OpenFor::kPuts, what, bytes);
+  const uint64_t keep = what == RoomFor::kPut ? keptFromPuts_ : keptFromTombstones_;
+  const bool taken = roomIn(OpenFor::kPuts) < bytes + keep && roomIn(OpenFor::kMoves) < keep;
+  if (!taken || freeSegments() > 0) return table_.active(OpenFor::kPuts);
+  return Status(ErrorCode::kOutOfSpace, "the room that is left is kept for moves");
+}
+
+Status AppendLog::sealOne() {
+  if (table_.active(OpenFor::kMoves) == nullptr) {
+    return roll(OpenFor::kPuts, RoomFor::kMove, 0).status();
+  }
+  table_.clearActive(OpenFor::kMoves);
+  return Status();
 }
 
 Status AppendLog::zeroAhead(Segment& segment, uint64_t end) {
@@ -160,7 +173,7 @@ Status AppendLog::append(AppendRequest& request) {
   }
   request.meta.payloadBytes = request.payload.size();
   const uint64_t bytes = recordBytes(request.meta, request.payload.size());
-  SPOLIA_ASSIGN_OR_RETURN(Segment * segment, segmentFor(bytes, request.roomFor));
+  SPOLIA_ASSIGN_OR_RETURN(Segment * segment, segmentFor(bytes, request.roomFor, request.open));
   if (Status status = zeroAhead(*segment, segment->end + bytes); !status.ok()) {
     segment->bad = true;
     return status;

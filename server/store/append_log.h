@@ -20,7 +20,7 @@
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/result.h"
 #include "server/store/index/index.h"
-#include "server/store/ring_driver.h"
+#include "server/store/io/ring_driver.h"
 #include "server/store/segments/segment_format.h"
 #include "server/store/segments/segment_table.h"
 
@@ -47,7 +47,8 @@ struct AppendRequest {
   AlignedBuffer payload;
   bool tombstone = false;
   RoomFor roomFor = RoomFor::kPut;
-  uint64_t cookie = 0;  // comes back
+  OpenFor open = OpenFor::kPuts;  // of kMove: the segment it goes to rather than the other
+  uint64_t cookie = 0;            // comes back
 };
 
 // A record on disk, or why it is not.
@@ -81,8 +82,8 @@ class AppendLog {
     keptFromPuts_ = fromPuts;
     keptFromTombstones_ = fromTombstones;
   }
-  // Goes on in the last free segment, so that the active one can be cleaned. kOutOfSpace.
-  Status rollForMoves();
+  // Seals a segment that is being filled, so that it can be cleaned. kOutOfSpace.
+  Status sealOne();
   // A number of a record that is not written; higher than that of any before.
   uint64_t takeSequence() { return uint64_t{config_.epoch} << kSequenceBits | ++sequences_; }
   // Bytes that moves could still be written to.
@@ -123,8 +124,10 @@ class AppendLog {
   };
 
   bool mayTakeFree(RoomFor what, uint64_t bytes);
-  Result<Segment*> segmentFor(uint64_t bytes, RoomFor what);
-  Result<Segment*> roll(RoomFor what, uint64_t bytes);
+  Result<Segment*> segmentFor(uint64_t bytes, RoomFor what, OpenFor open);
+  Result<Segment*> segmentForMove(uint64_t bytes, OpenFor open);
+  Result<Segment*> roll(OpenFor open, RoomFor what, uint64_t bytes);
+  uint64_t roomIn(OpenFor open) const;
   Result<Segment*> recycle(Segment& segment);
   Result<Segment*> create();
   Status zeroAhead(Segment& segment, uint64_t end);

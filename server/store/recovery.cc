@@ -105,7 +105,7 @@ void Recovery::note(const ScannedRecord& record) {
   Latest& latest = latest_[header.meta.key];
   if (header.stamp.sequence <= latest.sequence) return;
   latest = {header.stamp.sequence, header.tombstone || !record.intact,
-            IndexEntry{header.meta, record.address, header.stamp.sequence}};
+            IndexEntry{header.meta, record.address, header.stamp.sequence}, false};
 }
 
 void Recovery::replaySegment(Segment& segment, ScanMode mode) {
@@ -134,7 +134,8 @@ Status Recovery::replay() {
     segment->markedTo = mark.offset;
     segment->markedSequence = mark.lastSequence;
   }
-  for (const auto& [key, sequence] : table_.words().all()) latest_[key] = {sequence, true, {}};
+  for (const auto& [key, sequence] : table_.words().all())
+    latest_[key] = {sequence, true, {}, true};
   const std::vector<Segment> before = table_.all();
   for (Segment& segment : table_.all()) {
     if (segment.bad || segment.generation.value == 0) continue;
@@ -168,7 +169,9 @@ void Recovery::rescanLastWords(const std::vector<Segment>& before) {
     return !item.second.tombstone && item.second.sequence < horizon;
   });
   if (!needed) return;
+  bool unread = false;
   for (Segment segment : before) {
+    unread = unread || segment.doubtful;
     if (segment.bad || segment.tombstones == 0) continue;
     const uint64_t seen = segment.end;
     segment.end = kDiskBlock;
@@ -181,15 +184,30 @@ void Recovery::rescanLastWords(const std::vector<Segment>& before) {
       if (record.header.stamp.sequence <= latest.sequence) return;
       latest.sequence = record.header.stamp.sequence;
       latest.tombstone = true;
+      latest.word = false;  // the index may name this very record
     });
+    unread = unread || segment.bad;
   }
+  if (unread) passOver(horizon);
+}
+
+// What was found and may be dead is left where it is, and looked for again by the next opening.
+void Recovery::passOver(uint64_t horizon) {
+  std::erase_if(latest_, [&](const auto& item) {
+    const Latest& latest = item.second;
+    if (latest.tombstone || latest.sequence >= horizon) return false;
+    Segment& segment = *table_.find(latest.entry.address);
+    segment.bad = segment.doubtful = true;
+    return true;
+  });
 }
 
 Status Recovery::applyReplayed() {
   IndexBatch batch;
   for (auto& [key, latest] : latest_) {
     SPOLIA_ASSIGN_OR_RETURN(const std::optional<IndexEntry> known, index_.find(key));
-    if (known && known->sequence >= latest.sequence) continue;
+    const uint64_t told = latest.sequence + (latest.word ? 1 : 0);
+    if (known && known->sequence >= told) continue;
     if (latest.tombstone) {
       batch.removes.push_back(key);
     } else {
@@ -253,7 +271,7 @@ void Recovery::chooseActive() {
   latest = withRoom;
   if (latest == nullptr) return;
   clearEnd(*latest);
-  if (!latest->bad) table_.setActive(latest->id);
+  if (!latest->bad) table_.setActive(OpenFor::kPuts, latest->id);
 }
 
 Result<SegmentTable> Recovery::finish() {

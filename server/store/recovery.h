@@ -47,6 +47,7 @@ class Recovery {
     uint64_t sequence = 0;
     bool tombstone = false;
     IndexEntry entry;
+    bool word = false;  // beside the segments: about the record of that number, too
   };
 
   Status openSegment(SegmentId id, const std::string& name);
@@ -54,6 +55,7 @@ class Recovery {
   void replaySegment(Segment& segment, ScanMode mode);
   void syncFound(const std::vector<Segment>& before);
   void rescanLastWords(const std::vector<Segment>& before);
+  void passOver(uint64_t horizon);
   void note(const ScannedRecord& record);
   Status applyReplayed();
   Status dropOrphans();

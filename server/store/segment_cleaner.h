@@ -11,7 +11,7 @@
 
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/result.h"
-#include "server/store/ring_driver.h"
+#include "server/store/io/ring_driver.h"
 #include "server/store/segments/segment_format.h"
 #include "server/store/segments/segment_table.h"
 

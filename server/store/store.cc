@@ -253,6 +253,7 @@ Result<std::unique_ptr<Store>> Store::open(const StoreConfig& config) {
   };
   if (config.worthOf) engine.worthOf = config.worthOf;
   if (config.gone) engine.gone = config.gone;
+  engine.valuesAlike = config.valuesAlike;
   if (config.companions) engine.companions = config.companions;
   if (config.quotas) {
     SPOLIA_ASSIGN_OR_RETURN(engine.quotas, config.quotas());

@@ -55,6 +55,10 @@ struct StoreConfig {
   // Entries that are of no use without the one, nor it without them; each names the others. They
   // are evicted together. Called from the I/O thread and in open(). Null: there are none.
   std::function<std::vector<StoreKey>(const EntryMeta&)> companions;
+  // Whether any value that the entry's key ever had, removed ones too, is as good as this one: one
+  // may come back after this one was evicted, when the index is made anew, which spares the store
+  // remembering that they are gone. Called from the I/O thread. Null: no.
+  std::function<bool(const EntryMeta&)> valuesAlike;
   // Told of each entry that is a miss from then on though nobody removed it: evicted, expired or
   // damaged. Called from the I/O thread and in open(). Null: nobody.
   std::function<void(const EntryMeta&)> gone;

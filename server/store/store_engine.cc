@@ -53,6 +53,7 @@ StoreEngine::StoreEngine(EngineConfig config, Ring& ring, Index& index, SegmentT
       cleaner_(driver_, table_, *this),
       residents_(residentsConfigOf(config_)),
       backend_(ring.name()) {
+  chooseCleaning();
   loadResidents();
   keepForNext();
   shrink();
@@ -105,14 +106,8 @@ void StoreEngine::startMutation(StoreOp& op) {
     case StoreOp::Kind::kMove:
       // Replaced or removed since it was read: nothing is left to move.
       if (!*known || (*known)->sequence != op.sequence) break;
-      return append(op, {std::move(op.put.meta), std::move(op.put.payload), false, RoomFor::kMove});
-    case StoreOp::Kind::kCarry: {
-      if (*known) break;
-      EntryMeta meta;
-      meta.key = op.key;
-      // Not into what the moves need.
-      return append(op, {std::move(meta), AlignedBuffer(), true, RoomFor::kTombstone});
-    }
+      return append(op, {std::move(op.put.meta), std::move(op.put.payload), false, RoomFor::kMove,
+                         segmentForMoves((*known)->meta)});
     default:
       return startRemove(op, *known);
   }
@@ -178,14 +173,9 @@ void StoreEngine::append(const StoreOp& op, AppendRequest request) {
     return letCleaningPass(key) ? void() : relieve();
   }
   if (mayWrite && request.tombstone && status.code() == ErrorCode::kOutOfSpace) {
-    if (op.kind == StoreOp::Kind::kCarry) {
-      table_.words().note({key, log_.takeSequence()});
-      status = Status();
-    } else {
-      std::vector<AppendRequest> one;
-      one.push_back(std::move(request));
-      return keepWords(std::move(one), status);
-    }
+    std::vector<AppendRequest> one;
+    one.push_back(std::move(request));
+    return keepWords(std::move(one), status);
   }
   if (put) pendingPuts_ -= footprintOf(request);
   appends_.erase(tag);

@@ -34,10 +34,9 @@ struct DamagedRead {
 
 struct StoreOp {
   // kVerify reads without handing out. What the store does by itself: kMove writes a record again
-  // elsewhere, kCarry a tombstone for a key that has no entry. kExpire gives up those of `keys`
-  // that have expired, without a completion. kSettle completes at once: what the store had decided
-  // before is done.
-  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kCarry, kExpire, kSettle };
+  // elsewhere. kExpire gives up those of `keys` that have expired, without a completion. kSettle
+  // completes at once: what the store had decided before is done.
+  enum class Kind : uint8_t { kPut, kGet, kVerify, kRemove, kMove, kExpire, kSettle };
 
   Kind kind = Kind::kGet;
   PutRequest put;  // kPut, kMove
@@ -81,6 +80,10 @@ struct EngineConfig {
   std::function<std::vector<StoreKey>(const EntryMeta&)> companions = [](const EntryMeta&) {
     return std::vector<StoreKey>();
   };
+  // Whether any value that the entry's key ever had is as good as this one: one may come back after
+  // this one was evicted, when the index is made anew.
+  // Null: no.
+  std::function<bool(const EntryMeta&)> valuesAlike;
   Residents::WorthOf worthOf = [](const EntryMeta&) { return EntryWorth(); };
   std::vector<OwnerQuota> quotas;
 };
@@ -172,25 +175,33 @@ class StoreEngine final : private CleaningHost {
   Status applyEvictions(Changes changes);
   void keepEvicted(const Changes& changes);
   Status evict(const IndexEntry& entry, Departure why = Departure::kEvicted);
-  Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
   std::optional<IndexEntry> entryOf(Residents::Prefix prefix);
   bool evictSome(uint64_t bytes);
   void relieve();
   bool makeRoom();
+  // Cleaning: store_engine_cleaning.cc.
+  void chooseCleaning();
+  OpenFor segmentForMoves(const EntryMeta& meta) const;
+  // Its record keeps what is older of its key from coming back.
+  bool saysMore(const EntryMeta& meta, bool tombstone) const {
+    return tombstone || !config_.valuesAlike || !config_.valuesAlike(meta);
+  }
   void cleanAhead();
-  void shrink();
-  void dropSurplus();
-  void startCleaning(Segment& segment);
+  void keepForNext();
   void keepForCleaning(const Segment& segment) {
     log_.keepForMoves(segment.liveBytes, segment.liveBytes);
   }
-  void keepForNext();
+  void dropSurplus();
+  void shrink();
+  void startCleaning(Segment& segment);
   void leave(const RecordHeader& header, const RecordAddress& address, Done done) override;
-  void carry(const StoreKey& key, const RecordAddress& address, const Done& done);
+  Status carry(const RecordHeader& header, const RecordAddress& address);
+  Status evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom);
   void move(const IndexEntry& entry, int attempt, Done done);
   void unreadable(SegmentId id) override;
   Status settle(SegmentId id) override;
   void cleaned(SegmentId id, Status outcome) override;
+  size_t mostWords() const;
   Status writeWords(const std::vector<LastWord>& more);
   void keepWords(std::vector<AppendRequest> tombstones, const Status& noRoom);
   void keepWordsOfStalled(const Status& noRoom);
@@ -209,8 +220,10 @@ class StoreEngine final : private CleaningHost {
   std::unordered_map<uint64_t, StoreKey> appends_;  // by append cookie
   std::deque<AppendRequest> stalled_;               // wait for room, in order
   Footprint pendingPuts_;                           // of puts that are not committed
-  size_t cleanedInVain_ = 0;                        // segments, since something that waited went on
-  size_t shrunkInVain_ = 0;                         // likewise, since one could be dropped
+  // Last words of the segment that is being emptied.
+  std::unordered_map<StoreKey, uint64_t, DigestHash> carried_;
+  size_t cleanedInVain_ = 0;  // segments, since something that waited went on
+  size_t shrunkInVain_ = 0;   // likewise, since one could be dropped
   uint64_t cleanedForRolls_ = 0;
   std::string complaint_;  // why the last segment to be emptied was not; empty: it was
   uint64_t latestMs_ = 0;

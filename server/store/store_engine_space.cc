@@ -1,11 +1,9 @@
-// How a StoreEngine comes by room: what is evicted, how segments are emptied, and how it removes
-// what no segment has room to tell of.
+// How a StoreEngine comes by room: what may be put, what is evicted, and what waits.
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "server/store/recovery.h"
 #include "server/store/store_engine.h"
 
 namespace spolia::store {
@@ -13,9 +11,7 @@ namespace {
 
 // How often a policy is asked for another victim when the one it names is being written to.
 constexpr size_t kVictimsAsked = 64;
-constexpr int kMoveReads = 3;
 constexpr size_t kEntriesLoadedAtOnce = 4096;
-constexpr uint64_t kMostWords = 1 << 20;  // 40 MiB
 
 }  // namespace
 
@@ -144,7 +140,7 @@ void StoreEngine::giveUp(const IndexEntry& entry, Changes& changes, Departure wh
   changes.evicted.push_back(entry);
   Segment* segment = table_.find(entry.address);
   if (segment == nullptr) return;
-  ++segment->tombstones;
+  if (saysMore(entry.meta, false)) ++segment->tombstones;
   auto& marks = changes.batch.marks;
   const auto mark = std::ranges::find(marks, segment->id, &SegmentMark::segment);
   if (mark != marks.end()) {
@@ -233,7 +229,7 @@ bool StoreEngine::makeRoom() {
   if (!evicted && cleanedInVain_ > table_.all().size()) return false;
   Segment* segment = table_.nextToClean(log_.roomForMoves());
   if (segment == nullptr) {
-    if (!log_.rollForMoves().ok()) return false;
+    if (!log_.sealOne().ok()) return false;
     segment = table_.nextToClean(log_.roomForMoves());
   }
   if (segment == nullptr) return false;
@@ -242,185 +238,11 @@ bool StoreEngine::makeRoom() {
   return true;
 }
 
-void StoreEngine::startCleaning(Segment& segment) {
-  keepForCleaning(segment);
-  cleaner_.start(segment);
-}
-
-// One segment is emptied for each that is begun, once they run short, so that puts need not wait.
-void StoreEngine::cleanAhead() {
-  if (cleaner_.busy() || log_.rolls() == cleanedForRolls_) return;
-  cleanedForRolls_ = log_.rolls();
-  const bool ahead = !table_.doubtful() && log_.freeSegments() < 2 && index_.writable().ok();
-  Segment* segment = ahead ? table_.nextToClean(log_.roomForMoves()) : nullptr;
-  const bool worthIt = segment != nullptr && segment->liveBytes <= segment->size / 10 * 9;
-  worthIt ? startCleaning(*segment) : keepForNext();
-}
-
-// What the segment to be emptied next needs stays free of everything but moves, before its turn
-// too: were it taken, no segment could ever be emptied again. Where there is less than that,
-// tombstones may have it, since they are what makes a segment need less.
-void StoreEngine::keepForNext() {
-  const uint64_t room = log_.roomForMoves();
-  const Segment* next = table_.doubtful() ? nullptr : table_.nextToClean(room);
-  const uint64_t needed = next != nullptr ? next->liveBytes : 0;
-  log_.keepForMoves(needed, needed <= room ? needed : 0);
-}
-
-// When the cap was lowered since the segments were made. One that is free stays: without it no
-// other can be emptied.
-void StoreEngine::dropSurplus() {
-  const size_t most = config_.log.maxSegments;
-  while (table_.all().size() > most) {
-    Segment* segment = table_.reusableCount() > 1 ? table_.reusable() : nullptr;
-    if (segment == nullptr) return;
-    if (const Status removed = driver_.ring().remove(segment->file); !removed.ok()) {
-      spdlog::warn("{} is over the cap and cannot be removed: {}", segmentFileName(segment->id),
-                   removed.message());
-      segment->bad = true;
-    } else {
-      table_.erase(segment->id);
-      shrunkInVain_ = 0;
-    }
-  }
-}
-
-void StoreEngine::shrink() {
-  if (table_.all().size() <= config_.log.maxSegments || cleaner_.busy()) return;
-  dropSurplus();
-  const bool cleans = table_.all().size() > config_.log.maxSegments && !table_.doubtful() &&
-                      !table_.waitsForReaders() && index_.writable().ok();
-  const bool inVain = cleans && shrunkInVain_ > table_.all().size();
-  if (inVain && !evictSome(config_.log.segmentBytes / 4)) return;
-  Segment* segment = cleans ? table_.nextToClean(log_.roomForMoves()) : nullptr;
-  if (segment == nullptr) return;
-  ++shrunkInVain_;
-  startCleaning(*segment);
-}
-
-void StoreEngine::leave(const RecordHeader& header, const RecordAddress& address, Done done) {
-  const StoreKey key = header.meta.key;
-  const Result<std::optional<IndexEntry>> known = index_.find(key);
-  if (!known.ok()) return done(known.status());
-  if (!*known || (*known)->address != address) return carry(key, address, done);
-  const auto left = [this, key, address, done](Status status) {
-    if (status.code() == ErrorCode::kOutOfSpace) status = evictUnmoved(key, address, status);
-    status.ok() ? carry(key, address, done) : done(status);
-  };
-  const bool over = expired((*known)->meta);
-  // Where others would go with it, more is lost than the move costs.
-  const bool next = !over && !mutations_.contains(key) && !leased(key) &&
-                    !residents_.worthMoving(key, nowMs()) &&
-                    config_.companions((*known)->meta).empty();
-  over   ? left(evict(**known, Departure::kRemoved))
-  : next ? left(evict(**known))
-         : move(**known, 1, left);
-}
-
-// A record that nothing newer follows, and that is dead, is the last word on its key: the word is
-// written again unless nothing is older.
-void StoreEngine::carry(const StoreKey& key, const RecordAddress& address, const Done& done) {
-  const Result<std::optional<IndexEntry>> known = index_.find(key);
-  if (!known.ok()) return done(known.status());
-  if (*known || table_.oldest(*table_.find(address.segment))) return done(Status());
-  StoreOp op;
-  op.kind = StoreOp::Kind::kCarry;
-  op.key = key;
-  op.done = done;
-  mutate(std::move(op));
-}
-
 Status StoreEngine::evict(const IndexEntry& entry, Departure why) {
   Changes changes;
   giveUp(entry, changes, why);
   giveUpCompanions(entry, changes);
   return applyEvictions(std::move(changes));
-}
-
-// Where there is no room for what a segment holds, the segment is worth more than that.
-Status StoreEngine::evictUnmoved(const StoreKey& key, const RecordAddress& address, Status noRoom) {
-  SPOLIA_ASSIGN_OR_RETURN(const std::optional<IndexEntry> entry, index_.find(key));
-  if (!entry || entry->address != address) return Status();
-  return residents_.mayGo(key) && !leased(key) ? evict(*entry) : noRoom;
-}
-
-// A segment that cannot be read is left alone, so that the next one gets its turn.
-void StoreEngine::unreadable(SegmentId id) {
-  table_.find(id)->bad = true;
-}
-
-void StoreEngine::move(const IndexEntry& entry, int attempt, Done done) {
-  reader_.read(entry, 0, UINT64_MAX, [this, entry, attempt, done](ReadResult result) {
-    figures_.bytesRead += result.bytesRead;
-    // The mistake may be the reading's, and what is not moved now is lost.
-    const bool again = result.status.code() == ErrorCode::kCorrupt && attempt < kMoveReads;
-    if (again) return move(entry, attempt + 1, done);
-    StoreOp op;
-    op.kind = StoreOp::Kind::kMove;
-    op.key = entry.meta.key;
-    op.done = done;
-    op.sequence = entry.sequence;
-    if (result.status.code() == ErrorCode::kCorrupt) {
-      // Not moved: it is gone for good, and the segment is clean without it.
-      StoreCompletion answer;
-      return quarantine(op, entry.sequence, std::move(answer));
-    }
-    if (!result.status.ok()) {
-      unreadable(entry.address.segment);
-      return done(result.status);
-    }
-    op.put.meta = entry.meta;
-    op.put.payload = std::move(result.data);
-    mutate(std::move(op));
-  });
-}
-
-void StoreEngine::cleaned(SegmentId id, Status outcome) {
-  keepForNext();
-  if (outcome.ok()) ++figures_.cleanedSegments;
-  // Told once, not for every put that wants room.
-  std::string complaint =
-      outcome.ok() ? "" : segmentFileName(id) + " cannot be emptied: " + outcome.message();
-  if (!outcome.ok() && complaint != complaint_) spdlog::warn("{}", complaint);
-  complaint_ = std::move(complaint);
-  relieve();
-  if (outcome.ok()) shrink();
-}
-
-// No more than the segments could hold records, so that they stay about a hundredth of the cap.
-Status StoreEngine::writeWords(const std::vector<LastWord>& more) {
-  const uint64_t records = config_.log.maxSegments * config_.log.segmentBytes / kDiskBlock;
-  return table_.words().write(driver_.ring(), more, table_.oldestSequence(),
-                              std::min(kMostWords, records));
-}
-
-// The words of all these in one file, so that many removals cost one step. One that fails is in
-// doubt like a tombstone whose write failed.
-void StoreEngine::keepWords(std::vector<AppendRequest> tombstones, const Status& noRoom) {
-  std::vector<LastWord> words;
-  std::vector<Appended> told;
-  for (AppendRequest& request : tombstones) {
-    words.push_back({request.meta.key, log_.takeSequence()});
-    told.push_back({request.cookie, noRoom, true, request.roomFor, 0,
-                    IndexEntry{std::move(request.meta), {}, words.back().sequence}});
-  }
-  if (writeWords(words).ok()) {
-    for (Appended& one : told) one.status = Status();
-  }
-  commit(std::move(told), {});
-}
-
-void StoreEngine::keepWordsOfStalled(const Status& noRoom) {
-  const auto waits = [](const AppendRequest& request) { return !request.tombstone; };
-  const auto from = std::stable_partition(stalled_.begin(), stalled_.end(), waits);
-  std::vector<AppendRequest> tombstones(std::make_move_iterator(from),
-                                        std::make_move_iterator(stalled_.end()));
-  stalled_.erase(from, stalled_.end());
-  keepWords(std::move(tombstones), noRoom);
-}
-
-Status StoreEngine::settle(SegmentId) {
-  return writeWords({});
 }
 
 }  // namespace spolia::store

@@ -213,6 +213,11 @@ store::EntryWorth entryWorthOf(const store::EntryMeta& meta) {
   return worthOfExtent(worth, meta.key, *attributes->extents, 0);
 }
 
+bool valuesAlike(const store::EntryMeta& meta) {
+  const bool chunk = meta.kind == static_cast<uint8_t>(codec::EntryKind::kChunk);
+  return meta.kind == kExtentKind || (chunk && meta.expiresAt == 0);
+}
+
 std::optional<Extents> extentsOf(const store::EntryMeta& meta) {
   if (meta.kind == kExtentKind) return std::nullopt;
   const Result<EntryAttributes> attributes = readAttributes(meta.attributes);

@@ -80,6 +80,9 @@ ChainPlace behind(const ChainPlace& place, const EntryAttributes& parent);
 // what stands before it the more; manifests and profiles, on which others depend, go only when they
 // are removed. An extent saves its share, and hangs on the one before it; the entry on the last.
 store::EntryWorth entryWorthOf(const store::EntryMeta& meta);
+// For StoreConfig::valuesAlike: a chunk's streams all say the same, and none stays longer than one
+// without an end; an extent's key never has a second value.
+bool valuesAlike(const store::EntryMeta& meta);
 // Of an entry that is kept in extents, by its own record; nothing for others, and for extents.
 std::optional<Extents> extentsOf(const store::EntryMeta& meta);
 // The other records of a value in extents; none of others.

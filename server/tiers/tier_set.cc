@@ -115,6 +115,7 @@ Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config,
     return entryWorthOf(meta);
   };
   withWorth.companions = otherExtentsOf;
+  withWorth.valuesAlike = valuesAlike;
   withWorth.gone = [queue = gone.get()](const store::EntryMeta& meta) {
     if (ExtentsFound::concerns(meta)) queue->push(meta);
   };

@@ -92,6 +92,7 @@ struct SimulationShape {
   bool evicts = false;
   uint64_t worthSync = 64 << 10;  // one value or several
   bool expires = false;           // some puts have a time to live, and some entries are leased
+  bool alike = false;             // any value of every second key is as good as another
 
   static SimulationShape of(uint64_t seed) {
     std::mt19937_64 random(seed);
@@ -103,6 +104,13 @@ struct SimulationShape {
     shape.maxValue = kValues[random() % std::size(kValues)];
     shape.evicts = random() % 2 == 0;
     shape.expires = random() % 3 == 0;
+    shape.alike = random() % 2 == 0;
+    // Enough for two that are open at a time.
+    if (shape.alike && random() % 2 == 0) {
+      shape.segmentBytes = 64 << 10;
+      shape.maxSegments = 12 + static_cast<uint32_t>(random() % 4);
+      shape.maxValue = std::min<uint64_t>(shape.maxValue, 40000);
+    }
     return shape;
   }
 };
@@ -155,6 +163,11 @@ class StoreSimulation {
     config.clock = [this] { return clock_->nowSeconds(); };
     config.leases = leases_.get();
     config.expires = [this](uint64_t at) { sweep_->note(at); };
+    if (shape_.alike) {
+      config.valuesAlike = [this](const store::EntryMeta& meta) {
+        return alike(keyOf(meta.key)) && meta.expiresAt == 0;
+      };
+    }
     config.damaged = [this](const StoreKey& key) { damaged_.push_back(key); };
     if (shape_.evicts) {
       config.makePolicy = [this](uint64_t capacity) {
@@ -288,6 +301,7 @@ class StoreSimulation {
       }
       possible = {*version};
       if (evicted) possible.insert(0);
+      blur(key);
       if (*version == 0 || evicted) {
         possible.insert(undone_[key].begin(), undone_[key].end());
       } else {
@@ -425,6 +439,7 @@ class StoreSimulation {
       tell("key " + std::to_string(key) + " version " + std::to_string(version) + " has expired");
       if (possible_[key].erase(version) > 0) possible_[key].insert(0);
       undone_[key].erase(version);
+      over_.insert(it->first);
       // One that is not answered yet becomes nothing.
       for (auto& [cookie, mutation] : mutations_) {
         if (mutation.key == key && mutation.version == version) mutation.expired = true;
@@ -446,12 +461,31 @@ class StoreSimulation {
     }
   }
 
-  // An evicted value is gone, and may come back when the index is lost.
+  bool alike(uint64_t key) const { return shape_.alike && key % 2 == 1; }
+
+  uint64_t keyOf(const StoreKey& full) const {
+    uint64_t key = 0;
+    while (key < shape_.keys && simulationKey(key) != full) ++key;
+    return key;
+  }
+
+  // Of a key that was evicted and not written to since any value will do, if there is one.
+  void blur(uint64_t key) {
+    std::set<uint64_t>& possible = possible_[key];
+    if (!blurred_.contains(key) || possible == std::set<uint64_t>{0}) return;
+    for (uint64_t version = 1; version <= versions_[key]; ++version) {
+      if (!over_.contains({key, version})) possible.insert(version);
+    }
+  }
+
+  // An evicted value is gone, and may come back when the index is lost, or one that is as good.
   void noteEvictions() {
     for (const uint64_t keyHash : std::exchange(evicted_, {})) {
       for (auto& [key, possible] : possible_) {
         if (keyHashOf(key) != keyHash) continue;
         tell("key " + std::to_string(key) + " is evicted");
+        if (alike(key)) blurred_.insert(key);
+        blur(key);
         undone_[key].insert(possible.begin(), possible.end());
         possible.insert(0);
       }
@@ -497,6 +531,7 @@ class StoreSimulation {
     // Mutations of a key happen in order: earlier values are gone, later ones may come.
     auto& possible = possible_[m.key];
     undone_.erase(m.key);
+    blurred_.erase(m.key);
     for (auto it = possible.begin(); it != possible.end();) {
       const bool later = std::any_of(mutations_.begin(), mutations_.end(), [&](const auto& e) {
         return e.second.key == m.key && e.second.version == *it && e.first > done.cookie;
@@ -539,10 +574,12 @@ class StoreSimulation {
   std::unique_ptr<store::ExpirySweep> sweep_;
   // By key and value: when it expires.
   std::map<std::pair<uint64_t, uint64_t>, uint64_t> expiries_;
-  std::vector<StoreKey> damaged_;           // not yet taken into account
-  std::vector<uint64_t> evicted_;           // key hashes, not yet taken into account
-  std::map<uint64_t, Mutation> mutations_;  // by cookie: unanswered
-  std::map<uint64_t, uint64_t> gets_;       // by cookie: key
+  std::set<std::pair<uint64_t, uint64_t>> over_;  // those that have expired
+  std::set<uint64_t> blurred_;                    // keys
+  std::vector<StoreKey> damaged_;                 // not yet taken into account
+  std::vector<uint64_t> evicted_;                 // key hashes, not yet taken into account
+  std::map<uint64_t, Mutation> mutations_;        // by cookie: unanswered
+  std::map<uint64_t, uint64_t> gets_;             // by cookie: key
 };
 
 }  // namespace spolia::test

@@ -14,8 +14,8 @@ constexpr uint32_t kMagic = 0x44525750;  // "PWRD"
 constexpr uint16_t kVersion = 1;
 constexpr size_t kChecksumAt = 4 + 2 + 2;
 constexpr size_t kHeadBytes = kChecksumAt + 8 + 8;
-constexpr size_t kWordBytes = sizeof(StoreKey::bytes) + 8;
 constexpr char kSuffix[] = ".words";
+constexpr size_t kMostFiles = 8;
 
 Status damaged(const char* what) {
   return Status(ErrorCode::kCorrupt, std::string("last words: ") + what);
@@ -26,6 +26,12 @@ uint64_t checksumOf(ByteSpan file) {
   Bytes copy = toBytes(file);
   std::memset(copy.data() + kChecksumAt, 0, sizeof(uint64_t));
   return xxh3(copy);
+}
+
+uint64_t latestOf(const std::vector<LastWord>& words) {
+  uint64_t latest = 0;
+  for (const LastWord& word : words) latest = std::max(latest, word.sequence);
+  return latest;
 }
 
 }  // namespace
@@ -44,7 +50,8 @@ std::optional<uint32_t> wordsFileNumber(const std::string& name) {
 }
 
 AlignedBuffer encodeLastWords(const std::vector<LastWord>& words) {
-  AlignedBuffer out = AlignedBuffer::zeroed(roundUpToBlock(kHeadBytes + words.size() * kWordBytes));
+  AlignedBuffer out =
+      AlignedBuffer::zeroed(roundUpToBlock(kHeadBytes + words.size() * kLastWordBytes));
   size_t at = 0;
   const auto put = [&](const auto& value) {
     std::memcpy(out.data() + at, &value, sizeof value);
@@ -75,7 +82,7 @@ Result<std::vector<LastWord>> parseLastWords(ByteSpan file) {
   if (version > kVersion) {
     return Status(ErrorCode::kUnsupported, "last words of version " + std::to_string(version));
   }
-  if (count > (file.size() - kHeadBytes) / kWordBytes) return damaged("cut short");
+  if (count > (file.size() - kHeadBytes) / kLastWordBytes) return damaged("cut short");
   if (checksumOf(file) != checksum) return damaged("checksum");
   std::vector<LastWord> words(count);
   for (LastWord& word : words) {
@@ -90,7 +97,7 @@ Status LastWords::load(Ring& ring, const std::string& name) {
   lastFile_ = std::max(lastFile_, wordsFileNumber(name).value_or(0));
   SPOLIA_ASSIGN_OR_RETURN(const FileHandle handle, ring.open(name));
   SPOLIA_ASSIGN_OR_RETURN(const uint64_t bytes, ring.size(handle));
-  files_.push_back(handle);
+  files_.push_back({handle});
   AlignedBuffer file(bytes / kDiskBlock * kDiskBlock);
   const auto read = [&]() -> Result<std::vector<LastWord>> {
     SPOLIA_RETURN_IF_ERROR(ring.readNow(handle, 0, file.span()));
@@ -102,48 +109,48 @@ Status LastWords::load(Ring& ring, const std::string& name) {
     if (words.status().code() != ErrorCode::kCorrupt) files_.pop_back();
     return words.status();
   }
+  files_.back().latest = latestOf(*words);
   for (const LastWord& word : *words) note(word);
-  unwritten_ = false;
   return Status();
 }
 
 void LastWords::note(const LastWord& word) {
   uint64_t& sequence = words_[word.key];
   sequence = std::max(sequence, word.sequence);
-  unwritten_ = true;
 }
 
-// The files before the last ones, which say no more than these.
-void LastWords::dropFiles(Ring& ring, size_t kept) {
-  while (files_.size() > kept) {
-    if (!ring.remove(files_.front()).ok()) return;  // the next time
-    files_.erase(files_.begin());
-  }
+void LastWords::dropFiles(Ring& ring, uint64_t olderThan) {
+  std::erase_if(files_, [&](const File& file) {
+    return file.latest < olderThan && ring.remove(file.handle).ok();  // else the next time
+  });
 }
 
+// A file for each time, and from time to time one for all.
 Status LastWords::write(Ring& ring, const std::vector<LastWord>& more, uint64_t oldest,
                         size_t most) {
   std::erase_if(words_, [oldest](const auto& word) { return word.second < oldest; });
-  if (words_.empty() && more.empty()) {
-    unwritten_ = false;
-    dropFiles(ring, 0);
-    return Status();
-  }
-  if (!unwritten_ && more.empty()) return Status();
-  if (words_.size() + more.size() > most) {
+  dropFiles(ring, oldest);
+  if (more.empty()) return Status();
+  const auto isNew = [this](const LastWord& word) { return !words_.contains(word.key); };
+  if (words_.size() + static_cast<size_t>(std::ranges::count_if(more, isNew)) > most) {
     return Status(ErrorCode::kOutOfSpace,
                   "removals beside the segments: expected at most " + std::to_string(most));
   }
   std::vector<LastWord> words = more;
-  for (const auto& [key, sequence] : words_) words.push_back({key, sequence});
+  const bool all = files_.size() >= kMostFiles;
+  if (all) {
+    for (const auto& [key, sequence] : words_) words.push_back({key, sequence});
+  }
   const AlignedBuffer file = encodeLastWords(words);
   const std::string name = wordsFileName(lastFile_ + 1);
   SPOLIA_ASSIGN_OR_RETURN(const FileHandle handle, ring.create(name, file.size(), file.span()));
   ++lastFile_;
-  files_.push_back(handle);
+  if (all) {
+    for (File& before : files_) before.latest = 0;
+    dropFiles(ring, 1);
+  }
+  files_.push_back({handle, latestOf(words)});
   for (const LastWord& word : more) note(word);
-  unwritten_ = false;
-  dropFiles(ring, 1);
   return Status();
 }
 

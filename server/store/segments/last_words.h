@@ -1,5 +1,6 @@
-// LastWords: removals of which no segment tells, durable in a small file beside the segments. A
-// store without room in its segments keeps there what it would have written as tombstones.
+// LastWords: removals of which no segment tells, durable in small files beside the segments: what a
+// store without room in its segments would have written as tombstones, and what was said in
+// segments that were emptied before older ones.
 //
 // A word says for good that whatever was written for its key up to its number is dead; so words of
 // several files count together, and one too many does no harm. Kept by the SegmentTable; one
@@ -25,6 +26,9 @@ std::string wordsFileName(uint32_t number);
 // Of such a name; nothing for any other.
 std::optional<uint32_t> wordsFileNumber(const std::string& name);
 
+// What a word takes in a file.
+inline constexpr size_t kLastWordBytes = sizeof(StoreKey::bytes) + 8;
+
 struct LastWord {
   StoreKey key;
   uint64_t sequence = 0;
@@ -37,29 +41,31 @@ Result<std::vector<LastWord>> parseLastWords(ByteSpan file);
 
 class LastWords {
  public:
-  // At the opening, for each such file. kCorrupt for a damaged one, which goes with the next
-  // write(); kUnsupported for a newer format; others when the disk does not say what it holds.
+  // At the opening, for each such file. kCorrupt for a damaged one, which goes with a write() that
+  // forgets anything; kUnsupported for a newer format; others when the disk does not say what it
+  // holds.
   Status load(Ring& ring, const std::string& name);
 
-  // A word that counts, and is durable after the next write().
-  void note(const LastWord& word);
-  // Makes durable what was noted and, only if that goes well, `more`. Forgets what is older than
-  // `oldest`, since nothing is left that it could be about. kOutOfSpace for more than `most` words.
+  // Forgets what is older than `oldest`, since nothing is left that it could be about. Takes in all
+  // of `more`, keys of which differ, durable then, or none: kOutOfSpace for more than `most` words
+  // together.
   Status write(Ring& ring, const std::vector<LastWord>& more, uint64_t oldest, size_t most);
-  // Something was noted since.
-  bool unwritten() const { return unwritten_; }
 
   const std::unordered_map<StoreKey, uint64_t, DigestHash>& all() const { return words_; }
   // The highest number of any; 0: there is none.
   uint64_t latest() const;
 
  private:
-  void dropFiles(Ring& ring, size_t kept);
+  struct File {
+    FileHandle handle;
+    uint64_t latest = 0;  // highest number in it
+  };
+  void note(const LastWord& word);
+  void dropFiles(Ring& ring, uint64_t olderThan);
 
   std::unordered_map<StoreKey, uint64_t, DigestHash> words_;
-  std::vector<FileHandle> files_;
+  std::vector<File> files_;
   uint32_t lastFile_ = 0;
-  bool unwritten_ = false;
 };
 
 }  // namespace spolia::store

@@ -22,8 +22,17 @@ Segment* SegmentTable::find(const RecordAddress& address) {
   return segment != nullptr && segment->generation == address.generation ? segment : nullptr;
 }
 
-Segment* SegmentTable::active() {
-  return active_ ? find(*active_) : nullptr;
+Segment* SegmentTable::active(OpenFor what) {
+  const std::optional<SegmentId>& id = active_[static_cast<size_t>(what)];
+  return id ? find(*id) : nullptr;
+}
+
+const Segment* SegmentTable::active(OpenFor what) const {
+  return const_cast<SegmentTable*>(this)->active(what);
+}
+
+bool SegmentTable::isActive(SegmentId id) const {
+  return std::ranges::find(active_, std::optional(id)) != active_.end();
 }
 
 void SegmentTable::live(const RecordAddress& address) {
@@ -60,8 +69,8 @@ SegmentTable::Outlook SegmentTable::outlook() const {
 }
 
 bool SegmentTable::isReusable(const Segment& segment, const Outlook& outlook) const {
-  const bool unused = segment.liveBytes == 0 && segment.pins == 0 && !segment.bad &&
-                      (!active_ || segment.id != *active_);
+  const bool unused =
+      segment.liveBytes == 0 && segment.pins == 0 && !segment.bad && !isActive(segment.id);
   if (!unused || segment.tombstones == 0 || segment.cleaned) return unused;
   return !outlook.unseen && oldest(segment, outlook);
 }
@@ -83,23 +92,50 @@ size_t SegmentTable::reusableCount() const {
 bool SegmentTable::waitsForReaders() const {
   return std::ranges::any_of(segments_, [this](const Segment& segment) {
     return segment.liveBytes == 0 && segment.pins > segment.unacknowledged && !segment.bad &&
-           (!active_ || segment.id != *active_);
+           !isActive(segment.id);
   });
+}
+
+bool SegmentTable::isSealed(const Segment& segment, const Outlook& outlook) const {
+  return !segment.bad && segment.firstSequence != 0 && segment.unacknowledged == 0 &&
+         !isActive(segment.id) && !isReusable(segment, outlook);
+}
+
+// How many words emptying it adds at most.
+uint64_t SegmentTable::wordsOf(const Segment& segment, const Outlook& outlook) const {
+  return oldest(segment, outlook) ? 0 : segment.tombstones;
 }
 
 Segment* SegmentTable::nextToClean(uint64_t room) {
   Segment* first = nullptr;
   Segment* least = nullptr;
+  Segment* cheapest = nullptr;
   const Outlook outlook = this->outlook();
+  const auto better = [](Segment& segment, const Segment* best, auto&& measure) {
+    return best == nullptr || measure(segment) < measure(*best);
+  };
+  const auto live = [](const Segment& segment) { return segment.liveBytes; };
+  const auto begun = [](const Segment& segment) { return segment.firstSequence; };
+  const auto cost = [&](const Segment& segment) {
+    return std::pair(segment.liveBytes + wordsOf(segment, outlook) * kLastWordBytes,
+                     begun(segment));
+  };
   for (Segment& segment : segments_) {
-    const bool sealed = !segment.bad && segment.firstSequence != 0 && segment.unacknowledged == 0 &&
-                        (!active_ || segment.id != *active_) && !isReusable(segment, outlook);
-    if (!sealed) continue;
-    if (least == nullptr || segment.liveBytes < least->liveBytes) least = &segment;
-    const bool earlier = first == nullptr || segment.firstSequence < first->firstSequence;
-    if (earlier && segment.liveBytes <= room) first = &segment;
+    if (!isSealed(segment, outlook)) continue;
+    if (better(segment, least, live)) least = &segment;
+    if (segment.liveBytes > room) continue;
+    if (better(segment, first, begun)) first = &segment;
+    const bool fewWords = words_.all().size() + wordsOf(segment, outlook) <= mostWords_;
+    if (fewWords && better(segment, cheapest, cost)) cheapest = &segment;
   }
+  if (mostWords_ > 0 && cheapest != nullptr) return cheapest;
   return first != nullptr ? first : least;
+}
+
+void SegmentTable::sealIfOldest() {
+  const Segment* open = active(OpenFor::kMoves);
+  if (open == nullptr || words_.all().size() <= mostWords_ / 2) return;
+  if (open->firstSequence == outlook().first) clearActive(OpenFor::kMoves);
 }
 
 uint64_t SegmentTable::oldestSequence() const {
@@ -120,8 +156,9 @@ bool SegmentTable::doubtful() const {
 }
 
 bool SegmentTable::mayHoldEvicted() const {
-  return std::ranges::any_of(segments_,
-                             [](const Segment& segment) { return segment.tombstones > 0; });
+  return std::ranges::any_of(segments_, [](const Segment& segment) {
+    return segment.end - kDiskBlock > segment.liveBytes;
+  });
 }
 
 uint64_t SegmentTable::liveBytes() const {

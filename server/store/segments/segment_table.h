@@ -2,6 +2,7 @@
 // next. Bookkeeping only, no I/O but that of its words. One thread, the store's I/O thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -21,7 +22,7 @@ struct Segment {
   uint64_t zeroedTo = 0;      // fresh files only: written with zeros up to here; 0: not fresh
   uint64_t liveBytes = 0;     // of records the index names
   // Records since the generation began that alone tell that an older record of their key is dead:
-  // tombstones, and what was evicted.
+  // tombstones, and what was evicted unless such a record may come back.
   uint64_t tombstones = 0;
   uint64_t markedTo = 0;  // how far the index knows of it; 0: it has no mark
   // Of a segment that recovery could not read to its end, and whose mark it therefore left alone:
@@ -38,6 +39,9 @@ struct Segment {
   uint64_t room() const { return bad || end > size ? 0 : size - end; }
 };
 
+// For each of these one segment is being filled, so that what lives about as long dies together.
+enum class OpenFor : uint8_t { kPuts, kMoves };
+
 class SegmentTable {
  public:
   void add(const Segment& segment) { segments_.push_back(segment); }
@@ -50,9 +54,11 @@ class SegmentTable {
   std::vector<Segment>& all() { return segments_; }
   const std::vector<Segment>& all() const { return segments_; }
 
-  Segment* active();
-  void setActive(SegmentId id) { active_ = id; }
-  void clearActive() { active_.reset(); }
+  // The segment that is being filled; null where none is.
+  Segment* active(OpenFor what);
+  const Segment* active(OpenFor what) const;
+  void setActive(OpenFor what, SegmentId id) { active_[static_cast<size_t>(what)] = id; }
+  void clearActive(OpenFor what) { active_[static_cast<size_t>(what)].reset(); }
 
   // The index began, or ceased, to name a record.
   void live(const RecordAddress& address);
@@ -66,10 +72,15 @@ class SegmentTable {
   bool oldest(const Segment& segment) const;
   // Some segment is empty and free as soon as nobody reads in it.
   bool waitsForReaders() const;
-  // Of the sealed segments that can be written again once they are empty the one that was begun
-  // first, since then no tombstone has to be written again; of those whose live records fit into
-  // `room`, or when none do, the one with the fewest bytes of them. Null when there is none.
+  // The sealed segment to be emptied next, of those whose live records fit into `room`: the one
+  // that was begun first; when none fits, the one with the fewest live bytes. Null when there is
+  // none. After cleanCheapest(most): the one that has least to be written again, as long as that
+  // takes the words to no more than `most`.
   Segment* nextToClean(uint64_t room);
+  void cleanCheapest(size_t mostWords) { mostWords_ = mostWords; }
+  // Ends the segment that is being filled with moves when most of those words are there and nothing
+  // else is older: they could not be forgotten otherwise.
+  void sealIfOldest();
   // What no segment says, and counts all the same.
   LastWords& words() { return words_; }
   const LastWords& words() const { return words_; }
@@ -81,7 +92,8 @@ class SegmentTable {
   uint64_t liveBytes() const;
   // Some segment may hold records of keys that the index does not know.
   bool doubtful() const;
-  // Some entry may have been evicted, and come back with an index that is rebuilt.
+  // Some entry may have been evicted, and come back with an index that is rebuilt: not all that
+  // stands in the segments is live.
   bool mayHoldEvicted() const;
 
  private:
@@ -93,11 +105,15 @@ class SegmentTable {
   Outlook outlook() const;
   static bool oldest(const Segment& segment, const Outlook& outlook);
   bool isReusable(const Segment& segment, const Outlook& outlook) const;
+  bool isActive(SegmentId id) const;
+  bool isSealed(const Segment& segment, const Outlook& outlook) const;
+  uint64_t wordsOf(const Segment& segment, const Outlook& outlook) const;
 
   std::vector<Segment> segments_;
   LastWords words_;
+  size_t mostWords_ = 0;
   bool unseen_ = false;
-  std::optional<SegmentId> active_;
+  std::array<std::optional<SegmentId>, 2> active_;  // by OpenFor
 };
 
 }  // namespace spolia::store

@@ -45,6 +45,11 @@ SimulationShape shapeOf(std::mt19937_64& random, uint32_t segments) {
   shape.maxValue = kValues[random() % std::size(kValues)];
   shape.evicts = random() % 2 == 0;
   shape.expires = random() % 4 == 0;
+  shape.alike = random() % 2 == 0;
+  if (segments >= 12) {
+    shape.alike = true;
+    shape.segmentBytes = 64 << 10;
+  }
   return shape;
 }
 
@@ -155,7 +160,7 @@ TEST_P(Standstill, NeverAfterACapThatCameAndWent) {
   noneStands({GetParam(), true, true});
 }
 
-INSTANTIATE_TEST_SUITE_P(Segments, Standstill, testing::Range(2u, 8u));
+INSTANTIATE_TEST_SUITE_P(Segments, Standstill, testing::Values(2u, 3u, 4u, 5u, 6u, 7u, 12u, 15u));
 
 }  // namespace
 }  // namespace spolia::store

@@ -101,7 +101,7 @@ TEST_F(StoreCheck, WhatIsRemovedBesideTheSegmentsStaysRemoved) {
       ASSERT_TRUE(words.write(**ring, {{test::storeKey(key), later + key}}, 0, 100).ok());
     }
   }
-  EXPECT_FALSE(std::filesystem::exists(filled_.segments() / wordsFileName(1)));
+  ASSERT_TRUE(std::filesystem::exists(filled_.segments() / wordsFileName(2))) << "both count";
   EXPECT_EQ(rebuildIndex(filled_.config().directory)->entries, 28u);
   CheckReport report = check();
   EXPECT_TRUE(problems_.empty()) << problems_[0];

@@ -76,6 +76,24 @@ TEST(EntryAttributes, EvictionLearnsOwnerAndChain) {
   EXPECT_GT(behind.recomputeSeconds, alone.recomputeSeconds) << "it attends to more";
 }
 
+// What is named by what it says may come back in an older record; values, and what ends, may not.
+TEST(EntryAttributes, OnlyChunksWithoutAnEndAndExtentsHaveValuesThatAreAlike) {
+  store::EntryMeta meta;
+  const auto alike = [&](codec::EntryKind kind) {
+    meta.kind = static_cast<uint8_t>(kind);
+    return valuesAlike(meta);
+  };
+  EXPECT_TRUE(alike(codec::EntryKind::kChunk));
+  for (const auto kind :
+       {codec::EntryKind::kManifest, codec::EntryKind::kProfile, codec::EntryKind::kOpaque}) {
+    EXPECT_FALSE(alike(kind)) << static_cast<int>(kind);
+  }
+  meta.expiresAt = 1;
+  EXPECT_FALSE(alike(codec::EntryKind::kChunk));
+  meta.kind = kExtentKind;
+  EXPECT_TRUE(valuesAlike(meta));
+}
+
 TEST(EntryAttributes, ExtentsThatCannotBeAreErrors) {
   // The whole fits one; nothing in each; too many.
   for (const Extents extents : {Extents{30, 30, 1}, Extents{100, 0, 1}, Extents{1u << 20, 1, 1}}) {

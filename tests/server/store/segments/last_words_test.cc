@@ -29,11 +29,8 @@ TEST(LastWords, OutliveAPowerLossWithTheHighestNumberOfEachKey) {
   test::SimDisk disk(1);
   test::SimRing ring(disk);
   LastWords words;
-  words.note({keyOf(1), 7});
-  words.note({keyOf(1), 5});
-  EXPECT_TRUE(words.unwritten());
-  ASSERT_TRUE(words.write(ring, {{keyOf(2), 9}}, 0, kMost).ok());
-  EXPECT_FALSE(words.unwritten());
+  ASSERT_TRUE(words.write(ring, {{keyOf(1), 7}}, 0, kMost).ok());
+  ASSERT_TRUE(words.write(ring, {{keyOf(1), 5}, {keyOf(2), 9}}, 0, kMost).ok());
   disk.crash();
   const LastWords found = reloaded(disk);
   EXPECT_EQ(found.all().size(), 2u);
@@ -42,22 +39,27 @@ TEST(LastWords, OutliveAPowerLossWithTheHighestNumberOfEachKey) {
   EXPECT_EQ(found.latest(), 9u);
 }
 
-TEST(LastWords, OneFileIsEnoughAndNoneWhenNothingIsLeftToBeTold) {
+TEST(LastWords, FilesAreMergedAndGoWithTheirLastWord) {
   test::SimDisk disk(1);
+  constexpr uint64_t kWords = 100;
   {
     test::SimRing ring(disk);
     LastWords words;
-    ASSERT_TRUE(words.write(ring, {{keyOf(1), 7}}, 0, kMost).ok());
-    ASSERT_TRUE(words.write(ring, {{keyOf(2), 9}}, 0, kMost).ok());
-    EXPECT_EQ(disk.contents().size(), 1u);
+    for (uint8_t n = 1; n <= kWords; ++n) {
+      ASSERT_TRUE(words.write(ring, {{keyOf(n), n}}, 0, kMost).ok());
+      EXPECT_LE(disk.contents().size(), 9u);
+    }
   }
+  disk.crash();
   test::SimRing ring(disk);
   LastWords again;
   const auto names = ring.list();
   for (const std::string& name : *names) ASSERT_TRUE(again.load(ring, name).ok());
-  ASSERT_TRUE(again.write(ring, {}, 9, kMost).ok());
+  EXPECT_EQ(again.all().size(), kWords);
+  ASSERT_TRUE(again.write(ring, {}, kWords, kMost).ok());
   EXPECT_EQ(again.all().size(), 1u) << "only what is older is forgotten";
-  ASSERT_TRUE(again.write(ring, {}, 10, kMost).ok());
+  EXPECT_EQ(disk.contents().size(), 1u);
+  ASSERT_TRUE(again.write(ring, {}, kWords + 1, kMost).ok());
   EXPECT_TRUE(again.all().empty());
   EXPECT_TRUE(disk.contents().empty());
 }
@@ -66,13 +68,12 @@ TEST(LastWords, WhatCannotBeWrittenIsNotTakenIn) {
   test::SimDisk disk(1);
   test::SimRing ring(disk);
   LastWords words;
-  words.note({keyOf(1), 7});
+  ASSERT_TRUE(words.write(ring, {{keyOf(1), 7}}, 0, kMost).ok());
   EXPECT_EQ(words.write(ring, {{keyOf(2), 9}}, 0, 1).code(), ErrorCode::kOutOfSpace);
   disk.setFaults({.noSpace = 1});
   EXPECT_EQ(words.write(ring, {{keyOf(2), 9}}, 0, kMost).code(), ErrorCode::kOutOfSpace);
   EXPECT_EQ(words.all().size(), 1u);
   disk.setFaults({});
-  ASSERT_TRUE(words.write(ring, {}, 0, kMost).ok());
   EXPECT_EQ(reloaded(disk).all().size(), 1u);
 }
 
@@ -93,7 +94,7 @@ TEST(LastWords, AnyDamageIsFoundAndTheNextWriteTakesTheFilesPlace) {
   test::SimRing ring(disk);
   LastWords words;
   EXPECT_EQ(words.load(ring, wordsFileName(3)).code(), ErrorCode::kCorrupt);
-  ASSERT_TRUE(words.write(ring, {{keyOf(1), 7}}, 0, kMost).ok());
+  ASSERT_TRUE(words.write(ring, {{keyOf(1), 7}}, 1, kMost).ok());
   const auto files = disk.contents();
   ASSERT_EQ(files.size(), 1u);
   EXPECT_TRUE(files.contains(wordsFileName(4)));
@@ -125,6 +126,13 @@ TEST(SegmentTable, WhatDoesNotFitIsPassedOver) {
   EXPECT_EQ(table.nextToClean(24576)->id.value, 2u);
   EXPECT_EQ(table.nextToClean(0)->id.value, 3u);
   EXPECT_EQ(table.oldestSequence(), 10u);
+  table.cleanCheapest(kMost);
+  EXPECT_EQ(table.nextToClean(1 << 20)->id.value, 3u) << "has the fewest live bytes";
+  table.find(SegmentId{3})->tombstones = 500;
+  EXPECT_EQ(table.nextToClean(1 << 20)->id.value, 2u) << "words are written too";
+  table.cleanCheapest(400);
+  table.find(SegmentId{2})->tombstones = table.find(SegmentId{1})->tombstones = 500;
+  EXPECT_EQ(table.nextToClean(1 << 20)->id.value, 1u) << "there would be too many words";
   table.setUnseen();
   EXPECT_EQ(table.oldestSequence(), 0u);
 }
