@@ -6,7 +6,7 @@
 
 #include "codec/base/bytes.h"
 #include "codec/base/result.h"
-#include "codec/plane_rows.h"
+#include "codec/values/plane_rows.h"
 
 namespace spolia::codec {
 

@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "codec/quant_rows.h"
 #include "codec/symbol_block.h"
+#include "codec/values/quant_rows.h"
 
 namespace spolia::codec {
 namespace {

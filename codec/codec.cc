@@ -5,6 +5,7 @@
 #include "codec/base/checksum.h"
 #include "codec/byte_planes.h"
 #include "codec/channel_quant.h"
+#include "codec/lossy/lossy_frame.h"
 #include "codec/stream_header.h"
 
 namespace spolia::codec {
@@ -13,6 +14,11 @@ namespace {
 // The first byte of a frame: how its planes are coded. As in streams.
 constexpr uint8_t kCodingBytePlanes = 1;
 constexpr uint8_t kCodingChannelQuant = 2;
+constexpr uint8_t kCodingLearnt = 3;
+
+bool isLossy(Preset preset) {
+  return preset == Preset::kBalanced || preset == Preset::kSmall;
+}
 
 Status invalid(std::string what) {
   return Status(ErrorCode::kInvalidArgument, std::move(what));
@@ -43,9 +49,24 @@ Status checkRequest(const ChunkIdentity& identity, std::span<const LayerShape> l
   if (options.kForm == KForm::kPreRope && options.firstPosition != 0) {
     return invalid("firstPosition: only rotated keys have one");
   }
-  if (options.preset != Preset::kLossless && options.preset != Preset::kHigh) {
-    return Status(ErrorCode::kUnsupported,
-                  "preset " + std::string(presetName(options.preset)) + ": not in this build");
+  return {};
+}
+
+Status checkProfile(const ChunkIdentity& identity, std::span<const LayerShape> layers,
+                    const EncodeOptions& options) {
+  const std::string preset(presetName(options.preset));
+  if (options.profile == nullptr) return invalid("preset " + preset + ": needs a profile");
+  const ProfileData& data = options.profile->data();
+  if (data.fingerprint != identity.fingerprint ||
+      !std::equal(layers.begin(), layers.end(), data.layers.begin(), data.layers.end())) {
+    return invalid("profile: of another model");
+  }
+  if (options.profile->transform(static_cast<uint8_t>(options.preset)) == nullptr) {
+    return invalid("profile: made without the preset " + preset);
+  }
+  if (options.kForm != KForm::kPreRope) return invalid("profile: only for keys before RoPE");
+  if (options.levels == 0 || options.levels > kMaxLossyLevels) {
+    return invalid("levels: expected 1 to " + std::to_string(kMaxLossyLevels));
   }
   return {};
 }
@@ -64,11 +85,93 @@ StreamHeader draftHeader(const ChunkIdentity& identity, std::span<const LayerSha
   header.preset = options.preset;
   header.tokenGroup = options.tokenGroup;
   header.layers.assign(layers.begin(), layers.end());
-  for (uint32_t layer = 0; layer < layers.size(); ++layer) {
-    header.planeGroups.push_back({{layer, Plane::kK}, {layer, Plane::kV}});
+  std::vector<uint32_t> bounds;
+  if (isLossy(options.preset)) {
+    const auto* transform = options.profile->transform(static_cast<uint8_t>(options.preset));
+    bounds = lossyGroupBounds(*transform, layers.size());
+    header.profile = options.profile->id();
+    header.levels = options.levels;
+  } else {
+    for (uint32_t layer = 0; layer <= layers.size(); ++layer) bounds.push_back(2 * layer);
   }
-  header.frames.resize(header.planeGroups.size() * header.tokenGroups());
+  for (size_t g = 0; g + 1 < bounds.size(); ++g) {
+    auto& group = header.planeGroups.emplace_back();
+    for (uint32_t p = bounds[g]; p < bounds[g + 1]; ++p) {
+      group.push_back({p / 2, static_cast<Plane>(p % 2)});
+    }
+  }
+  header.frames.resize(header.levels * header.planeGroups.size() * header.tokenGroups());
   return header;
+}
+
+// ---- learnt transforms
+
+LossyContext lossyContext(const StreamHeader& header, const Profile& profile) {
+  return {profile, *profile.transform(static_cast<uint8_t>(header.preset)), header.identity.tokens};
+}
+
+// The planes of a group, which are consecutive, and the tokens; kCorrupt when they are not.
+Result<LossyPart> lossyPart(const StreamHeader& header, const FramePlace& place) {
+  const std::vector<PlaneRef>& group = header.planeGroups[place.group];
+  const auto number = [](const PlaneRef& ref) {
+    return 2 * ref.layer + static_cast<uint32_t>(ref.plane);
+  };
+  for (size_t i = 1; i < group.size(); ++i) {
+    if (number(group[i]) != number(group[i - 1]) + 1) {
+      return Status(ErrorCode::kCorrupt, "plane group: not consecutive");
+    }
+  }
+  return LossyPart{number(group.front()), number(group.back()) + 1, place.tokenBegin,
+                   place.tokenEnd};
+}
+
+// Every frame's bytes, in the order of the table: a part is analysed once for all its levels.
+Result<std::vector<Bytes>> lossyFrames(const StreamHeader& header, const KvView& kv,
+                                       const EncodeOptions& options) {
+  const LossyContext context = lossyContext(header, *options.profile);
+  std::vector<Bytes> frames(header.frames.size());
+  const size_t parts = frames.size() / header.levels;
+  LossyScratch scratch;
+  for (uint32_t i = 0; i < parts; ++i) {
+    SPOLIA_ASSIGN_OR_RETURN(const LossyPart part, lossyPart(header, placeOf(header, i)));
+    SPOLIA_RETURN_IF_ERROR(analyseLossy(context, part, kv, options.gain, scratch));
+    for (uint8_t level = 0; level < header.levels; ++level) {
+      ByteWriter out;
+      out.u8(kCodingLearnt);
+      writeLossyFrame(context, part, level, header.levels, scratch, out);
+      frames[level * parts + i] = out.take();
+    }
+  }
+  return frames;
+}
+
+// What a stream needs to be decoded by learnt transforms.
+Status checkLossyHeader(const StreamHeader& header, const Profile* profile) {
+  if (header.profile.isZero() || header.levels > kMaxLossyLevels) {
+    return Status(ErrorCode::kUnsupported, "preset without a profile, or with so many levels");
+  }
+  if (profile == nullptr || profile->id() != header.profile) {
+    return Status(ErrorCode::kNotFound, "profile " + header.profile.hex() + ": not at hand");
+  }
+  if (profile->data().layers != header.layers ||
+      profile->transform(static_cast<uint8_t>(header.preset)) == nullptr) {
+    return Status(ErrorCode::kCorrupt, "profile: not for streams of this shape and preset");
+  }
+  return {};
+}
+
+Status readLossy(const StreamHeader& header, const FrameBytes& frame, const LossyContext& context,
+                 const LossyPart& part, LossyScratch& scratch) {
+  ByteReader in(frame.bytes);
+  const uint8_t coding = in.u8();
+  if (!in.ok()) return Status(ErrorCode::kCorrupt, "empty");
+  if (coding != kCodingLearnt) {
+    return Status(ErrorCode::kUnsupported, "coding " + std::to_string(coding));
+  }
+  const auto level = static_cast<uint8_t>(placeOf(header, frame.index).level);
+  SPOLIA_RETURN_IF_ERROR(readLossyFrame(in, context, part, level, header.levels, scratch));
+  if (!in.finished()) return Status(ErrorCode::kCorrupt, "bytes left over");
+  return {};
 }
 
 Status appendFrame(const StreamHeader& header, const FramePlace& place, const KvView& kv,
@@ -146,6 +249,23 @@ Status decodePlanes(const StreamHeader& header, const FramePlace& place, ByteRea
   return {};
 }
 
+// One part's frames, of consecutive levels; `range` is clipped and meets the part.
+Status decodeLossy(const StreamHeader& header, std::span<const FrameBytes> frames,
+                   const KvRange& range, const KvTarget& target, const Profile* profile) {
+  SPOLIA_RETURN_IF_ERROR(checkLossyHeader(header, profile));
+  const LossyContext context = lossyContext(header, *profile);
+  const FramePlace place = placeOf(header, frames.front().index);
+  SPOLIA_ASSIGN_OR_RETURN(const LossyPart part, lossyPart(header, place));
+  // Kept by the thread: in steady state nothing is allocated.
+  thread_local LossyScratch scratch;
+  SPOLIA_RETURN_IF_ERROR(beginLossy(context, part, scratch));
+  for (const FrameBytes& frame : frames) {
+    SPOLIA_RETURN_IF_ERROR(readLossy(header, frame, context, part, scratch));
+  }
+  restoreLossy(context, part, place.level > 0, range, target, scratch);
+  return {};
+}
+
 }  // namespace
 
 std::string_view presetName(Preset preset) {
@@ -173,14 +293,24 @@ Result<Preset> presetFromName(std::string_view name) {
 Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerShape> layers,
                            const KvView& kv, const EncodeOptions& options) {
   SPOLIA_RETURN_IF_ERROR(checkRequest(identity, layers, options));
+  const bool lossy = isLossy(options.preset);
+  if (lossy) SPOLIA_RETURN_IF_ERROR(checkProfile(identity, layers, options));
   StreamHeader header = draftHeader(identity, layers, kv.type, options);
   // A header's length does not depend on what the frames turn out to be: they follow its place.
   SPOLIA_ASSIGN_OR_RETURN(const Bytes draft, writeHeader(header));
+  std::vector<Bytes> frames;
+  if (lossy) {
+    SPOLIA_ASSIGN_OR_RETURN(frames, lossyFrames(header, kv, options));
+  }
   ByteWriter out;
   out.zeros(draft.size());
   for (uint32_t i = 0; i < header.frames.size(); ++i) {
     const size_t begin = out.size();
-    SPOLIA_RETURN_IF_ERROR(appendFrame(header, placeOf(header, i), kv, out));
+    if (lossy) {
+      out.bytes(frames[i]);
+    } else {
+      SPOLIA_RETURN_IF_ERROR(appendFrame(header, placeOf(header, i), kv, out));
+    }
     const ByteSpan frame = out.view().subspan(begin);
     if (frame.size() > UINT32_MAX) return invalid("tokenGroup: a frame exceeds 4 GiB");
     header.frames[i].size = static_cast<uint32_t>(frame.size());
@@ -248,7 +378,7 @@ Status verifyFrame(const StreamHeader& header, const FrameBytes& frame) {
 }
 
 Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const KvRange& range,
-                   const KvTarget& target) {
+                   const KvTarget& target, const Profile* profile) {
   SPOLIA_RETURN_IF_ERROR(verifyFrame(header, frame));
   const KvRange want = clipped(header, range);
   const FramePlace place = placeOf(header, frame.index);
@@ -257,19 +387,41 @@ Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const Kv
                      groupMeets(header.planeGroups[place.group], want);
   if (!meets) return {};
   ByteReader in(frame.bytes);
-  return decodePlanes(header, place, in, want, target)
-      .withContext("frame " + std::to_string(frame.index));
+  const Status status = isLossy(header.preset)
+                            ? decodeLossy(header, std::span(&frame, 1), want, target, profile)
+                            : decodePlanes(header, place, in, want, target);
+  return status.withContext("frame " + std::to_string(frame.index));
 }
 
 Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& range,
-                    const KvTarget& target) {
-  for (uint32_t index : coveringFrames(header, range)) {
+                    const KvTarget& target, const Profile* profile) {
+  const std::vector<uint32_t> covering = coveringFrames(header, range);
+  std::vector<FrameBytes> frames;
+  for (uint32_t index : covering) {
     const FrameEntry& entry = header.frames[index];
     if (entry.offset > stream.size() || entry.size > stream.size() - entry.offset) {
       return Status(ErrorCode::kCorrupt, "frame " + std::to_string(index) + ": stream is cut off");
     }
-    SPOLIA_RETURN_IF_ERROR(
-        decodeFrame(header, {index, stream.subspan(entry.offset, entry.size)}, range, target));
+    frames.push_back({index, stream.subspan(entry.offset, entry.size)});
+  }
+  if (!isLossy(header.preset)) {
+    for (const FrameBytes& frame : frames) {
+      SPOLIA_RETURN_IF_ERROR(decodeFrame(header, frame, range, target));
+    }
+    return {};
+  }
+  // Level-major order: the levels of a part are equally far apart.
+  const KvRange want = clipped(header, range);
+  const size_t levels = size_t{want.maxLevel} + 1;
+  const size_t parts = frames.size() / levels;
+  for (size_t i = 0; i < parts; ++i) {
+    std::vector<FrameBytes> part;
+    for (size_t level = 0; level < levels; ++level) {
+      part.push_back(frames[level * parts + i]);
+      SPOLIA_RETURN_IF_ERROR(verifyFrame(header, part.back()));
+    }
+    SPOLIA_RETURN_IF_ERROR(decodeLossy(header, part, want, target, profile)
+                               .withContext("frame " + std::to_string(part.front().index)));
   }
   return {};
 }

@@ -77,17 +77,25 @@ struct StreamHeader {
   uint32_t tokenGroups() const { return (tokens() + tokenGroup - 1) / tokenGroup; }
 };
 
+class Profile;  // codec/lossy/profile.h
+
 struct EncodeOptions {
   Preset preset = Preset::kHigh;
   KForm kForm = KForm::kPreRope;
   uint32_t firstPosition = 0;
   uint32_t tokenGroup = 256;
+  // For `balanced` and `small`; borrowed for the call. Of this model, for keys before RoPE.
+  const Profile* profile = nullptr;
+  // Of these presets: how many levels, and quarter octaves that the profile's step is widened by.
+  uint8_t levels = 2;
+  int8_t gain = 0;
 };
 
 // Encodes all layers and tokens of `kv` (its range is the whole chunk). kInvalidArgument when the
 // identity has no rows or too many, or a shape is empty; kUnsupported for a preset this build
 // lacks. Values that are not finite survive `lossless` and are refused by the others
-// (kInvalidArgument).
+// (kInvalidArgument). kInvalidArgument too for a profile of another model or shape, or without the
+// preset.
 Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerShape> layers,
                            const KvView& kv, const EncodeOptions& options);
 
@@ -115,12 +123,15 @@ Status verifyFrame(const StreamHeader& header, const FrameBytes& frame);
 // Verifies one frame, decodes it and writes the part of it that lies in `range` to `target`. The
 // bytes of the target outside the range stay. kCorrupt when the frame is not what the table says or
 // is malformed; kInvalidArgument when a `lossless` stream is asked into another element type that
-// cannot hold its values exactly (widening to f32 is exact). On error the range holds anything.
+// cannot hold its values exactly (widening to f32 is exact). A frame of a further level is added to
+// what the levels before it left in the target, which hence come first. On error the range holds
+// anything. A stream that names a profile is decoded with that one: kNotFound without it.
 Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const KvRange& range,
-                   const KvTarget& target);
+                   const KvTarget& target, const Profile* profile = nullptr);
 
-// All frames that cover `range`, each at its place in the complete stream.
+// All frames that cover `range`, each at its place in the complete stream; all levels at once,
+// which costs less than one after another.
 Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& range,
-                    const KvTarget& target);
+                    const KvTarget& target, const Profile* profile = nullptr);
 
 }  // namespace spolia::codec

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "codec/base/checksum.h"
+#include "codec/base/varint.h"
 
 namespace spolia::codec {
 namespace {
@@ -22,25 +23,6 @@ Status corrupt(std::string what) {
 // A field that reads as malformed because the header ends in it is cut off.
 Status whole(const ByteReader& in, std::string section, Status read) {
   return in.ok() ? read : corrupt(std::move(section) + ": cut off");
-}
-
-// Seven bits a byte, least significant first, the top bit set on all but the last.
-void writeVarint(uint32_t value, ByteWriter& out) {
-  for (; value >= 0x80; value >>= 7) out.u8(static_cast<uint8_t>(value | 0x80));
-  out.u8(static_cast<uint8_t>(value));
-}
-
-// Reads to `value`; false for more than 32 bits, a needless zero byte, or the end of the data.
-bool readVarint(ByteReader& in, uint32_t& value) {
-  uint64_t v = 0;
-  for (uint32_t shift = 0; shift < 35; shift += 7) {
-    const uint8_t byte = in.u8();
-    v |= uint64_t{byte & 0x7fu} << shift;
-    if (byte >= 0x80) continue;
-    value = static_cast<uint32_t>(v);
-    return in.ok() && v <= UINT32_MAX && (byte != 0 || shift == 0);
-  }
-  return false;
 }
 
 template <typename Tag>
@@ -138,38 +120,6 @@ Status readCoding(ByteReader& in, StreamHeader& header) {
   return {};
 }
 
-void writeShapes(const std::vector<LayerShape>& layers, ByteWriter& out) {
-  writeVarint(static_cast<uint32_t>(layers.size()), out);
-  for (size_t begin = 0; begin < layers.size();) {
-    size_t end = begin;
-    while (end < layers.size() && layers[end] == layers[begin]) ++end;
-    writeVarint(static_cast<uint32_t>(end - begin), out);
-    writeVarint(layers[begin].kvHeads, out);
-    writeVarint(layers[begin].headDim, out);
-    begin = end;
-  }
-}
-
-Status readShapes(ByteReader& in, std::vector<LayerShape>& layers) {
-  uint32_t count = 0;
-  if (!readVarint(in, count) || count == 0 || count > kMaxLayers) {
-    return corrupt("layers: expected 1 to " + std::to_string(kMaxLayers));
-  }
-  while (layers.size() < count) {
-    uint32_t run = 0;
-    LayerShape shape;
-    const bool read =
-        readVarint(in, run) && readVarint(in, shape.kvHeads) && readVarint(in, shape.headDim);
-    if (!read || run == 0 || run > count - layers.size()) return corrupt("layer shapes: malformed");
-    const uint64_t channels = uint64_t{shape.kvHeads} * shape.headDim;
-    if (channels == 0 || channels > kMaxChannels) {
-      return corrupt("layer shapes: expected 1 to " + std::to_string(kMaxChannels) + " channels");
-    }
-    layers.insert(layers.end(), run, shape);
-  }
-  return {};
-}
-
 void writeGroups(const std::vector<std::vector<PlaneRef>>& groups, ByteWriter& out) {
   writeVarint(static_cast<uint32_t>(groups.size()), out);
   for (const auto& group : groups) {
@@ -258,8 +208,7 @@ FramePlace placeOf(const StreamHeader& header, uint32_t index) {
 }
 
 Result<Bytes> writeHeader(StreamHeader& header) {
-  ByteWriter out;
-  out.zeros(kHeaderPrefixBytes);
+  ByteWriter out;  // what follows the prefix
   out.bytes(header.chunkId.span());
   writeIdentity(header.identity, out);
   writeCoding(header, out);
@@ -273,11 +222,11 @@ Result<Bytes> writeHeader(StreamHeader& header) {
     out.u32(section.size);
     out.u64(section.checksum);
   }
-  if (out.size() > kMaxHeaderBytes) {
+  if (out.size() > kMaxHeaderBytes - kHeaderPrefixBytes) {
     return Status(ErrorCode::kInvalidArgument,
                   "tokenGroup: so many frames do not fit into a header; expected more tokens each");
   }
-  header.headerBytes = static_cast<uint32_t>(out.size());
+  header.headerBytes = static_cast<uint32_t>(kHeaderPrefixBytes + out.size());
   uint64_t offset = header.headerBytes;
   for (FrameEntry& frame : header.frames) {
     frame.offset = offset;
@@ -288,7 +237,8 @@ Result<Bytes> writeHeader(StreamHeader& header) {
     offset += section.size;
   }
   header.streamBytes = offset;
-  Bytes bytes = out.take();
+  Bytes bytes(header.headerBytes);
+  std::copy(out.view().begin(), out.view().end(), bytes.begin() + kHeaderPrefixBytes);
   ByteWriter prefix;
   prefix.bytes(asBytes(kStreamMagic));
   prefix.u16(header.version);
@@ -332,7 +282,8 @@ Result<StreamHeader> parseHeader(ByteSpan data) {
   readDigest(in, header.chunkId);
   SPOLIA_RETURN_IF_ERROR(whole(in, "identity", readIdentity(in, header.identity)));
   SPOLIA_RETURN_IF_ERROR(whole(in, "coding", readCoding(in, header)));
-  SPOLIA_RETURN_IF_ERROR(whole(in, "layer shapes", readShapes(in, header.layers)));
+  SPOLIA_RETURN_IF_ERROR(
+      whole(in, "layer shapes", readShapes(in, header.layers).withContext("stream header")));
   SPOLIA_RETURN_IF_ERROR(whole(in, "plane groups", readGroups(in, header)));
   SPOLIA_RETURN_IF_ERROR(whole(in, "frame table", readFrameTable(in, header)));
   SPOLIA_RETURN_IF_ERROR(whole(in, "side sections", readSideSections(in, header)));

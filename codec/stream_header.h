@@ -6,14 +6,12 @@
 #include <string_view>
 
 #include "codec/codec.h"
+#include "codec/values/layer_shapes.h"
 
 namespace spolia::codec {
 
 inline constexpr std::string_view kStreamMagic = "SPOLIAKV";
 inline constexpr uint16_t kStreamVersion = 1;
-inline constexpr uint32_t kMaxLayers = 1024;
-// Of one plane. With it a decoder's scratch is bounded: one row of four bytes a channel.
-inline constexpr uint32_t kMaxChannels = 16384;
 inline constexpr uint8_t kMaxLevels = 16;
 
 // What the checksum of part `index` of a stream is seeded with: right bytes in a wrong place fail.

@@ -32,7 +32,7 @@ class SymbolReader {
   Mode mode_ = Mode::kRaw;
   uint8_t constant_ = 0;
   ByteSpan raw_;
-  RansSimdDecoder rans_;
+  RansBlockDecoder rans_;
 };
 
 }  // namespace spolia::codec

@@ -16,6 +16,7 @@
 #include "engine/eval_command.h"
 #include "engine/exit_codes.h"
 #include "engine/ingest_command.h"
+#include "engine/profile_command.h"
 #include "engine/serve_command.h"
 
 namespace spolia::engine {
@@ -29,6 +30,7 @@ struct Arguments {
   std::string question;
   std::string methods;
   EvalRequest eval;
+  ProfileRequest profile;
   bool json = false;
   bool table = false;
 };
@@ -119,6 +121,17 @@ void addEvalFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("--answers", eval.answers, "every answer, as JSON lines");
 }
 
+void addProfileFlags(CLI::App& app, Arguments& arguments) {
+  ProfileRequest& profile = arguments.profile;
+  app.add_option("text", profile.text, "UTF-8 text, pages separated by form feeds")->required();
+  app.add_option("--out", profile.out, "file to write")->required();
+  app.add_option("--passages", profile.passages, "most passages of the text to learn from");
+  app.add_option("--cached", profile.cached, "tokens of a passage that are coded");
+  app.add_option("--continued", profile.continued,
+                 "and of its continuation, on which the damage is measured");
+  app.add_option("--code-rank", profile.codeRank, "numbers that stand for a token");
+}
+
 Result<EngineConfig> configOf(const Arguments& arguments) {
   ConfigSources sources;
   sources.file = arguments.configFile;
@@ -153,6 +166,11 @@ int runCommand(const std::string& command, const Arguments& arguments) {
   if (command == "docs") return runDocs(*config, arguments.names, arguments.json);
   if (command == "rm") return runRemove(*config, arguments.names, arguments.json);
   if (command == "serve") return runServe(*config);
+  if (command == "profile") {
+    ProfileRequest request = arguments.profile;
+    request.json = arguments.json;
+    return runProfile(*config, request);
+  }
   if (command == "eval") {
     EvalRequest request = arguments.eval;
     request.json = arguments.json;
@@ -184,10 +202,12 @@ int runMain(int argc, char** argv) {
   CLI::App& remove = *app.add_subcommand("rm", "removes stored documents");
   CLI::App& serve = *app.add_subcommand("serve", "answers OpenAI's API over stored documents");
   CLI::App& eval = *app.add_subcommand("eval", "scores linking methods on worlds with answers");
-  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval, &serve}) {
+  CLI::App& profile = *app.add_subcommand("profile", "makes the codec's profile of a model");
+  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval, &serve, &profile}) {
     addCommonFlags(*command, arguments);
   }
   addEvalFlags(eval, arguments);
+  addProfileFlags(profile, arguments);
   addServeFlags(serve, arguments);
   addIngestFlags(ingest, arguments);
   addAskFlags(ask, arguments);

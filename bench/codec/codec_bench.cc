@@ -58,7 +58,7 @@ struct RansBlock {
   Bytes payload;
   std::vector<uint8_t> out = std::vector<uint8_t>(symbols.size());
   RansDecoder scalar;
-  RansSimdDecoder simd;
+  RansBlockDecoder simd;
 
   RansBlock() {
     ByteWriter writer;

@@ -260,7 +260,11 @@ void fillTable(const FrequencyTable& table, uint32_t* out) {
 
 }  // namespace
 
-Status RansSimdDecoder::start(ByteSpan payload, const FrequencyTable& table) {
+void RansDecodeTable::build(const FrequencyTable& table) {
+  fillTable(table, entries_.data());
+}
+
+Status RansSimdDecoder::start(ByteSpan payload) {
   if (payload.size() < sizeof state_ || payload.size() % kWordBytes != 0) {
     return Status(ErrorCode::kCorrupt, "rANS payload: too short or of odd length");
   }
@@ -272,7 +276,6 @@ Status RansSimdDecoder::start(ByteSpan payload, const FrequencyTable& table) {
   end_ = payload.data() + payload.size();
   lane_ = 0;
   exhausted_ = false;
-  fillTable(table, table_.data());
   return {};
 }
 
@@ -297,7 +300,7 @@ void RansSimdDecoder::decode(std::span<uint8_t> out) {
 
 // Whole rounds that cannot run out of words: no bounds to check inside.
 void RansSimdDecoder::decodeRounds(uint8_t* out, size_t rounds) {
-  Rounds here{table_.data(), state_.data(), next_};
+  Rounds here{table_, state_.data(), next_};
   HWY_DYNAMIC_DISPATCH(decodeRoundsHere)(here, out, rounds);
   next_ = here.next;
 }
@@ -307,7 +310,7 @@ void RansSimdDecoder::decodeLastWords(uint8_t* out) {
   std::array<std::byte, 2 * kRoundBytes> padded{};
   const auto left = static_cast<size_t>(end_ - next_);
   std::copy(next_, end_, padded.data());
-  Rounds here{table_.data(), state_.data(), padded.data()};
+  Rounds here{table_, state_.data(), padded.data()};
   HWY_DYNAMIC_DISPATCH(decodeRoundsHere)(here, out, 1);
   const auto used = static_cast<size_t>(here.next - padded.data());
   exhausted_ |= used > left;

@@ -197,37 +197,61 @@ namespace {
 // Words that a vector may write before those it keeps.
 constexpr size_t kSlack = 16;
 
-Dividers dividersOf(const FrequencyTable& table) {
-  Dividers out{};
-  uint32_t start = 0;
-  for (size_t s = 0; s < 256; ++s) {
-    const uint32_t frequency = table.frequency[s];
-    if (frequency == 0) continue;
-    out[s] = reciprocalOf(frequency, start);
-    start += frequency;
-  }
-  return out;
+// The states of a payload in the making, and its words, which are stored from the end.
+struct Coding {
+  std::array<uint32_t, kRansLanes> state;
+  uint16_t* first;
+};
+
+// Symbols [begin, end) of `symbols`, last one first.
+void encodeRun(const uint8_t* symbols, size_t begin, size_t end, const Dividers& dividers,
+               Coding& coding) {
+  const auto one = [&](size_t i) {
+    encodeOne(coding.state[i % kRansLanes], dividers[symbols[i]], coding.first);
+  };
+  while (end > begin && end % kRansLanes != 0) one(--end);
+  const size_t rounds = (end - begin) / kRansLanes;
+  end -= rounds * kRansLanes;
+  coding.first = HWY_DYNAMIC_DISPATCH(encodeRoundsHere)(dividers, coding.state.data(),
+                                                        symbols + end, rounds, coding.first);
+  while (end > begin) one(--end);
 }
 
 }  // namespace
 
-void ransSimdEncode(std::span<const uint8_t> symbols, const FrequencyTable& table,
+RansEncodeTable::RansEncodeTable(const FrequencyTable& table) {
+  uint32_t start = 0;
+  for (size_t s = 0; s < entries_.size(); ++s) {
+    const uint32_t frequency = table.frequency[s];
+    if (frequency == 0) continue;
+    entries_[s] = reciprocalOf(frequency, start);
+    start += frequency;
+  }
+}
+
+void ransSimdEncode(std::span<const uint8_t> symbols, std::span<const RansRun> runs,
                     ByteWriter& out) {
-  const Dividers dividers = dividersOf(table);
-  std::array<uint32_t, kRansLanes> state;
-  state.fill(kRansStateFloor);
   // The decoder reads words in the opposite order of their making; at most one for each symbol.
   const size_t capacity = symbols.size() + kSlack;
   const auto words = std::make_unique_for_overwrite<uint16_t[]>(capacity);
-  uint16_t* first = words.get() + capacity;
-  const size_t rounds = symbols.size() / kRansLanes;
-  for (size_t i = symbols.size(); i-- > rounds * kRansLanes;) {
-    encodeOne(state[i % kRansLanes], dividers[symbols[i]], first);
+  Coding coding;
+  coding.state.fill(kRansStateFloor);
+  coding.first = words.get() + capacity;
+  size_t end = symbols.size();
+  for (size_t r = runs.size(); r-- > 0;) {
+    const size_t begin = end - runs[r].count;
+    encodeRun(symbols.data(), begin, end, runs[r].table->entries(), coding);
+    end = begin;
   }
-  first =
-      HWY_DYNAMIC_DISPATCH(encodeRoundsHere)(dividers, state.data(), symbols.data(), rounds, first);
-  out.write(state);
-  out.bytes(std::as_bytes(std::span(first, words.get() + capacity)));
+  out.write(coding.state);
+  out.bytes(std::as_bytes(std::span(coding.first, words.get() + capacity)));
+}
+
+void ransSimdEncode(std::span<const uint8_t> symbols, const FrequencyTable& table,
+                    ByteWriter& out) {
+  const RansEncodeTable prepared(table);
+  const RansRun run{symbols.size(), &prepared};
+  ransSimdEncode(symbols, std::span(&run, 1), out);
 }
 
 }  // namespace spolia::codec

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "codec/codec.h"
-#include "codec/half.h"
+#include "codec/values/half.h"
 
 namespace spolia::codec {
 

@@ -13,8 +13,8 @@
 #include "codec/byte_planes.h"
 #include "codec/channel_quant.h"
 #include "codec/codec.h"
-#include "codec/half.h"
 #include "codec/stream_header.h"
+#include "codec/values/half.h"
 
 namespace spolia::codec {
 

@@ -1,4 +1,4 @@
-#include "codec/half.h"
+#include "codec/values/half.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // Every target gives the bits of the plain formulas.
-#include "codec/quant_rows.h"
+#include "codec/values/quant_rows.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "codec/entropy/simd_targets.h"
-#include "codec/half.h"
+#include "codec/values/half.h"
 
 namespace spolia::codec {
 namespace {

@@ -7,8 +7,8 @@
 #include <span>
 
 #include "codec/base/bytes.h"
-#include "codec/half.h"
 #include "codec/kv_layout.h"
+#include "codec/values/half.h"
 
 namespace spolia::codec {
 

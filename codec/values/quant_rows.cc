@@ -1,16 +1,16 @@
 // Compiled without contraction of a product and a sum into one operation: all targets would not
 // round alike then.
-#include "codec/quant_rows.h"
+#include "codec/values/quant_rows.h"
 
 #include <algorithm>
 #include <bit>
 #include <cfloat>
 #include <cstring>
 
-#include "codec/half.h"
+#include "codec/values/half.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "codec/quant_rows.cc"
+#define HWY_TARGET_INCLUDE "codec/values/quant_rows.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -123,6 +123,77 @@ void restoreHere(const uint8_t* symbols, const float* offset, const float* step,
   }
 }
 
+template <ElementType kType>
+float loadOne(const std::byte* from) {
+  if constexpr (kType == ElementType::kF32) {
+    float value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+  } else {
+    uint16_t half;
+    std::memcpy(&half, from, sizeof half);
+    return kType == ElementType::kF16 ? f32FromF16(half) : f32FromBf16(half);
+  }
+}
+
+template <ElementType kType>
+void scale(const float* values, const float* base, const float* factor, size_t count,
+           std::byte* to) {
+  constexpr float kLimit = limitOf<kType>();
+  const Floats f;
+  const size_t lanes = hn::Lanes(f);
+  const size_t element = elementSize(kType);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto raw = hn::Add(hn::LoadU(f, base + i),
+                             hn::Mul(hn::LoadU(f, factor + i), hn::LoadU(f, values + i)));
+    const auto value = hn::Max(hn::Set(f, -kLimit), hn::Min(raw, hn::Set(f, kLimit)));
+    if constexpr (kType == ElementType::kF32) {
+      hn::StoreU(value, f, reinterpret_cast<float*>(to + i * element));
+    } else if constexpr (kType == ElementType::kF16) {
+      storeF16(value, to + i * element);
+    } else {
+      storeBf16(value, to + i * element);
+    }
+  }
+  for (; i < count; ++i) {
+    const float raw = base[i] + factor[i] * values[i];
+    storeOne<kType>(std::max(-kLimit, std::min(raw, kLimit)), to + i * element);
+  }
+}
+
+template <ElementType kType>
+void scaleOnto(const float* values, const float* base, const float* factor, size_t count,
+               std::byte* to) {
+  // In short runs, so that what is there fits beside what comes.
+  constexpr size_t kRun = 64;
+  float there[kRun];
+  for (size_t i = 0; i < count; i += kRun) {
+    const size_t run = std::min(kRun, count - i);
+    std::byte* at = to + i * elementSize(kType);
+    for (size_t k = 0; k < run; ++k) {
+      there[k] = loadOne<kType>(at + k * elementSize(kType)) + base[i + k];
+    }
+    scale<kType>(values + i, there, factor + i, run, at);
+  }
+}
+
+void scaleHere(const float* values, const float* base, const float* factor, size_t count, bool add,
+               ElementType type, std::byte* to) {
+  const auto as = [&]<ElementType kType>() {
+    add ? scaleOnto<kType>(values, base, factor, count, to)
+        : scale<kType>(values, base, factor, count, to);
+  };
+  switch (type) {
+    case ElementType::kF32:
+      return as.template operator()<ElementType::kF32>();
+    case ElementType::kF16:
+      return as.template operator()<ElementType::kF16>();
+    case ElementType::kBf16:
+      return as.template operator()<ElementType::kBf16>();
+  }
+}
+
 void quantiseHere(const float* values, const float* offset, const float* divisor, size_t count,
                   uint8_t* symbols) {
   const Floats f;
@@ -173,11 +244,17 @@ namespace spolia::codec {
 
 HWY_EXPORT(restoreHere);
 HWY_EXPORT(quantiseHere);
+HWY_EXPORT(scaleHere);
 HWY_EXPORT(widenF16Here);
 
 void restoreRow(const uint8_t* symbols, const float* offset, const float* step, size_t count,
                 ElementType type, std::byte* to) {
   HWY_DYNAMIC_DISPATCH(restoreHere)(symbols, offset, step, count, type, to);
+}
+
+void scaleRow(const float* values, const float* base, const float* scale, size_t count, bool add,
+              ElementType type, std::byte* to) {
+  HWY_DYNAMIC_DISPATCH(scaleHere)(values, base, scale, count, add, type, to);
 }
 
 void quantiseRow(const float* values, const float* offset, const float* divisor, size_t count,

@@ -1,5 +1,5 @@
-// The arithmetic of `high` (codec/channel_quant.h) on one row of channels, by vectors. Every
-// instruction set gives the same bits. Any thread.
+// The codings' arithmetic on one row of channels, by vectors, between f32 and the element types.
+// Every instruction set gives the same bits. Any thread.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,11 @@ inline constexpr float kQuantReach = 127;
 // finite.
 void restoreRow(const uint8_t* symbols, const float* offset, const float* step, size_t count,
                 ElementType type, std::byte* to);
+
+// Writes base + scale * value of each, to `type` as restoreRow() does; with `add` on top of what
+// stands there.
+void scaleRow(const float* values, const float* base, const float* scale, size_t count, bool add,
+              ElementType type, std::byte* to);
 
 // The nearest symbols of finite values; no divisor is 0.
 void quantiseRow(const float* values, const float* offset, const float* divisor, size_t count,

@@ -1,0 +1,215 @@
+#include "codec/lossy/coefficient_coder.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+
+#include "codec/base/check.h"
+#include "codec/base/varint.h"
+
+namespace spolia::codec {
+namespace {
+
+// The first byte: whether anything but zeros is there.
+constexpr uint8_t kAllZero = 0;
+constexpr uint8_t kCoded = 1;
+
+constexpr PackForm packOf(CoefficientPart part, uint32_t stepClass) {
+  return part == CoefficientPart::kFine ? kFinePack : coarsePack(stepClass);
+}
+
+// Ascending class; within one as given.
+void orderByClass(std::span<const CoefficientGroup> groups, std::vector<uint32_t>& order) {
+  order.resize(groups.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    return groups[a].stepClass < groups[b].stepClass;
+  });
+}
+
+constexpr uint32_t zigzag(int32_t v) {
+  return (static_cast<uint32_t>(v) << 1) ^ static_cast<uint32_t>(v >> 31);
+}
+constexpr int32_t unzigzag(uint32_t v) {
+  return static_cast<int32_t>(v >> 1) ^ -static_cast<int32_t>(v & 1);
+}
+
+// Symbols in the making.
+struct Packed {
+  std::vector<uint8_t> symbols;
+  ByteWriter escaped;
+};
+
+void packValues(const int16_t* values, PackForm form, const FrequencyTable& table, Packed& out) {
+  for (uint32_t at = 0; at < kPackComponents; at += form.values) {
+    uint32_t symbol = 0;
+    bool inside = true;
+    for (uint32_t i = 0; i < form.values; ++i) {
+      const int32_t digit = values[at + i] + form.reach;
+      inside &= digit >= 0 && digit < static_cast<int32_t>(form.base());
+      symbol = symbol * form.base() + static_cast<uint32_t>(digit);
+    }
+    if (!inside || table.frequency[symbol] == 0) {
+      symbol = form.escape();
+      for (uint32_t i = 0; i < form.values; ++i) writeVarint(zigzag(values[at + i]), out.escaped);
+    }
+    out.symbols.push_back(static_cast<uint8_t>(symbol));
+  }
+}
+
+// The values of every symbol of a form, kPackComponents / values symbols to a group.
+using Unpacked = std::array<std::array<int16_t, kPackComponents>, 256>;
+
+constexpr Unpacked unpackedOf(PackForm form) {
+  Unpacked out{};
+  for (uint32_t symbol = 0; symbol < form.escape(); ++symbol) {
+    uint32_t rest = symbol;
+    for (uint32_t i = form.values; i-- > 0; rest /= form.base()) {
+      out[symbol][i] = static_cast<int16_t>(static_cast<int32_t>(rest % form.base()) - form.reach);
+    }
+  }
+  return out;
+}
+constexpr Unpacked kUnpackFour = unpackedOf({4, 1});
+constexpr Unpacked kUnpackTwo = unpackedOf({2, 7});
+constexpr Unpacked kUnpackOne = unpackedOf({1, 127});
+static_assert(coarsePack(0).values == 4 && coarsePack(kStepClasses - 1).values == 1);
+
+const Unpacked& unpackedFor(PackForm form) {
+  return form.values == 4 ? kUnpackFour : form.values == 2 ? kUnpackTwo : kUnpackOne;
+}
+
+// One group's symbols to its coefficients. kSymbols a token.
+template <uint32_t kSymbols>
+void unpack(const uint8_t* symbols, uint32_t tokens, const Unpacked& table, bool add, int16_t scale,
+            const CoefficientGroup& group) {
+  constexpr uint32_t kValues = kPackComponents / kSymbols;
+  int16_t* to = group.first;
+  for (uint32_t t = 0; t < tokens; ++t, to += group.tokenStride, symbols += kSymbols) {
+    int16_t values[kPackComponents];
+    for (uint32_t s = 0; s < kSymbols; ++s) {
+      std::memcpy(values + s * kValues, table[symbols[s]].data(), kValues * sizeof(int16_t));
+    }
+    for (uint32_t i = 0; i < kPackComponents; ++i) {
+      const int32_t before = add ? to[i] : 0;
+      to[i] = static_cast<int16_t>(before + values[i] * scale);
+    }
+  }
+}
+
+void unpackGroup(const uint8_t* symbols, uint32_t tokens, PackForm form, bool add, int16_t scale,
+                 const CoefficientGroup& group) {
+  const Unpacked& table = unpackedFor(form);
+  if (form.values == 4) return unpack<1>(symbols, tokens, table, add, scale, group);
+  if (form.values == 2) return unpack<2>(symbols, tokens, table, add, scale, group);
+  unpack<4>(symbols, tokens, table, add, scale, group);
+}
+
+// Puts the values behind escapes where they belong.
+Status restoreEscaped(std::span<const uint8_t> symbols, PackForm form, int16_t scale,
+                      const CoefficientGroup& group, ByteReader& escaped) {
+  const auto escape = static_cast<uint8_t>(form.escape());
+  const uint32_t perToken = kPackComponents / form.values;
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    if (symbols[i] < escape) continue;
+    if (symbols[i] > escape) return Status(ErrorCode::kCorrupt, "coefficients: unknown symbol");
+    int16_t* to = group.first + i / perToken * group.tokenStride + i % perToken * form.values;
+    for (uint32_t k = 0; k < form.values; ++k) {
+      uint32_t coded = 0;
+      const bool whole = readVarint(escaped, coded);
+      const int32_t value = unzigzag(coded);
+      if (!whole || value < -kMaxCoefficient || value > kMaxCoefficient) {
+        return Status(ErrorCode::kCorrupt, "coefficients: value out of range");
+      }
+      to[k] = static_cast<int16_t>(std::clamp(value * scale, -kMaxCoefficient, kMaxCoefficient));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+PreparedTables::PreparedTables(const ClassTables& from) : tables(from) {
+  for (uint32_t c = 0; c < kStepClasses; ++c) {
+    coarseEncode.emplace_back(tables.coarse[c]);
+    coarseDecode.emplace_back(tables.coarse[c]);
+    fineEncode.emplace_back(tables.fine[c]);
+    fineDecode.emplace_back(tables.fine[c]);
+  }
+}
+
+const PreparedTables& builtInPrepared() {
+  static const PreparedTables prepared(builtInTables());
+  return prepared;
+}
+
+void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
+                       CoefficientPart part, const PreparedTables& tables, ByteWriter& out) {
+  const bool fine = part == CoefficientPart::kFine;
+  std::vector<uint32_t> order;
+  orderByClass(groups, order);
+  Packed packed;
+  std::vector<RansRun> runs;
+  bool anything = false;
+  for (uint32_t at : order) {
+    const CoefficientGroup& group = groups[at];
+    const FrequencyTable& table =
+        (fine ? tables.tables.fine : tables.tables.coarse)[group.stepClass];
+    const size_t begin = packed.symbols.size();
+    for (uint32_t t = 0; t < tokens; ++t) {
+      const int16_t* values = group.first + t * group.tokenStride;
+      anything |= std::any_of(values, values + kPackComponents, [](int16_t v) { return v != 0; });
+      packValues(values, packOf(part, group.stepClass), table, packed);
+    }
+    runs.push_back({packed.symbols.size() - begin,
+                    &(fine ? tables.fineEncode : tables.coarseEncode)[group.stepClass]});
+  }
+  out.u8(anything ? kCoded : kAllZero);
+  if (!anything) return;
+  writeVarint(static_cast<uint32_t>(packed.escaped.size()), out);
+  out.bytes(packed.escaped.view());
+  ransSimdEncode(packed.symbols, runs, out);
+}
+
+Status readCoefficients(ByteReader& in, std::span<const CoefficientGroup> groups, uint32_t tokens,
+                        CoefficientPart part, int16_t scale, const PreparedTables& tables,
+                        CoefficientScratch& scratch) {
+  const bool fine = part == CoefficientPart::kFine;
+  const uint8_t form = in.u8();
+  if (!in.ok() || form > kCoded) return Status(ErrorCode::kCorrupt, "coefficients: unknown form");
+  if (form == kAllZero) {
+    for (const CoefficientGroup& group : groups) {
+      for (uint32_t t = 0; t < tokens && !fine; ++t) {
+        std::fill_n(group.first + t * group.tokenStride, kPackComponents, int16_t{0});
+      }
+    }
+    return {};
+  }
+  uint32_t escapedBytes = 0;
+  if (!readVarint(in, escapedBytes)) return Status(ErrorCode::kCorrupt, "coefficients: cut off");
+  ByteReader escaped(in.bytes(escapedBytes));
+  if (!in.ok()) return Status(ErrorCode::kCorrupt, "coefficients: cut off");
+  RansSimdDecoder& decoder = scratch.decoder;
+  SPOLIA_RETURN_IF_ERROR(decoder.start(in.bytes(in.remaining())));
+  orderByClass(groups, scratch.order);
+  scratch.symbols.resize(size_t{tokens} * kPackComponents);
+  for (uint32_t at : scratch.order) {
+    const CoefficientGroup& group = groups[at];
+    const PackForm pack = packOf(part, group.stepClass);
+    const std::span symbols(scratch.symbols.data(), size_t{tokens} * kPackComponents / pack.values);
+    decoder.use((fine ? tables.fineDecode : tables.coarseDecode)[group.stepClass]);
+    decoder.decode(symbols);
+    unpackGroup(symbols.data(), tokens, pack, fine, scale, group);
+    const auto escape = static_cast<uint8_t>(pack.escape());
+    if (*std::max_element(symbols.begin(), symbols.end()) < escape) continue;
+    if (fine) return Status(ErrorCode::kCorrupt, "coefficients: unknown symbol");
+    SPOLIA_RETURN_IF_ERROR(restoreEscaped(symbols, pack, scale, group, escaped));
+  }
+  if (!decoder.finished() || !escaped.finished()) {
+    return Status(ErrorCode::kCorrupt, "coefficients: bytes do not end where they should");
+  }
+  return {};
+}
+
+}  // namespace spolia::codec

@@ -1,0 +1,114 @@
+// Profiles: what is learnt once per model about its keys and values, so that streams need not carry
+// it: a code for every token of the vocabulary, from which rows are predicted, and for each lossy
+// preset blocks of channels with their means, bases and symbol tables. A profile is named in the
+// headers of the streams that were made with it by the SHA-256 of its bytes. codec/FORMAT.md
+// ("Profiles") gives every byte.
+//
+// Values; a Profile never changes once parsed and may be read by any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "codec/base/bytes.h"
+#include "codec/base/digest.h"
+#include "codec/base/result.h"
+#include "codec/kv_layout.h"
+#include "codec/lossy/coefficient_coder.h"
+#include "codec/lossy/transform_rows.h"
+
+namespace spolia::codec {
+
+inline constexpr size_t kMaxProfileBytes = size_t{256} << 20;
+inline constexpr uint32_t kMaxCodeRank = 128;
+inline constexpr uint32_t kMaxBlockComponents = 512;
+inline constexpr uint32_t kMaxShift = 8;
+
+// Consecutive channels, counted through layers, K before V, heads and their channels: the whole of
+// some heads. With s = scale, u = components, m = maps, all by channel:
+//   value = mean + s * (mapScale * sum of m[i] * code[i] + step * componentScale * sum of u[j] *
+//   q[j])
+struct ProfileBlock {
+  uint32_t begin = 0;  // channels
+  uint32_t end = 0;
+  uint8_t history = 0;  // tokens a prediction looks at: 0 none, 1 its own, 2 and the one before
+  float mapScale = 0;
+  float componentScale = 0;
+  std::vector<float> mean, scale;  // [channel], bf16 values; scale > 0
+  std::vector<int8_t> maps;        // [history * codeRank][channel]
+  std::vector<uint8_t> classes;    // [component / kPackComponents]: at the transform's step
+  std::vector<uint8_t> shifts;     // [component]: its row is 2^shift times what it says
+  std::vector<int8_t> components;  // [component][channel]
+
+  uint32_t channels() const { return end - begin; }
+  uint32_t componentCount() const { return static_cast<uint32_t>(shifts.size()); }
+  bool operator==(const ProfileBlock&) const = default;
+};
+
+// What a preset does. The blocks cover all channels, in order; a plane lies in one block or in
+// several, but no block begins or ends within a head.
+struct ProfileTransform {
+  uint8_t preset = 0;          // 2 balanced, 3 small: as in stream headers
+  float step = 0;              // of the finest level at gain 0
+  uint8_t planesPerGroup = 0;  // of a stream's plane groups; 0: all planes in one
+  std::vector<ProfileBlock> blocks;
+  ClassTables tables;
+
+  bool operator==(const ProfileTransform&) const = default;
+};
+
+// The contents of a profile.
+struct ProfileData {
+  ModelFingerprint fingerprint;
+  std::vector<LayerShape> layers;
+  uint32_t codeRank = 0;
+  std::vector<uint8_t> codeShifts;  // [codeRank]: what the code's numbers are multiplied by, as 2^n
+  std::vector<int8_t> codes;        // [token][codeRank]
+  std::vector<ProfileTransform> transforms;
+
+  bool operator==(const ProfileData&) const = default;
+};
+
+Bytes writeProfile(const ProfileData& data);
+
+class Profile {
+ public:
+  // A block in the form the arithmetic wants.
+  struct Block {
+    const ProfileBlock* data;
+    std::vector<int8_t> maps, components;  // as PairedRows
+    std::vector<float> analysis;           // [channel][component]
+
+    PairedRows mapRows() const;
+    PairedRows componentRows() const;
+  };
+  struct Transform {
+    const ProfileTransform* data;
+    std::vector<Block> blocks;
+    PreparedTables tables;
+  };
+
+  // kCorrupt, saying what does not hold; kUnsupported for a later version.
+  static Result<std::shared_ptr<const Profile>> parse(ByteSpan bytes);
+
+  Profile(const Profile&) = delete;
+  Profile& operator=(const Profile&) = delete;
+
+  const Sha256Digest& id() const { return id_; }
+  const ProfileData& data() const { return data_; }
+  // Null when the profile has none for this preset.
+  const Transform* transform(uint8_t preset) const;
+  // A token's code times its shifts; zeros for a token it does not know. `to` holds codeRank.
+  void codeOf(uint32_t token, int16_t* to) const;
+
+ private:
+  Profile(ProfileData data, const Sha256Digest& id);
+
+  const ProfileData data_;
+  const Sha256Digest id_;
+  std::vector<Transform> transforms_;
+};
+
+}  // namespace spolia::codec

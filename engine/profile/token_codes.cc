@@ -1,0 +1,139 @@
+#include "engine/profile/token_codes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "engine/kernels/gemm.h"
+#include "engine/profile/symmetric_matrix.h"
+#include "engine/transformer/kv_pages.h"
+
+namespace spolia::engine {
+namespace {
+
+constexpr double kRidge = 1e-3;
+// So many occurrences of a token count as much as what is expected of it.
+constexpr float kPriorCount = 12;
+constexpr float kCodeReach = 127;
+
+// Sums of `rows` over the occurrences of each token, and their number.
+struct TokenSums {
+  Matrix sums;  // [token][column]
+  std::vector<float> counts;
+};
+
+TokenSums sumByToken(std::span<const codec::TokenId> tokens, const Matrix& rows,
+                     size_t vocabulary) {
+  TokenSums out{Matrix::zeroed(vocabulary, rows.columns()), std::vector<float>(vocabulary)};
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    ++out.counts[tokens[i]];
+    float* to = out.sums.row(tokens[i]);
+    for (size_t c = 0; c < rows.columns(); ++c) to[c] += rows.row(i)[c];
+  }
+  return out;
+}
+
+// Columns of mean 0 and variance 1 over the samples' tokens.
+Matrix standardised(const Matrix& features, const std::vector<float>& counts) {
+  const size_t columns = features.columns();
+  std::vector<double> mean(columns), square(columns);
+  double total = 0;
+  for (size_t t = 0; t < features.rows(); ++t) {
+    total += double{counts[t]};
+    for (size_t c = 0; c < columns && counts[t] > 0; ++c) {
+      const double f = features.row(t)[c];
+      mean[c] += double{counts[t]} * f;
+      square[c] += double{counts[t]} * f * f;
+    }
+  }
+  Matrix out(features.rows(), columns);
+  for (size_t c = 0; c < columns; ++c) {
+    mean[c] /= total;
+    const double variance = std::max(square[c] / total - mean[c] * mean[c], 1e-12);
+    for (size_t t = 0; t < features.rows(); ++t) {
+      out.row(t)[c] = static_cast<float>((features.row(t)[c] - mean[c]) / std::sqrt(variance));
+    }
+  }
+  return out;
+}
+
+// [a column][b column]: products summed over rows, row t counted `weight[t]` times.
+Matrix products(const Matrix& a, const Matrix& b, const std::vector<float>* weight) {
+  Matrix left = turned(a.view());
+  if (weight != nullptr) {
+    for (size_t c = 0; c < left.rows(); ++c) {
+      for (size_t t = 0; t < left.columns(); ++t) left.row(c)[t] *= (*weight)[t];
+    }
+  }
+  const Matrix right = turned(b.view());
+  Matrix out(left.rows(), right.rows());
+  multiplyAlone(left.view(), right.view(), out.mutableView(), Accumulate::kReplace);
+  return out;
+}
+
+// The expected row of every token.
+Result<Matrix> expectedRows(const Matrix& features, const TokenSums& seen) {
+  Matrix gram = products(features, features, &seen.counts);
+  Matrix map = products(seen.sums, features, nullptr);  // [column][feature]
+  SPOLIA_RETURN_IF_ERROR(solveRows(gram, kRidge, map));
+  Matrix out(features.rows(), seen.sums.columns());
+  multiplyAlone(features.view(), map.view(), out.mutableView(), Accumulate::kReplace);
+  for (size_t t = 0; t < out.rows(); ++t) {
+    for (size_t c = 0; c < out.columns(); ++c) {
+      float& value = out.row(t)[c];
+      value = (seen.sums.row(t)[c] + kPriorCount * value) / (seen.counts[t] + kPriorCount);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<Matrix> lonelyRows(const Model& model, const Transformer& transformer,
+                          const KvShape& shape) {
+  const ModelConfig& config = model.config();
+  KvPages pages(config, codec::ElementType::kF32, 2);
+  Matrix out(config.vocabSize, shape.columns());
+  const codec::TokenId bos = config.bosToken;
+  const uint32_t first = 0;
+  SPOLIA_ASSIGN_OR_RETURN(Pass bosPass, transformer.begin({&bos, 1}, {&first, 1}));
+  transformer.run(bosPass, pages);
+  for (codec::TokenId token = 0; token < config.vocabSize; ++token) {
+    const uint32_t second = 1;
+    SPOLIA_ASSIGN_OR_RETURN(Pass pass,
+                            transformer.begin({&token, 1}, {&second, 1}, OutputRows::kLast));
+    transformer.run(pass, pages);
+    for (uint32_t layer = 0; layer < shape.layers; ++layer) {
+      pages.exportRows(layer, 1, 1,
+                       sampleMemory(reinterpret_cast<std::byte*>(out.row(token)),
+                                    codec::ElementType::kF32, shape, layer));
+    }
+  }
+  return out;
+}
+
+Result<TokenCodes> learnTokenCodes(const Matrix& features, std::span<const codec::TokenId> tokens,
+                                   const Matrix& rows, uint32_t rank) {
+  const TokenSums seen = sumByToken(tokens, rows, features.rows());
+  SPOLIA_ASSIGN_OR_RETURN(const Matrix expected,
+                          expectedRows(standardised(features, seen.counts), seen));
+  Matrix directions = products(expected, expected, &seen.counts);
+  SPOLIA_RETURN_IF_ERROR(decompose(directions).status());
+  const MatrixView largest = directions.view().rowRange(directions.rows() - rank, rank);
+  Matrix coefficients(expected.rows(), rank);
+  multiplyAlone(expected.view(), largest, coefficients.mutableView(), Accumulate::kReplace);
+
+  TokenCodes out{rank, std::vector<int8_t>(expected.rows() * rank)};
+  for (uint32_t i = 0; i < rank; ++i) {
+    float most = 1e-12f;
+    for (size_t t = 0; t < expected.rows(); ++t) {
+      most = std::max(most, std::fabs(coefficients.row(t)[i]));
+    }
+    for (size_t t = 0; t < expected.rows(); ++t) {
+      out.codes[t * rank + i] =
+          static_cast<int8_t>(std::lround(coefficients.row(t)[i] / most * kCodeReach));
+    }
+  }
+  return out;
+}
+
+}  // namespace spolia::engine

@@ -1,0 +1,25 @@
+// spolia-engine profile: makes the codec's profile of a model from text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/engine_config.h"
+
+namespace spolia::engine {
+
+struct ProfileRequest {
+  std::string text;  // UTF-8, pages separated by form feeds
+  std::string out;   // file to write
+  uint32_t passages = 160;
+  uint32_t cached = 256;    // tokens of a passage that are coded
+  uint32_t continued = 32;  // and those behind, on which the damage is measured
+  uint32_t codeRank = 48;
+  bool json = false;
+};
+
+// Returns an exit code (exit_codes.h); reports on stderr, the summary on stdout.
+int runProfile(const EngineConfig& config, const ProfileRequest& request);
+
+}  // namespace spolia::engine
