@@ -14,7 +14,7 @@ namespace {
 
 constexpr double kWidth = 960, kHeight = 600;
 constexpr double kLeft = 80, kRight = 190, kTop = 50, kBottom = 60;  // margins
-constexpr double kLeastKl = 1e-5, kMostKl = 1;
+constexpr double kLeastKl = 1e-5, kMostKl = 0.1;
 
 struct Colour {
   double red, green, blue;
@@ -88,12 +88,12 @@ void drawGrid(cairo_t* to, const Axes& axes) {
     cairo_set_source_rgb(to, 0.2, 0.2, 0.2);
     text(to, axes.x(ratio) - 6, axes.y(kLeastKl) + 20, ratioText(ratio));
   }
-  for (int power = -5; power <= 0; ++power) {
+  for (int power = -5; power <= -1; ++power) {
     const double y = axes.y(std::pow(10.0, power));
     cairo_set_source_rgb(to, 0.87, 0.87, 0.87);
     line(to, axes.x(axes.leastRatio), y, axes.x(axes.mostRatio), y);
     cairo_set_source_rgb(to, 0.2, 0.2, 0.2);
-    text(to, kLeft - 42, y + 5, power == 0 ? "1" : "1e" + std::to_string(power));
+    text(to, kLeft - 42, y + 5, "1e" + std::to_string(power));
   }
   text(to, axes.x(std::sqrt(axes.leastRatio * axes.mostRatio)) - 80, kHeight - 16,
        "times smaller than fp16");
@@ -106,26 +106,35 @@ void drawBudget(cairo_t* to, const Axes& axes, double kl) {
   line(to, axes.x(axes.leastRatio), axes.y(kl), axes.x(axes.mostRatio), axes.y(kl));
 }
 
+// Curves beyond the palette are told apart by squares instead of dots, and by dashes.
+void drawMark(cairo_t* to, double x, double y, size_t index) {
+  if (index < kColours.size()) {
+    cairo_arc(to, x, y, 3.5, 0, 2 * M_PI);
+  } else {
+    cairo_rectangle(to, x - 3.5, y - 3.5, 7, 7);
+  }
+  cairo_fill(to);
+}
+
 void drawCurve(cairo_t* to, const Axes& axes, const RateCurve& curve, size_t index) {
   const Colour& colour = kColours[index % kColours.size()];
   cairo_set_source_rgb(to, colour.red, colour.green, colour.blue);
   cairo_set_line_width(to, 2);
-  // Curves beyond the palette are told apart by dashes.
   const double dash = 4 + 4 * static_cast<double>(index / kColours.size());
   if (index >= kColours.size()) cairo_set_dash(to, &dash, 1, 0);
   for (const RatePoint& point : curve.points) {
     cairo_line_to(to, axes.x(point.ratio), axes.y(point.kl));
   }
   cairo_stroke(to);
-  const double y = kTop + 20 * static_cast<double>(index);
-  line(to, kWidth - kRight + 15, y, kWidth - kRight + 40, y);
+  const double left = kWidth - kRight + 15, y = kTop + 20 * static_cast<double>(index);
+  if (curve.points.size() > 1) line(to, left, y, left + 26, y);
   cairo_set_dash(to, nullptr, 0, 0);
   for (const RatePoint& point : curve.points) {
-    cairo_arc(to, axes.x(point.ratio), axes.y(point.kl), 3.5, 0, 2 * M_PI);
-    cairo_fill(to);
+    drawMark(to, axes.x(point.ratio), axes.y(point.kl), index);
   }
+  drawMark(to, left + 13, y, index);
   cairo_set_font_size(to, 13);
-  text(to, kWidth - kRight + 46, y + 4, curve.scheme);
+  text(to, left + 34, y + 4, curve.scheme);
 }
 
 Status writeWhole(cairo_surface_t* surface, const std::filesystem::path& path) {

@@ -11,7 +11,7 @@
 namespace spolia::bench {
 
 // Writes the picture, and its directory where there is none; an existing file is replaced whole.
-// Points of no damage stand at the lower edge. kIoError names the path.
+// Damage below 1e-5 stands at the lower edge, above 0.1 at the upper one. kIoError names the path.
 Status plotRateDistortion(const std::vector<RateCurve>& curves, double budgetKl,
                           const std::filesystem::path& path);
 
