@@ -69,15 +69,15 @@ Matrix narrowed(const Wide& in) {
   return out;
 }
 
-// Half-split rotation of every head; row r stands at position r.
-void rotate(const ModelConfig& config, Wide& rows) {
+// Half-split rotation of every head; no positions: row r stands at position r.
+void rotate(const ModelConfig& config, std::span<const uint32_t> positions, Wide& rows) {
   const size_t half = config.headDim / 2;
   for (size_t r = 0; r < rows.rows(); ++r) {
     for (size_t first = 0; first < rows.columns; first += config.headDim) {
       for (size_t i = 0; i < half; ++i) {
         const double exponent = 2.0 * static_cast<double>(i) / config.headDim;
         const auto frequency = static_cast<float>(std::pow(double{config.ropeTheta}, -exponent));
-        const double angle = static_cast<float>(r) * frequency;
+        const double angle = static_cast<float>(positions.empty() ? r : positions[r]) * frequency;
         double& a = rows.at(r, first + i);
         double& b = rows.at(r, first + half + i);
         const double turned = a * std::cos(angle) - b * std::sin(angle);
@@ -119,7 +119,7 @@ void add(Wide& to, const Wide& what) {
 }  // namespace
 
 ReferenceResult referenceForward(const Model& model, std::span<const codec::TokenId> tokens,
-                                 ElementType pageType) {
+                                 ElementType pageType, std::span<const uint32_t> positions) {
   const ModelConfig& config = model.config();
   const Weights& weights = model.weights();
   ReferenceResult result;
@@ -134,8 +134,8 @@ ReferenceResult referenceForward(const Model& model, std::span<const codec::Toke
     const Wide v = toPage(multiply(h, layer.v), pageType);
     result.k.push_back(narrowed(k));
     result.v.push_back(narrowed(v));
-    rotate(config, q);
-    rotate(config, k);
+    rotate(config, positions, q);
+    rotate(config, positions, k);
     add(x, multiply(attention(config, q, k, v), layer.o));
 
     const Wide f = norm(x, layer.ffnNorm, config.rmsEps);

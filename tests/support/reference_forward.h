@@ -19,8 +19,10 @@ struct ReferenceResult {
   std::vector<Matrix> v;
 };
 
-// Tokens at positions 0 .. n - 1; K and V rounded to `pageType` where pages hold them.
+// Tokens at positions 0 .. n - 1, or at those given, ascending; K and V rounded to `pageType` where
+// pages hold them. Rows attend to the rows before them, whatever positions are left out.
 ReferenceResult referenceForward(const Model& model, std::span<const codec::TokenId> tokens,
-                                 codec::ElementType pageType);
+                                 codec::ElementType pageType,
+                                 std::span<const uint32_t> positions = {});
 
 }  // namespace spolia::engine::test
