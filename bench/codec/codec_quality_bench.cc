@@ -10,19 +10,19 @@
 // `removed` is the damage of having no cached rows at all: what the judge can see at most.
 // The budget of 0.003 asks for 97 % agreement too.
 //
-//   codec_quality_bench --model DIR --text FILE --calibration FILE [--passages N]
+//   codec_quality_bench --model DIR --text FILE --calibration FILE [--profile FILE] [--passages N]
 //     [--calibration-passages N] [--cached N] [--continued N] [--schemes a,b] [--threads N]
 //     [--seed N] [--plot FILE]
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "bench/codec/baselines/scheme_list.h"
-#include "bench/codec/quality/judge.h"
-#include "bench/codec/quality/passages.h"
+#include "bench/codec/quality/judging.h"
 #include "bench/codec/quality/rate_distortion.h"
 #include "bench/codec/rate_distortion_plot.h"
 #include "bench/process_figures.h"
@@ -34,7 +34,7 @@ constexpr Budget kBudget{0.003, 0.97};
 constexpr Budget kFineBudget{0.0005, 0};
 
 struct Options {
-  std::filesystem::path model, text, calibration, plot;
+  std::filesystem::path model, text, calibration, profile, plot;
   PassageOptions passages;
   size_t calibrationPassages = 150;
   std::string schemes;
@@ -121,8 +121,21 @@ nlohmann::json compareSchemes(const Bench& bench, std::vector<std::unique_ptr<Sc
   return out;
 }
 
+Result<std::shared_ptr<const codec::Profile>> readProfile(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file) return Status(ErrorCode::kNotFound, path.string() + ": cannot be read");
+  Result<std::shared_ptr<const codec::Profile>> profile = codec::Profile::parse(asBytes(text));
+  if (!profile.ok()) return profile.status().withContext(path.string());
+  return profile;
+}
+
 Status run(const Options& options) {
-  SPOLIA_ASSIGN_OR_RETURN(auto schemes, schemesNamed(options.schemes));
+  std::shared_ptr<const codec::Profile> profile;
+  if (!options.profile.empty()) {
+    SPOLIA_ASSIGN_OR_RETURN(profile, readProfile(options.profile));
+  }
+  SPOLIA_ASSIGN_OR_RETURN(auto schemes, schemesNamed(options.schemes, profile));
   engine::ModelLoadOptions loading;
   loading.digestCache.reset();
   SPOLIA_ASSIGN_OR_RETURN(const auto model, engine::Model::load(options.model, loading));
@@ -168,6 +181,7 @@ int main(int argc, char** argv) {
   app.add_option("--model", options.model, "Hugging Face directory")->required();
   app.add_option("--text", options.text, "pages separated by form feeds")->required();
   app.add_option("--calibration", options.calibration, "other pages, to learn from")->required();
+  app.add_option("--profile", options.profile, "of the model: for `balanced` and `small`");
   app.add_option("--passages", options.passages.most);
   app.add_option("--calibration-passages", options.calibrationPassages);
   app.add_option("--cached", options.passages.cached);

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "codec/base/bytes.h"
-#include "codec/half.h"
+#include "codec/values/half.h"
 
 namespace spolia::bench {
 

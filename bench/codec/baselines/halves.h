@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "codec/half.h"
 #include "codec/kv_layout.h"
+#include "codec/values/half.h"
 
 namespace spolia::bench {
 

@@ -4,26 +4,15 @@
 #include <cstddef>
 
 #include "engine/kernels/gemm.h"
-
-// LAPACK, of which OpenBLAS has no header here: eigenvalues, ascending, and eigenvectors of a
-// symmetric matrix, which they replace. The lengths of the two characters come last.
-extern "C" void ssyevd_(const char* job, const char* part, const int* n, float* a, const int* lda,
-                        float* values, float* work, const int* workSize, int* integerWork,
-                        const int* integerWorkSize, int* info, size_t jobLength, size_t partLength);
+#include "engine/profile/symmetric_matrix.h"
 
 namespace spolia::bench {
 
+using engine::decompose;
 using engine::Matrix;
+using engine::turned;
 
 namespace {
-
-Matrix turned(const Matrix& in) {
-  Matrix out(in.columns(), in.rows());
-  for (size_t r = 0; r < in.rows(); ++r) {
-    for (size_t c = 0; c < in.columns(); ++c) out.row(c)[r] = in.row(r)[c];
-  }
-  return out;
-}
 
 // [token][column] less the mean.
 Matrix centred(std::span<const float> values, const std::vector<float>& mean) {
@@ -33,25 +22,6 @@ Matrix centred(std::span<const float> values, const std::vector<float>& mean) {
     for (size_t c = 0; c < mean.size(); ++c) out.row(t)[c] = in[c] - mean[c];
   }
   return out;
-}
-
-// Puts eigenvectors into the rows of `symmetric`; gives the eigenvalues, ascending.
-Result<std::vector<float>> decompose(Matrix& symmetric) {
-  const int n = static_cast<int>(symmetric.rows());
-  std::vector<float> values(symmetric.rows());
-  float workSize = 0;
-  int integerWorkSize = 0, info = 0;
-  const int ask = -1;
-  ssyevd_("V", "L", &n, symmetric.data(), &n, values.data(), &workSize, &ask, &integerWorkSize,
-          &ask, &info, 1, 1);
-  // The size came as a float, which may have been rounded down.
-  std::vector<float> work(static_cast<size_t>(workSize * 1.001f) + 1);
-  std::vector<int> integerWork(static_cast<size_t>(integerWorkSize));
-  const int given = static_cast<int>(work.size());
-  ssyevd_("V", "L", &n, symmetric.data(), &n, values.data(), work.data(), &given,
-          integerWork.data(), &integerWorkSize, &info, 1, 1);
-  if (info != 0) return Status(ErrorCode::kInternal, "ssyevd: " + std::to_string(info));
-  return values;
 }
 
 }  // namespace
@@ -75,7 +45,7 @@ Result<Pca> Pca::fit(std::span<const KvSample> samples, const KvShape& shape) {
   }
   Matrix covariance = Matrix::zeroed(columns, columns);
   for (const KvSample& sample : samples) {
-    const Matrix byColumn = turned(centred(sample.values, out.mean_));
+    const Matrix byColumn = turned(centred(sample.values, out.mean_).view());
     engine::multiplyAlone(byColumn.view(), byColumn.view(), covariance.mutableView(),
                           engine::Accumulate::kAdd);
   }
@@ -87,7 +57,7 @@ Result<Pca> Pca::fit(std::span<const KvSample> samples, const KvShape& shape) {
     out.variances_.push_back(std::max(0.0f, values[from]) / static_cast<float>(tokens));
     std::ranges::copy_n(covariance.row(from), static_cast<ptrdiff_t>(columns), out.basis_.row(i));
   }
-  out.columns_ = turned(out.basis_);
+  out.columns_ = turned(out.basis_.view());
   return out;
 }
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "bench/codec/quality/kv_sample.h"
+#include "bench/codec/quality/judging.h"
 #include "codec/base/result.h"
 #include "engine/kernels/matrix.h"
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "bench/codec/quality/kv_sample.h"
+#include "bench/codec/quality/judging.h"
 
 namespace spolia::bench {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/codec/quality/kv_sample.h"
+#include "bench/codec/quality/judging.h"
 #include "codec/base/result.h"
 
 namespace spolia::bench {

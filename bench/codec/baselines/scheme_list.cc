@@ -7,6 +7,7 @@
 #include "bench/codec/baselines/kivi_scheme.h"
 #include "bench/codec/baselines/kvtc_scheme.h"
 #include "bench/codec/baselines/min_max_scheme.h"
+#include "bench/codec/baselines/profile_scheme.h"
 #include "bench/codec/baselines/stream_scheme.h"
 #include "bench/codec/baselines/zstd_scheme.h"
 
@@ -15,7 +16,7 @@ namespace spolia::bench {
 using codec::ElementType;
 using codec::Preset;
 
-std::vector<std::unique_ptr<Scheme>> allSchemes() {
+std::vector<std::unique_ptr<Scheme>> allSchemes(std::shared_ptr<const codec::Profile> profile) {
   std::vector<std::unique_ptr<Scheme>> out;
   for (const ElementType type : {ElementType::kF16, ElementType::kBf16}) {
     out.push_back(std::make_unique<StreamScheme>(Preset::kLossless, type));
@@ -23,6 +24,13 @@ std::vector<std::unique_ptr<Scheme>> allSchemes() {
     out.push_back(std::make_unique<ZstdScheme>(type, ZstdScheme::Order::kBytePlanes));
   }
   out.push_back(std::make_unique<StreamScheme>(Preset::kHigh, ElementType::kF16));
+  for (const Preset preset : {Preset::kBalanced, Preset::kSmall}) {
+    if (profile == nullptr) break;
+    for (const auto form : {ProfileScheme::Form::kWhole, ProfileScheme::Form::kOneLevel,
+                            ProfileScheme::Form::kCoarse}) {
+      out.push_back(std::make_unique<ProfileScheme>(profile, preset, form));
+    }
+  }
   for (const unsigned bits : {8u, 4u}) out.push_back(std::make_unique<MinMaxScheme>(bits));
   out.push_back(std::make_unique<KiviScheme>(KiviScheme::Residual::kAsPublished));
   out.push_back(std::make_unique<KiviScheme>(KiviScheme::Residual::kNone));
@@ -33,8 +41,9 @@ std::vector<std::unique_ptr<Scheme>> allSchemes() {
   return out;
 }
 
-Result<std::vector<std::unique_ptr<Scheme>>> schemesNamed(std::string_view list) {
-  std::vector<std::unique_ptr<Scheme>> all = allSchemes(), out;
+Result<std::vector<std::unique_ptr<Scheme>>> schemesNamed(
+    std::string_view list, std::shared_ptr<const codec::Profile> profile) {
+  std::vector<std::unique_ptr<Scheme>> all = allSchemes(std::move(profile)), out;
   if (list.empty()) return all;
   std::string known;
   for (const auto& scheme : all) known += (known.empty() ? "" : ", ") + scheme->name();

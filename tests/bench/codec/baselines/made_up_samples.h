@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "bench/codec/quality/kv_sample.h"
-#include "codec/half.h"
+#include "bench/codec/quality/judging.h"
+#include "codec/values/half.h"
 #include "tests/support/tiny_model.h"
 
 namespace spolia::bench {

@@ -1,14 +1,14 @@
-#include "bench/codec/quality/judge.h"
+#include "engine/profile/judge.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "codec/half.h"
+#include "codec/values/half.h"
 #include "tests/support/reference_forward.h"
 #include "tests/support/tiny_model.h"
 
-namespace spolia::bench {
+namespace spolia::engine {
 namespace {
 
 using engine::test::Random;
@@ -145,4 +145,4 @@ TEST_F(JudgeTest, PassagesOfDifferentLengthAreRefused) {
 }
 
 }  // namespace
-}  // namespace spolia::bench
+}  // namespace spolia::engine

@@ -1,4 +1,4 @@
-#include "bench/codec/quality/passages.h"
+#include "engine/profile/passages.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "tests/support/tiny_model.h"
 
-namespace spolia::bench {
+namespace spolia::engine {
 namespace {
 
 std::vector<codec::TokenId> numbers(codec::TokenId first, size_t count) {
@@ -65,4 +65,4 @@ TEST(PassagesTest, FilesHavePagesBetweenFormFeeds) {
 }
 
 }  // namespace
-}  // namespace spolia::bench
+}  // namespace spolia::engine
