@@ -82,6 +82,7 @@ Result<Asked> askOnce(EngineParts& parts, const AskRequest& request, LinkMethod 
   linking.pageType = config.kvType;
   linking.lookaheadLayers = config.lookaheadLayers;
   linking.prefixPreset = config.prefixPreset;
+  linking.profile = parts.profile;
   Linker linker(*parts.model, *parts.transformer, *parts.pool, parts.source.get(), linking);
   const auto accepted = Clock::now();
   SPOLIA_ASSIGN_OR_RETURN(const Prompt prompt, buildPrompt(parts, request, documents));

@@ -109,6 +109,7 @@ const std::vector<Key>& keys() {
       {"compute.threads", ValueKind::kInteger, integer(&C::threads, 0, 4096)},
       {"compute.kv_type", ValueKind::kText, named(&C::kvType, codec::elementTypeFromName)},
       {"compute.rounding", ValueKind::kText, setRounding},
+      {"model.profile", ValueKind::kText, text(&C::profile)},
       {kCacheKey, ValueKind::kText, setCache},
       {"store.token_file", ValueKind::kText, text(&C::tokenFile)},
       {kStoreKey, ValueKind::kText, text(&C::store)},

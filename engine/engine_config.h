@@ -33,6 +33,7 @@ struct EngineConfig {
 
   uint32_t chunkTokens = 256;
   codec::Preset preset = codec::Preset::kHigh;
+  std::filesystem::path profile;  // for the presets `balanced` and `small`; empty: none
   codec::CompileMode compileMode = codec::CompileMode::kBos;
   uint64_t ingestTtl = 0;  // seconds that ingested documents live; 0: as long as the store has them
 

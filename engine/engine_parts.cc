@@ -8,6 +8,7 @@
 
 #include "engine/linker/embedded_kv_source.h"
 #include "engine/linker/remote_kv_source.h"
+#include "engine/profile/profile_file.h"
 
 namespace spolia::engine {
 
@@ -34,6 +35,18 @@ Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const M
 
 }  // namespace
 
+Result<std::shared_ptr<const codec::Profile>> profileFor(const EngineConfig& config,
+                                                         const Model& model) {
+  if (config.profile.empty()) return std::shared_ptr<const codec::Profile>();
+  SPOLIA_ASSIGN_OR_RETURN(auto profile, readProfile(config.profile));
+  if (profile->data().fingerprint != model.fingerprint()) {
+    return Status(
+        ErrorCode::kInvalidArgument,
+        config.profile.string() + ": profile of another model than " + config.model.string());
+  }
+  return profile;
+}
+
 unsigned usableCores() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof set, &set) == 0) {
@@ -51,6 +64,7 @@ Result<EngineParts> openEngine(const EngineConfig& config, uint64_t ttlSeconds) 
   EngineParts parts;
   parts.config = config;
   SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model));
+  SPOLIA_ASSIGN_OR_RETURN(parts.profile, profileFor(config, *parts.model));
   SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model, ttlSeconds));
   parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);
   parts.transformer = std::make_unique<Transformer>(*parts.model, *parts.pool, config.rounding);

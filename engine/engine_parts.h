@@ -7,6 +7,7 @@
 #include <string>
 
 #include "codec/base/result.h"
+#include "codec/lossy/profile.h"
 #include "engine/engine_config.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/linker/kv_source.h"
@@ -21,7 +22,13 @@ struct EngineParts {
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Transformer> transformer;
   std::unique_ptr<KvSource> source;
+  std::shared_ptr<const codec::Profile> profile;  // null: none was named
 };
+
+// The profile of this model that the configuration names; null when it names none. Errors name the
+// file: as readProfile(), and kInvalidArgument for a profile of another model.
+Result<std::shared_ptr<const codec::Profile>> profileFor(const EngineConfig& config,
+                                                         const Model& model);
 
 // Loads the model, then opens the store or connects to the server. Errors name what could not be
 // had; nothing is changed then. What is stored through it lives for `ttlSeconds`, 0: without end,

@@ -70,12 +70,13 @@ void showProgress(size_t done, size_t total) {
 }
 
 Status evaluate(const EngineConfig& config, const EvalRequest& request) {
-  SPOLIA_ASSIGN_OR_RETURN(const Evaluator::Config choice, configOf(config, request));
+  SPOLIA_ASSIGN_OR_RETURN(Evaluator::Config choice, configOf(config, request));
   if (config.model.empty()) {
     return Status(ErrorCode::kInvalidArgument, "no model: expected --model DIR");
   }
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<World> worlds, worldsOf(request.worlds));
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(config.model));
+  SPOLIA_ASSIGN_OR_RETURN(choice.profile, profileFor(config, *model));
   const Evaluator evaluator(*model, choice);
   const auto show = [&](size_t done) { showProgress(done, worlds.size()); };
   SPOLIA_ASSIGN_OR_RETURN(const Evaluation evaluation, evaluator.run(worlds, show));

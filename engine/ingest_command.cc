@@ -36,7 +36,7 @@ Status ingestAll(EngineParts& parts, DocumentFiles& files, Totals& totals) {
   const EngineConfig& config = parts.config;
   DocumentLibrary library(*parts.model, *parts.transformer, *parts.source,
                           {config.chunkTokens, config.preset, config.kvType, config.compileMode,
-                           config.ingestTtl != 0});
+                           config.ingestTtl != 0, parts.profile});
   ProgressBar bar(stderr, files.bytes());
   const auto start = std::chrono::steady_clock::now();
   uint64_t before = 0;

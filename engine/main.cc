@@ -52,6 +52,8 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
                  "TOML file of settings (SPOLIA_ENGINE_CONFIG); flags and SPOLIA_ENGINE_* "
                  "variables win over it");
   addSetting(app, arguments, "--model", "model.directory", "Hugging Face directory of the model");
+  addSetting(app, arguments, "--profile", "model.profile",
+             "the model's profile, for the presets balanced and small");
   addSetting(app, arguments, "--cache", "store.cache",
              "cache server, spolia://host:port, instead of a store in this process");
   addSetting(app, arguments, "--token-file", "store.token_file", "credential for the server");
@@ -65,7 +67,8 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
 
 void addIngestFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens", "most tokens of a chunk");
-  addSetting(app, arguments, "--preset", "ingest.preset", "high or lossless");
+  addSetting(app, arguments, "--preset", "ingest.preset",
+             "high or lossless; with a profile also balanced or small");
   addSetting(app, arguments, "--ttl", "ingest.ttl",
              "how long these documents live from now on, as in 12h or 30d (without end)");
   addSetting(app, arguments, "--compile-mode", "ingest.compile_mode",

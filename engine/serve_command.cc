@@ -67,15 +67,18 @@ int64_t changeTimeOf(const std::filesystem::path& directory) {
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
 }
 
-ChatService::Config serviceConfigOf(const EngineConfig& config) {
+ChatService::Config serviceConfigOf(const EngineParts& parts) {
+  const EngineConfig& config = parts.config;
   ChatService::Config out;
   out.modelName = modelNameOf(config);
   out.prompts.questionTemplate = config.questionTemplate;
   out.prompts.maxTokens = config.maxTokens;
   out.library = {config.chunkTokens, config.preset, config.kvType};
+  out.library.profile = parts.profile;
   out.linker.pageType = config.kvType;
   out.linker.lookaheadLayers = config.lookaheadLayers;
   out.linker.prefixPreset = config.prefixPreset;
+  out.linker.profile = parts.profile;
   out.link.method = config.method;
   out.link.k = config.k;
   out.link.patience = std::chrono::milliseconds(config.patienceMs);
@@ -94,7 +97,7 @@ Status serve(const EngineConfig& config) {
   printStore(*parts.source);
   ApiMetrics metrics;
   ChatService service(*parts.model, *parts.transformer, *parts.pool, *parts.source, metrics,
-                      serviceConfigOf(config));
+                      serviceConfigOf(parts));
   HttpServer* running = nullptr;
   ChatApi api(service, metrics, {modelNameOf(config), changeTimeOf(config.model), [&running] {
                                    return running ? running->connections() : size_t{0};

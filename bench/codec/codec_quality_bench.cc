@@ -17,7 +17,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,6 +26,7 @@
 #include "bench/codec/quality/rate_distortion.h"
 #include "bench/codec/rate_distortion_plot.h"
 #include "bench/process_figures.h"
+#include "engine/profile/profile_file.h"
 
 namespace spolia::bench {
 namespace {
@@ -123,19 +123,10 @@ nlohmann::json compareSchemes(const Bench& bench, std::vector<std::unique_ptr<Sc
   return out;
 }
 
-Result<std::shared_ptr<const codec::Profile>> readProfile(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file) return Status(ErrorCode::kNotFound, path.string() + ": cannot be read");
-  Result<std::shared_ptr<const codec::Profile>> profile = codec::Profile::parse(asBytes(text));
-  if (!profile.ok()) return profile.status().withContext(path.string());
-  return profile;
-}
-
 Status run(const Options& options) {
   Profiles profiles;
   for (const auto& path : options.profiles) {
-    SPOLIA_ASSIGN_OR_RETURN(profiles.emplace_back(), readProfile(path));
+    SPOLIA_ASSIGN_OR_RETURN(profiles.emplace_back(), engine::readProfile(path));
   }
   SPOLIA_ASSIGN_OR_RETURN(auto schemes, schemesNamed(options.schemes, profiles));
   engine::ModelLoadOptions loading;

@@ -76,7 +76,8 @@ class Worker {
     }
     codec::ChunkQueue queue;
     for (const codec::CompileMode mode : modes) {
-      const ChunkCompiler compiler(model_, transformer_, {preset, config_.pageType, mode});
+      const ChunkCompiler compiler(model_, transformer_,
+                                   {preset, config_.pageType, mode, config_.profile});
       for (const PromptSegment& segment : prompt.segments) {
         if (segment.kind != SegmentKind::kChunk) continue;
         SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler.compile(segment.tokens));
@@ -91,6 +92,7 @@ class Worker {
                         const std::string& expected) {
     Linker::Config linking;
     linking.pageType = config_.pageType;
+    linking.profile = config_.profile;
     if (variant.preset != "-") {
       SPOLIA_ASSIGN_OR_RETURN(linking.prefixPreset, codec::presetFromName(variant.preset));
     }

@@ -69,6 +69,7 @@ class Evaluator {
     std::string questionTemplate = "Question: {question}\nAnswer:";
     uint32_t maxTokens = 8;
     unsigned threads = 1;
+    std::shared_ptr<const codec::Profile> profile;  // for the presets that need one
   };
   // Worlds done; from any of the threads, one call at a time.
   using Progress = std::function<void(size_t done)>;

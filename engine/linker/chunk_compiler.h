@@ -5,12 +5,14 @@
 // Borrows model and transformer. One thread at a time (it keeps the transformer's pool busy).
 #pragma once
 
+#include <memory>
 #include <span>
 
 #include "codec/base/aligned_buffer.h"
 #include "codec/base/bytes.h"
 #include "codec/base/result.h"
 #include "codec/codec.h"
+#include "codec/lossy/profile.h"
 #include "engine/model/model.h"
 #include "engine/transformer/forward.h"
 
@@ -27,6 +29,8 @@ class ChunkCompiler {
     codec::Preset preset = codec::Preset::kHigh;
     codec::ElementType pageType = codec::ElementType::kBf16;
     codec::CompileMode mode = codec::CompileMode::kBos;  // or kLego0
+    // For the presets `balanced` and `small`.
+    std::shared_ptr<const codec::Profile> profile = nullptr;
   };
 
   ChunkCompiler(const Model& model, const Transformer& transformer, Config config)

@@ -73,7 +73,8 @@ std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const Loade
 // The state of the loads of one request, shared with decoding tasks, which may outlive it.
 class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(std::vector<ChunkLoad> loads, const Config& config) : loads_(std::move(loads)) {
+  Session(std::vector<ChunkLoad> loads, const Config& config)
+      : loads_(std::move(loads)), profile_(config.profile) {
     outcomes_.resize(loads_.size());
     for (size_t i = 0; i < loads_.size(); ++i) {
       for (const LayerSpan& span :
@@ -210,7 +211,8 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
                     load.rows.rows());
     Status status = checkFrames(*load.header, range, done);
     for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
-      status = codec::decodeFrame(*load.header, done.frame(i), range, staging.target());
+      status =
+          codec::decodeFrame(*load.header, done.frame(i), range, staging.target(), profile_.get());
     }
     std::lock_guard lock(mutex_);
     if (status.ok()) {
@@ -222,6 +224,7 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   }
 
   const std::vector<ChunkLoad> loads_;
+  const std::shared_ptr<const codec::Profile> profile_;
   std::vector<std::unique_ptr<Unit>> units_;  // by first layer, then in order of loads
   mutable std::mutex mutex_;
   uint32_t next_ = 0;                  // under mutex_: units before it were asked for

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "codec/lossy/profile.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/linker/completion_router.h"
 #include "engine/linker/kv_source.h"
@@ -70,6 +71,8 @@ class ChunkLoader {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;
     uint64_t minFetchBytes = kMinFetchBytes;
+    // What streams that name it are decoded with; others that name one are misses.
+    std::shared_ptr<const codec::Profile> profile = nullptr;
   };
 
   ChunkLoader(KvSource& source, ThreadPool& pool);

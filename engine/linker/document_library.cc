@@ -91,7 +91,8 @@ DocumentLibrary::DocumentLibrary(const Model& model, const Transformer& transfor
     : model_(model),
       source_(source),
       config_(config),
-      compiler_(model, transformer, {config.preset, config.pageType, config.mode}) {}
+      compiler_(model, transformer, {config.preset, config.pageType, config.mode, config.profile}) {
+}
 
 Result<Manifest> DocumentLibrary::cut(const std::string& name, std::string_view text,
                                       std::vector<std::vector<codec::TokenId>>& tokens) const {

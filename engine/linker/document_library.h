@@ -46,6 +46,8 @@ class DocumentLibrary {
     codec::CompileMode mode = codec::CompileMode::kBos;
     // What is there already is put again, as it is, so that it lives as long as what is new.
     bool prolong = false;
+    // For the presets `balanced` and `small`.
+    std::shared_ptr<const codec::Profile> profile = nullptr;
   };
   // Chunks done and chunks in all, of the document being put.
   using Progress = std::function<void(size_t done, size_t total)>;

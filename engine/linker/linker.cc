@@ -181,8 +181,8 @@ void Linker::startLoading(Request& request, const LinkPlan& plan) {
     chunk.load = loads.size();
     loads.push_back({chunk.id, chunk.header, *rows});
   }
-  loader_->start(std::move(loads),
-                 {config_.pageType, config_.lookaheadLayers, config_.minFetchBytes});
+  loader_->start(std::move(loads), {config_.pageType, config_.lookaheadLayers,
+                                    config_.minFetchBytes, config_.profile});
 }
 
 // Logits from one pass, or, when a load failed on the way, from a second one in which what failed
@@ -278,6 +278,7 @@ Status Linker::storePrefix(const KvPages& pages, const UnstoredPrefix& chunk) {
   }
   codec::EncodeOptions options;
   options.preset = config_.prefixPreset;
+  options.profile = config_.profile.get();
   SPOLIA_ASSIGN_OR_RETURN(const Bytes stream,
                           codec::encodeStream(chunk.identity, shape_, kv.view(), options));
   codec::ChunkQueue queue;

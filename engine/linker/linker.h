@@ -60,6 +60,8 @@ class Linker {
     // How prefix chunks are written back. Anything but lossless is exact once only: behind such a
     // chunk nothing is written back any more.
     codec::Preset prefixPreset = codec::Preset::kLossless;
+    // What chunks encoded with a profile are decoded with.
+    std::shared_ptr<const codec::Profile> profile = nullptr;
   };
 
   // `source` null: nothing is ever stored.
