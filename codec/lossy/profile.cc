@@ -22,6 +22,15 @@ constexpr uint8_t kMostTransforms = 4;
 constexpr uint8_t kFirstLossy = 2;
 constexpr uint8_t kLastPreset = 3;
 
+// Bounds of steps and scales: no product or sum of a decoder, and none of an encoder, is infinite.
+constexpr float kLeastStep = 0x1p-60f;
+constexpr float kLargestScale = 0x1p30f;
+
+// False for a NaN.
+bool isBounded(float scale) {
+  return std::fabs(scale) <= kLargestScale;
+}
+
 Status corrupt(std::string what) {
   return Status(ErrorCode::kCorrupt, "profile: " + std::move(what));
 }
@@ -118,7 +127,7 @@ Status readBlock(ByteReader& in, uint32_t codeRank, ProfileBlock& block) {
   block.history = in.u8();
   block.mapScale = in.read<float>();
   block.componentScale = in.read<float>();
-  if (block.history > 2 || !std::isfinite(block.mapScale) || !std::isfinite(block.componentScale)) {
+  if (block.history > 2 || !isBounded(block.mapScale) || !isBounded(block.componentScale)) {
     return corrupt("block: history or scales out of range");
   }
   if (!readFloats(in, channels, block.mean) || !readFloats(in, channels, block.scale)) {
@@ -154,7 +163,7 @@ Status readTransform(ByteReader& in, const ProfileData& data, ProfileTransform& 
   uint32_t blocks = 0;
   const std::vector<uint32_t> bounds = headBounds(data.layers);
   if (!readVarint(in, blocks) || transform.preset < kFirstLossy || transform.preset > kLastPreset ||
-      !std::isfinite(transform.step) || transform.step <= 0 || blocks == 0 ||
+      !(transform.step >= kLeastStep && transform.step <= kLargestScale) || blocks == 0 ||
       blocks >= bounds.size()) {
     return corrupt("transform: preset, step or number of blocks out of range");
   }
