@@ -68,7 +68,7 @@ void decodeAnything(ByteSpan stream, const Profile& profile) {
 void damaged(fuzz::Choices& in) {
   const size_t which = in.any() % samples().all.size();
   Bytes stream = samples().streams[which];
-  while (!in.ended()) {
+  for (uint32_t n = in.upTo(8); n > 0; --n) {
     const size_t at = in.any<uint16_t>() % stream.size();
     stream[at] = static_cast<std::byte>(in.any());
   }

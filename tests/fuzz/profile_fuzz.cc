@@ -38,7 +38,7 @@ void damaged(fuzz::Choices& in) {
   Bytes bytes = kSamples[in.any() % kSamples.size()];
   const uint32_t seed = in.any();
   // Mostly in front of the symbol tables, which are long and alike.
-  while (!in.ended()) {
+  for (uint32_t n = in.upTo(5); n > 0; --n) {
     const size_t at = in.any<uint16_t>() % (seed % 4 == 0 ? bytes.size() : 1200);
     if (at < bytes.size()) bytes[at] = static_cast<std::byte>(in.any());
   }
