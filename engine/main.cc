@@ -129,7 +129,9 @@ void addProfileFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("--cached", profile.cached, "tokens of a passage that are coded");
   app.add_option("--continued", profile.continued,
                  "and of its continuation, on which the damage is measured");
-  app.add_option("--code-rank", profile.codeRank, "numbers that stand for a token");
+  app.add_option("--preset", profile.preset, "balanced or small");
+  app.add_option("--most-bytes", profile.mostBytes,
+                 "size it has to keep within; without: a tenth of the weights in fp16");
 }
 
 Result<EngineConfig> configOf(const Arguments& arguments) {

@@ -14,6 +14,17 @@
 namespace spolia::engine {
 namespace {
 
+// A profile takes at most this part of the model's weights in fp16.
+constexpr uint64_t kProfileShare = 10;
+
+uint64_t halfWeightBytes(const ModelConfig& config) {
+  const uint64_t attention =
+      2 * uint64_t{config.hiddenSize} * (config.queryChannels() + config.kvChannels());
+  const uint64_t layer = attention + 3 * uint64_t{config.hiddenSize} * config.ffnSize;
+  const uint64_t embedding = uint64_t{config.vocabSize} * config.hiddenSize;
+  return 2 * (config.layers * layer + (config.tiedHead ? 1 : 2) * embedding);
+}
+
 // Whole or not at all: an old file stays until the new one is complete.
 Status writeFile(const std::filesystem::path& path, ByteSpan bytes) {
   const std::filesystem::path partial = path.string() + ".new";
@@ -48,10 +59,8 @@ Status makeProfile(const EngineConfig& config, const ProfileRequest& request) {
   if (config.model.empty()) {
     return Status(ErrorCode::kInvalidArgument, "no model: expected --model DIR");
   }
-  if (request.codeRank > codec::kMaxCodeRank) {
-    return Status(ErrorCode::kInvalidArgument,
-                  fmt::format("--code-rank: expected 0 to {}", codec::kMaxCodeRank));
-  }
+  const Result<codec::Preset> preset = codec::presetFromName(request.preset);
+  if (!preset.ok()) return preset.status().withContext("--preset");
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(config.model));
   const uint32_t rows = request.cached + request.continued + 1;
   if (request.cached == 0 || request.continued == 0 || rows > model->config().maxPositions) {
@@ -69,7 +78,9 @@ Status makeProfile(const EngineConfig& config, const ProfileRequest& request) {
   SPOLIA_ASSIGN_OR_RETURN(std::vector<Passage> passages,
                           readPassages(request.text, model->tokenizer(), cutting));
   ProfileOptions options;
-  options.codeRank = request.codeRank;
+  options.preset = *preset;
+  options.mostBytes =
+      request.mostBytes > 0 ? request.mostBytes : halfWeightBytes(model->config()) / kProfileShare;
   const auto report = [](const std::string& what) { fmt::print(stderr, "{}\n", what); };
   SPOLIA_ASSIGN_OR_RETURN(
       const codec::ProfileData data,

@@ -10,12 +10,13 @@
 namespace spolia::engine {
 
 struct ProfileRequest {
-  std::string text;  // UTF-8, pages separated by form feeds
-  std::string out;   // file to write
-  uint32_t passages = 160;
+  std::string text;                 // UTF-8, pages separated by form feeds
+  std::string out;                  // file to write
+  std::string preset = "balanced";  // or "small"
+  uint32_t passages = 400;
   uint32_t cached = 256;    // tokens of a passage that are coded
   uint32_t continued = 32;  // and those behind, on which the damage is measured
-  uint32_t codeRank = 48;
+  uint64_t mostBytes = 0;   // 0: a tenth of the model's weights in fp16
   bool json = false;
 };
 

@@ -41,16 +41,21 @@ struct Packed {
   ByteWriter escaped;
 };
 
+// The symbol of form.values values; the escape when they are too large.
+uint32_t symbolOf(const int16_t* values, PackForm form) {
+  uint32_t symbol = 0;
+  for (uint32_t i = 0; i < form.values; ++i) {
+    const int32_t digit = values[i] + form.reach;
+    if (digit < 0 || digit >= static_cast<int32_t>(form.base())) return form.escape();
+    symbol = symbol * form.base() + static_cast<uint32_t>(digit);
+  }
+  return symbol;
+}
+
 void packValues(const int16_t* values, PackForm form, const FrequencyTable& table, Packed& out) {
   for (uint32_t at = 0; at < kPackComponents; at += form.values) {
-    uint32_t symbol = 0;
-    bool inside = true;
-    for (uint32_t i = 0; i < form.values; ++i) {
-      const int32_t digit = values[at + i] + form.reach;
-      inside &= digit >= 0 && digit < static_cast<int32_t>(form.base());
-      symbol = symbol * form.base() + static_cast<uint32_t>(digit);
-    }
-    if (!inside || table.frequency[symbol] == 0) {
+    uint32_t symbol = symbolOf(values + at, form);
+    if (symbol == form.escape() || table.frequency[symbol] == 0) {
       symbol = form.escape();
       for (uint32_t i = 0; i < form.values; ++i) writeVarint(zigzag(values[at + i]), out.escaped);
     }
@@ -170,6 +175,21 @@ void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens
   writeVarint(static_cast<uint32_t>(packed.escaped.size()), out);
   out.bytes(packed.escaped.view());
   ransSimdEncode(packed.symbols, runs, out);
+}
+
+void countCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
+                       CoefficientPart part, ClassCounts& counts) {
+  for (const CoefficientGroup& group : groups) {
+    const PackForm form = packOf(part, group.stepClass);
+    SymbolCounts& count =
+        (part == CoefficientPart::kFine ? counts.fine : counts.coarse)[group.stepClass];
+    for (uint32_t t = 0; t < tokens; ++t) {
+      const int16_t* values = group.first + t * group.tokenStride;
+      for (uint32_t at = 0; at < kPackComponents; at += form.values) {
+        ++count[symbolOf(values + at, form)];
+      }
+    }
+  }
 }
 
 Status readCoefficients(ByteReader& in, std::span<const CoefficientGroup> groups, uint32_t tokens,

@@ -6,6 +6,7 @@
 // multiple of kPackComponents. Values of magnitude above kMaxCoefficient do not occur.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -48,6 +49,15 @@ enum class CoefficientPart : uint8_t { kWhole, kFine };
 // their classes, which is why they agree on it.
 void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, const PreparedTables& tables, ByteWriter& out);
+
+// How often each symbol of each class occurs.
+struct ClassCounts {
+  std::array<SymbolCounts, kStepClasses> coarse{};
+  std::array<SymbolCounts, kStepClasses> fine{};
+};
+// Adds the symbols that writeCoefficients() would code.
+void countCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
+                       CoefficientPart part, ClassCounts& counts);
 
 // Scratch of a reader; grows to what the largest frame needs and is then kept.
 struct CoefficientScratch {

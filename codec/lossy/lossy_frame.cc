@@ -67,17 +67,19 @@ size_t roundedUp(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// What a block's maps are multiplied with, of a tile: [kTileTokens][2 * codeRank rounded up]. The
-// token before the first of a chunk has no code.
+// What maps are multiplied with, of a tile: [kTileTokens][own and before, rounded up]. The token
+// before the first of a chunk has no code.
 size_t tileCodes(const LossyContext& context, uint32_t token, uint32_t count,
                  std::vector<int16_t>& codes) {
-  const uint32_t rank = context.profile.data().codeRank;
-  const size_t stride = roundedUp(size_t{2} * rank, 2);
+  const ProfileTransform& transform = *context.transform.data;
+  const size_t stride = roundedUp(size_t{transform.ownCodes} + transform.codesBefore, 2);
   codes.assign(kTileTokens * stride, 0);
   for (uint32_t t = 0; t < count && !context.tokens.empty(); ++t) {
     int16_t* to = codes.data() + t * stride;
-    context.profile.codeOf(context.tokens[token + t], to);
-    if (token + t > 0) context.profile.codeOf(context.tokens[token + t - 1], to + rank);
+    context.profile.codeOf(context.tokens[token + t], transform.ownCodes, to);
+    if (token + t == 0) continue;
+    context.profile.codeOf(context.tokens[token + t - 1], transform.codesBefore,
+                           to + transform.ownCodes);
   }
   return stride;
 }
@@ -114,8 +116,8 @@ void layOut(std::span<const Block> blocks, uint32_t tokens, LossyScratch& scratc
   scratch.spread.assign(blocks.size(), 0);
 }
 
-void makeGroups(std::span<const Block> blocks, uint32_t tokens, uint32_t levelsBelow,
-                LossyScratch& scratch, std::vector<int16_t>& values) {
+void makeGroups(std::span<const Block> blocks, uint32_t levelsBelow, LossyScratch& scratch,
+                std::vector<int16_t>& values) {
   scratch.groups.clear();
   for (size_t b = 0; b < blocks.size(); ++b) {
     const ProfileBlock& block = *blocks[b].data;
@@ -126,7 +128,6 @@ void makeGroups(std::span<const Block> blocks, uint32_t tokens, uint32_t levelsB
                                 classAt(block, g, scratch.spread[b], scratch.gain, levelsBelow)});
     }
   }
-  (void)tokens;
 }
 
 // ---- encoding
@@ -138,11 +139,9 @@ bool residualTile(const LossyContext& context, const Block& block, const KvView&
   const ProfileBlock& data = *block.data;
   const uint32_t channels = data.channels();
   scratch.tile.assign(size_t{kTileTokens} * channels, 0);
-  if (data.history > 0) {
-    const size_t stride = tileCodes(context, token, count, scratch.codes);
-    addProducts(scratch.codes.data(), stride, block.mapRows(), 0, channels, -data.mapScale,
-                scratch.tile.data(), channels);
-  }
+  const size_t stride = tileCodes(context, token, count, scratch.codes);
+  addProducts(scratch.codes.data(), stride, block.mapRows(), 0, channels, data.mapScale.data(), -1,
+              scratch.tile.data(), channels);
   scratch.rows.resize(channels);
   bool finite = true;
   for (uint32_t t = 0; t < count; ++t) {
@@ -230,12 +229,12 @@ void restoreTile(const LossyContext& context, const LossyPart& part, const Block
     const uint32_t layer = s.plane / 2;
     if (layer < range.layerBegin || layer >= range.layerEnd) return;
     scratch.tile.assign(size_t{kTileTokens} * s.count, 0);
-    if (data.history > 0 && !onto) {
+    if (!onto) {
       addProducts(scratch.codes.data(), codeStride, block.mapRows(), s.channel, s.count,
-                  data.mapScale, scratch.tile.data(), s.count);
+                  data.mapScale.data() + s.channel, 1, scratch.tile.data(), s.count);
     }
     addProducts(scratch.shifted.data(), components, block.componentRows(), s.channel, s.count,
-                factor, scratch.tile.data(), s.count);
+                block.ones.data() + s.channel, factor, scratch.tile.data(), s.count);
     for (uint32_t t = 0; t < count; ++t) {
       const float* from = scratch.tile.data() + size_t{t} * s.count;
       for (uint32_t done = 0, head = s.head; done < s.count; done += s.headDim, ++head) {
@@ -280,22 +279,41 @@ Status analyseLossy(const LossyContext& context, const LossyPart& part, const Kv
   return {};
 }
 
-void writeLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t level,
-                     uint8_t levels, LossyScratch& scratch, ByteWriter& out) {
-  const std::span<const Block> blocks = blocksOf(context, part);
-  out.u8(static_cast<uint8_t>(scratch.gain));
-  for (int8_t s : scratch.spread) out.u8(static_cast<uint8_t>(s));
+namespace {
+
+// One level's numbers, in the groups of the scratch.
+void takeLevel(const LossyContext& context, const LossyPart& part, uint8_t level, uint8_t levels,
+               LossyScratch& scratch, std::vector<int16_t>& values) {
   const uint32_t below = levels - 1u - level;
-  std::vector<int16_t> values = scratch.values;
+  values = scratch.values;
   for (int16_t& v : values) {
     int32_t here = v;
     for (uint32_t i = 0; i < below; ++i) here = nextLevelUp(here);
     v = static_cast<int16_t>(level == 0 ? here : here - kLevelSplit * nextLevelUp(here));
   }
-  makeGroups(blocks, part.tokens(), below, scratch, values);
-  writeCoefficients(scratch.groups, part.tokens(),
-                    level == 0 ? CoefficientPart::kWhole : CoefficientPart::kFine,
-                    context.transform.tables, out);
+  makeGroups(blocksOf(context, part), below, scratch, values);
+}
+
+CoefficientPart partOf(uint8_t level) {
+  return level == 0 ? CoefficientPart::kWhole : CoefficientPart::kFine;
+}
+
+}  // namespace
+
+void writeLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t level,
+                     uint8_t levels, LossyScratch& scratch, ByteWriter& out) {
+  out.u8(static_cast<uint8_t>(scratch.gain));
+  for (int8_t s : scratch.spread) out.u8(static_cast<uint8_t>(s));
+  std::vector<int16_t> values;
+  takeLevel(context, part, level, levels, scratch, values);
+  writeCoefficients(scratch.groups, part.tokens(), partOf(level), context.transform.tables, out);
+}
+
+void countLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t level,
+                     uint8_t levels, LossyScratch& scratch, ClassCounts& counts) {
+  std::vector<int16_t> values;
+  takeLevel(context, part, level, levels, scratch, values);
+  countCoefficients(scratch.groups, part.tokens(), partOf(level), counts);
 }
 
 Status beginLossy(const LossyContext& context, const LossyPart& part, LossyScratch& scratch) {
@@ -321,9 +339,8 @@ Status readLossyFrame(ByteReader& in, const LossyContext& context, const LossyPa
   if (!same) return corrupt("gain: not that of the level before");
   ++scratch.levelsRead;
   const uint32_t below = levels - 1u - level;
-  makeGroups(blocks, part.tokens(), below, scratch, scratch.values);
-  return readCoefficients(in, scratch.groups, part.tokens(),
-                          level == 0 ? CoefficientPart::kWhole : CoefficientPart::kFine,
+  makeGroups(blocks, below, scratch, scratch.values);
+  return readCoefficients(in, scratch.groups, part.tokens(), partOf(level),
                           static_cast<int16_t>(powerOfSplit(below)), context.transform.tables,
                           scratch.coding);
 }

@@ -61,6 +61,10 @@ Status analyseLossy(const LossyContext& context, const LossyPart& part, const Kv
 void writeLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t level,
                      uint8_t levels, LossyScratch& scratch, ByteWriter& out);
 
+// Adds the symbols that writeLossyFrame() would code to the counts: for learning tables.
+void countLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t level,
+                     uint8_t levels, LossyScratch& scratch, ClassCounts& counts);
+
 // kCorrupt when the part's planes cut a block.
 Status beginLossy(const LossyContext& context, const LossyPart& part, LossyScratch& scratch);
 // Adds one level to the coefficients. kCorrupt when malformed, or not of one kind with the levels

@@ -48,6 +48,43 @@ void writeFloats(const std::vector<float>& values, ByteWriter& out) {
   for (float v : values) out.u16(bf16FromF32(v));
 }
 
+// Bytes of one token: the wide numbers, then two narrow ones a byte, the first in the low half.
+size_t codeBytes(const ProfileData& data) {
+  return data.wideCodes + (data.codeRank - data.wideCodes + 1) / 2;
+}
+
+void writeCodes(const ProfileData& data, ByteWriter& out) {
+  for (size_t begin = 0; begin < data.codes.size(); begin += data.codeRank) {
+    const int8_t* code = data.codes.data() + begin;
+    for (uint32_t i = 0; i < data.wideCodes; ++i) out.write(code[i]);
+    for (uint32_t i = data.wideCodes; i < data.codeRank; i += 2) {
+      const int8_t second = i + 1 < data.codeRank ? code[i + 1] : int8_t{0};
+      out.u8(static_cast<uint8_t>((code[i] & 0xf) | (second & 0xf) << 4));
+    }
+  }
+}
+
+int8_t signedNibble(uint32_t nibble) {
+  return static_cast<int8_t>(static_cast<int32_t>(nibble ^ 8) - 8);
+}
+
+bool readCodes(ByteReader& in, uint32_t vocabulary, ProfileData& data) {
+  const ByteSpan bytes = in.bytes(vocabulary * codeBytes(data));
+  if (!in.ok()) return false;
+  data.codes.reserve(size_t{vocabulary} * data.codeRank);
+  const auto* from = reinterpret_cast<const uint8_t*>(bytes.data());
+  for (uint32_t token = 0; token < vocabulary; ++token, from += codeBytes(data)) {
+    for (uint32_t i = 0; i < data.wideCodes; ++i) {
+      data.codes.push_back(static_cast<int8_t>(from[i]));
+    }
+    for (uint32_t i = data.wideCodes; i < data.codeRank; ++i) {
+      const uint32_t both = from[data.wideCodes + (i - data.wideCodes) / 2];
+      data.codes.push_back(signedNibble((i - data.wideCodes) % 2 == 0 ? both & 0xf : both >> 4));
+    }
+  }
+  return true;
+}
+
 void writeTables(const ClassTables& tables, ByteWriter& out) {
   for (const FrequencyTable& table : tables.coarse) writeFrequencies(table, out);
   for (const FrequencyTable& table : tables.fine) writeFrequencies(table, out);
@@ -56,11 +93,11 @@ void writeTables(const ClassTables& tables, ByteWriter& out) {
 void writeBlock(const ProfileBlock& block, ByteWriter& out) {
   writeVarint(block.channels(), out);
   writeVarint(block.componentCount(), out);
-  out.u8(block.history);
-  out.write(block.mapScale);
+
   out.write(block.componentScale);
   writeFloats(block.mean, out);
   writeFloats(block.scale, out);
+  writeFloats(block.mapScale, out);
   writeAll(block.maps, out);
   writeAll(block.classes, out);
   writeAll(block.shifts, out);
@@ -116,7 +153,7 @@ Status readTables(ByteReader& in, ClassTables& tables) {
   return {};
 }
 
-Status readBlock(ByteReader& in, uint32_t codeRank, ProfileBlock& block) {
+Status readBlock(ByteReader& in, uint32_t mapRows, ProfileBlock& block) {
   uint32_t channels = 0;
   uint32_t components = 0;
   if (!readVarint(in, channels) || !readVarint(in, components) || channels == 0 ||
@@ -124,19 +161,20 @@ Status readBlock(ByteReader& in, uint32_t codeRank, ProfileBlock& block) {
     return corrupt("block: channels or components out of range");
   }
   block.end = block.begin + channels;
-  block.history = in.u8();
-  block.mapScale = in.read<float>();
+
   block.componentScale = in.read<float>();
-  if (block.history > 2 || !isBounded(block.mapScale) || !isBounded(block.componentScale)) {
-    return corrupt("block: history or scales out of range");
-  }
-  if (!readFloats(in, channels, block.mean) || !readFloats(in, channels, block.scale)) {
+  if (!isBounded(block.componentScale)) return corrupt("block: scale out of range");
+  if (!readFloats(in, channels, block.mean) || !readFloats(in, channels, block.scale) ||
+      !readFloats(in, channels, block.mapScale)) {
     return corrupt("block: means or scales cut off or not finite");
   }
   for (float s : block.scale) {
     if (s <= 0) return corrupt("block: scale of a channel not above 0");
   }
-  const bool read = readAll(in, uint64_t{block.history} * codeRank * channels, block.maps) &&
+  if (!std::all_of(block.mapScale.begin(), block.mapScale.end(), isBounded)) {
+    return corrupt("block: scale of a channel's map out of range");
+  }
+  const bool read = readAll(in, uint64_t{mapRows} * channels, block.maps) &&
                     readAll(in, components / kPackComponents, block.classes) &&
                     readAll(in, components, block.shifts) &&
                     readAll(in, uint64_t{components} * channels, block.components);
@@ -160,18 +198,21 @@ Status readTransform(ByteReader& in, const ProfileData& data, ProfileTransform& 
   transform.preset = in.u8();
   transform.step = in.read<float>();
   transform.planesPerGroup = in.u8();
+  transform.ownCodes = in.u8();
+  transform.codesBefore = in.u8();
   uint32_t blocks = 0;
   const std::vector<uint32_t> bounds = headBounds(data.layers);
   if (!readVarint(in, blocks) || transform.preset < kFirstLossy || transform.preset > kLastPreset ||
       !(transform.step >= kLeastStep && transform.step <= kLargestScale) || blocks == 0 ||
-      blocks >= bounds.size()) {
-    return corrupt("transform: preset, step or number of blocks out of range");
+      blocks >= bounds.size() || transform.ownCodes > data.codeRank ||
+      transform.codesBefore > data.codeRank) {
+    return corrupt("transform: preset, step, codes or number of blocks out of range");
   }
   uint32_t begin = 0;
   for (uint32_t b = 0; b < blocks; ++b) {
     ProfileBlock& block = transform.blocks.emplace_back();
     block.begin = begin;
-    SPOLIA_RETURN_IF_ERROR(readBlock(in, data.codeRank, block));
+    SPOLIA_RETURN_IF_ERROR(readBlock(in, transform.ownCodes + transform.codesBefore, block));
     begin = block.end;
     if (!std::binary_search(bounds.begin(), bounds.end(), begin)) {
       return corrupt("block: does not end where a head does");
@@ -186,10 +227,11 @@ Status readContents(ByteReader& in, ProfileData& data) {
   SPOLIA_RETURN_IF_ERROR(readShapes(in, data.layers).withContext("profile"));
   uint32_t vocabulary = 0;
   data.codeRank = in.u8();
+  data.wideCodes = in.u8();
   if (!readVarint(in, vocabulary) || data.codeRank > kMaxCodeRank ||
-      !readAll(in, data.codeRank, data.codeShifts) ||
-      !readAll(in, uint64_t{vocabulary} * data.codeRank, data.codes) ||
-      !within(data.codeShifts, kMaxShift)) {
+      data.wideCodes > data.codeRank || (data.codeRank == 0 && vocabulary > 0) ||
+      !readAll(in, data.codeRank, data.codeShifts) || !within(data.codeShifts, kMaxShift) ||
+      !readCodes(in, vocabulary, data)) {
     return corrupt("token codes: cut off or out of range");
   }
   const uint8_t transforms = in.u8();
@@ -213,8 +255,11 @@ std::vector<int8_t> paired(const std::vector<int8_t>& rows, uint32_t channels) {
 }
 
 Profile::Block prepared(const ProfileBlock& block) {
-  Profile::Block out{
-      &block, paired(block.maps, block.channels()), paired(block.components, block.channels()), {}};
+  Profile::Block out{&block,
+                     paired(block.maps, block.channels()),
+                     paired(block.components, block.channels()),
+                     std::vector<float>(block.channels(), 1.0f),
+                     {}};
   const uint32_t count = block.componentCount();
   out.analysis.resize(size_t{block.channels()} * count);
   for (uint32_t j = 0; j < count; ++j) {
@@ -235,15 +280,18 @@ Bytes writeProfile(const ProfileData& data) {
   out.bytes(data.fingerprint.span());
   writeShapes(data.layers, out);
   out.u8(static_cast<uint8_t>(data.codeRank));
+  out.u8(static_cast<uint8_t>(data.wideCodes));
   writeVarint(data.codeRank == 0 ? 0 : static_cast<uint32_t>(data.codes.size() / data.codeRank),
               out);
   writeAll(data.codeShifts, out);
-  writeAll(data.codes, out);
+  writeCodes(data, out);
   out.u8(static_cast<uint8_t>(data.transforms.size()));
   for (const ProfileTransform& transform : data.transforms) {
     out.u8(transform.preset);
     out.write(transform.step);
     out.u8(transform.planesPerGroup);
+    out.u8(transform.ownCodes);
+    out.u8(transform.codesBefore);
     writeVarint(static_cast<uint32_t>(transform.blocks.size()), out);
     for (const ProfileBlock& block : transform.blocks) writeBlock(block, out);
     writeTables(transform.tables, out);
@@ -298,10 +346,10 @@ const Profile::Transform* Profile::transform(uint8_t preset) const {
   return nullptr;
 }
 
-void Profile::codeOf(uint32_t token, int16_t* to) const {
+void Profile::codeOf(uint32_t token, uint32_t count, int16_t* to) const {
   const uint32_t rank = data_.codeRank;
   const bool known = (uint64_t{token} + 1) * rank <= data_.codes.size();
-  for (uint32_t i = 0; i < rank; ++i) {
+  for (uint32_t i = 0; i < count; ++i) {
     const int8_t code = known ? data_.codes[size_t{token} * rank + i] : int8_t{0};
     to[i] = static_cast<int16_t>(code * (1 << data_.codeShifts[i]));
   }

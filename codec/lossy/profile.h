@@ -25,19 +25,20 @@ inline constexpr size_t kMaxProfileBytes = size_t{256} << 20;
 inline constexpr uint32_t kMaxCodeRank = 128;
 inline constexpr uint32_t kMaxBlockComponents = 512;
 inline constexpr uint32_t kMaxShift = 8;
+// Of a number of a code that takes 4 bits.
+inline constexpr int8_t kNarrowCodeReach = 7;
 
 // Consecutive channels, counted through layers, K before V, heads and their channels: the whole of
-// some heads. With s = scale, u = components, m = maps, all by channel:
-//   value = mean + s * (mapScale * sum of m[i] * code[i] + step * componentScale * sum of u[j] *
+// some heads. With s = scale, n = mapScale, u = components, m = maps, all by channel:
+//   value = mean + s * (n * sum of m[i] * x[i] + step * componentScale * sum of u[j] *
 //   q[j])
 struct ProfileBlock {
   uint32_t begin = 0;  // channels
   uint32_t end = 0;
-  uint8_t history = 0;  // tokens a prediction looks at: 0 none, 1 its own, 2 and the one before
-  float mapScale = 0;
+
   float componentScale = 0;
-  std::vector<float> mean, scale;  // [channel], bf16 values; scale > 0
-  std::vector<int8_t> maps;        // [history * codeRank][channel]
+  std::vector<float> mean, scale, mapScale;  // [channel], bf16 values; scale > 0
+  std::vector<int8_t> maps;                  // [ownCodes + codesBefore][channel]
   std::vector<uint8_t> classes;    // [component / kPackComponents]: at the transform's step
   std::vector<uint8_t> shifts;     // [component]: its row is 2^shift times what it says
   std::vector<int8_t> components;  // [component][channel]
@@ -53,6 +54,8 @@ struct ProfileTransform {
   uint8_t preset = 0;          // 2 balanced, 3 small: as in stream headers
   float step = 0;              // of the finest level at gain 0
   uint8_t planesPerGroup = 0;  // of a stream's plane groups; 0: all planes in one
+  uint8_t ownCodes = 0;        // at most codeRank, both
+  uint8_t codesBefore = 0;
   std::vector<ProfileBlock> blocks;
   ClassTables tables;
 
@@ -64,6 +67,7 @@ struct ProfileData {
   ModelFingerprint fingerprint;
   std::vector<LayerShape> layers;
   uint32_t codeRank = 0;
+  uint32_t wideCodes = 0;           // the first so many numbers of a code take 8 bits, others 4
   std::vector<uint8_t> codeShifts;  // [codeRank]: what the code's numbers are multiplied by, as 2^n
   std::vector<int8_t> codes;        // [token][codeRank]
   std::vector<ProfileTransform> transforms;
@@ -79,6 +83,7 @@ class Profile {
   struct Block {
     const ProfileBlock* data;
     std::vector<int8_t> maps, components;  // as PairedRows
+    std::vector<float> ones;               // [channel]
     std::vector<float> analysis;           // [channel][component]
 
     PairedRows mapRows() const;
@@ -100,8 +105,9 @@ class Profile {
   const ProfileData& data() const { return data_; }
   // Null when the profile has none for this preset.
   const Transform* transform(uint8_t preset) const;
-  // A token's code times its shifts; zeros for a token it does not know. `to` holds codeRank.
-  void codeOf(uint32_t token, int16_t* to) const;
+  // The first `count` numbers of a token's code times their shifts; zeros for a token it does not
+  // know.
+  void codeOf(uint32_t token, uint32_t count, int16_t* to) const;
 
  private:
   Profile(ProfileData data, const Sha256Digest& id);

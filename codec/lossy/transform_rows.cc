@@ -47,15 +47,17 @@ int32_t pairAt(const int16_t* x) {
   return both;
 }
 
-HWY_INLINE void addScaled(Sum sum, float factor, float* to) {
+HWY_INLINE void addScaled(Sum sum, const float* factors, float factor, float* to) {
   const Floats f;
-  hn::StoreU(hn::Add(hn::LoadU(f, to), hn::Mul(hn::ConvertTo(f, sum), hn::Set(f, factor))), f, to);
+  const auto scale = hn::Mul(hn::LoadU(f, factors), hn::Set(f, factor));
+  hn::StoreU(hn::Add(hn::LoadU(f, to), hn::Mul(hn::ConvertTo(f, sum), scale)), f, to);
 }
 
 // kVectors vectors of channels of a tile, sums in registers.
 template <size_t kVectors>
 HWY_INLINE void addTile(const int16_t* x, size_t xStride, const int8_t* rows, size_t rowBytes,
-                        uint32_t pairs, float factor, float* to, size_t toStride) {
+                        uint32_t pairs, const float* factors, float factor, float* to,
+                        size_t toStride) {
   const Integers d;
   const Pairs16 wide;
   const Pairs8 narrow;
@@ -82,7 +84,7 @@ HWY_INLINE void addTile(const int16_t* x, size_t xStride, const int8_t* rows, si
   }
   for (uint32_t t = 0; t < kTileTokens; ++t) {
     for (size_t v = 0; v < kVectors; ++v) {
-      addScaled(sum[t][v], factor, to + t * toStride + v * lanes);
+      addScaled(sum[t][v], factors + v * lanes, factor, to + t * toStride + v * lanes);
     }
   }
 }
@@ -90,7 +92,8 @@ HWY_INLINE void addTile(const int16_t* x, size_t xStride, const int8_t* rows, si
 #endif
 
 void addProductsHere(const int16_t* x, size_t xStride, const PairedRows& matrix, uint32_t channel,
-                     uint32_t count, float factor, float* to, size_t toStride) {
+                     uint32_t count, const float* factors, float factor, float* to,
+                     size_t toStride) {
   if (matrix.pairs == 0) return;  // and no rows
   const size_t rowBytes = size_t{matrix.channels} * 2;
   size_t c = 0;
@@ -98,10 +101,12 @@ void addProductsHere(const int16_t* x, size_t xStride, const PairedRows& matrix,
 #if HWY_TARGET != HWY_SCALAR
   const size_t lanes = hn::Lanes(Integers());
   for (; c + 2 * lanes <= count; c += 2 * lanes) {
-    addTile<2>(x, xStride, rowsAt(c), rowBytes, matrix.pairs, factor, to + c, toStride);
+    addTile<2>(x, xStride, rowsAt(c), rowBytes, matrix.pairs, factors + c, factor, to + c,
+               toStride);
   }
   for (; c + lanes <= count; c += lanes) {
-    addTile<1>(x, xStride, rowsAt(c), rowBytes, matrix.pairs, factor, to + c, toStride);
+    addTile<1>(x, xStride, rowsAt(c), rowBytes, matrix.pairs, factors + c, factor, to + c,
+               toStride);
   }
 #endif
   for (; c < count; ++c) {
@@ -112,7 +117,7 @@ void addProductsHere(const int16_t* x, size_t xStride, const PairedRows& matrix,
         sum += static_cast<uint32_t>(x[t * xStride + 2 * p] * row[0]) +
                static_cast<uint32_t>(x[t * xStride + 2 * p + 1] * row[1]);
       }
-      to[t * toStride + c] += static_cast<float>(static_cast<int32_t>(sum)) * factor;
+      to[t * toStride + c] += static_cast<float>(static_cast<int32_t>(sum)) * (factors[c] * factor);
     }
   }
 }
@@ -182,8 +187,9 @@ HWY_EXPORT(projectHere);
 HWY_EXPORT(shiftHere);
 
 void addProducts(const int16_t* x, size_t xStride, const PairedRows& matrix, uint32_t channel,
-                 uint32_t count, float factor, float* to, size_t toStride) {
-  HWY_DYNAMIC_DISPATCH(addProductsHere)(x, xStride, matrix, channel, count, factor, to, toStride);
+                 uint32_t count, const float* factors, float factor, float* to, size_t toStride) {
+  HWY_DYNAMIC_DISPATCH(addProductsHere)
+  (x, xStride, matrix, channel, count, factors, factor, to, toStride);
 }
 
 void project(const float* from, uint32_t channels, const float* columns, uint32_t count, float* to,

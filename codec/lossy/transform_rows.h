@@ -18,11 +18,12 @@ struct PairedRows {
   uint32_t channels = 0;  // of a row
 };
 
-// to[t][c] += factor * sum over p of x[t][2p] * rows[p][c][0] + x[t][2p + 1] * rows[p][c][1], for a
-// tile of kTileTokens tokens and `count` channels from `channel` on. Sums are 32-bit and wrap.
-// x: [kTileTokens][xStride]; to: [kTileTokens][toStride], channel `channel` first.
+// to[t][c] += factor * factors[c] * sum over p of x[t][2p] * rows[p][c][0] + x[t][2p + 1] *
+// rows[p][c][1], for a tile of kTileTokens tokens and `count` channels from `channel` on. Sums are
+// 32-bit and wrap. x: [kTileTokens][xStride]; factors and to, [kTileTokens][toStride]: channel
+// `channel` first.
 void addProducts(const int16_t* x, size_t xStride, const PairedRows& matrix, uint32_t channel,
-                 uint32_t count, float factor, float* to, size_t toStride);
+                 uint32_t count, const float* factors, float factor, float* to, size_t toStride);
 
 // to[t][j] = sum over c of from[t][c] * columns[c][j] for a tile: from [kTileTokens][channels],
 // columns [channels][count], to [kTileTokens][toStride].

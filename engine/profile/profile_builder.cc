@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "codec/codec.h"
+#include "codec/lossy/lossy_frame.h"
 #include "engine/profile/sensitivity.h"
 #include "engine/profile/token_codes.h"
 #include "engine/profile/transform_learner.h"
@@ -18,30 +19,48 @@ using codec::Preset;
 constexpr size_t kLeastPassages = 8;
 // A decomposition takes the cube of its columns; more columns make several blocks.
 constexpr uint32_t kMostJointColumns = 2048;
-// In steps: components that spread less are never coded.
-constexpr float kLeastSpread = 0.2f;
+// Channels of a block of `balanced`: a product of so many factors a value is what it can afford.
+constexpr uint32_t kMostBalancedChannels = 128;
+// In steps: components that spread less are hardly ever coded.
+constexpr float kLeastSpread = 0.25f;
+// Of a code: what is told with 8 bits; and how much of the token before counts.
+constexpr uint32_t kWideCodes = 8;
+constexpr uint32_t kCodesBefore = 32;
 constexpr int kMostRefinements = 3;
+constexpr int8_t kFinestGain = -12;
+constexpr int8_t kCoarsestGain = 25;
+constexpr double kBearableGrowth = 1.5;
+constexpr double kBearableChanges = 0.004;
+// What symbol counts are added to: so many symbols as the built-in tables have them.
+constexpr uint32_t kPriorSymbols = 128;
 
 // How a preset cuts the columns.
 struct Cut {
-  Preset preset;
-  uint8_t planesPerGroup;
+  uint8_t planesPerGroup = 0;
   std::vector<uint32_t> bounds;  // of blocks
 };
 
+// Heads of one plane, as many as a block may have.
 Cut balancedCut(const KvShape& shape) {
-  Cut out{Preset::kBalanced, 2, {}};
-  for (uint32_t c = 0; c <= shape.columns(); c += shape.headDim) out.bounds.push_back(c);
+  Cut out{2, {0}};
+  const auto plane = static_cast<uint32_t>(shape.channels());
+  const uint32_t heads = std::clamp(kMostBalancedChannels / shape.headDim, 1u, shape.kvHeads);
+  for (uint32_t begin = 0; begin < shape.columns(); begin += plane) {
+    for (uint32_t head = heads; head < shape.kvHeads; head += heads) {
+      out.bounds.push_back(begin + head * shape.headDim);
+    }
+    out.bounds.push_back(begin + plane);
+  }
   return out;
 }
 
 // Whole layers, as many as a decomposition bears.
 Cut smallCut(const KvShape& shape) {
   const auto layer = static_cast<uint32_t>(2 * shape.channels());
-  const uint32_t layers = std::max(1u, kMostJointColumns / layer);
-  Cut out{
-      Preset::kSmall, layers >= shape.layers ? uint8_t{0} : static_cast<uint8_t>(2 * layers), {}};
   const auto end = static_cast<uint32_t>(shape.columns());
+  const uint32_t layers = std::max(1u, kMostJointColumns / layer);
+  Cut out{0, {}};
+  if (layers < shape.layers) out.planesPerGroup = static_cast<uint8_t>(2 * layers);
   for (uint32_t c = 0; c < end; c += layer * layers) out.bounds.push_back(c);
   out.bounds.push_back(end);
   return out;
@@ -55,55 +74,93 @@ class Builder {
         judge_(judge),
         shape_(shapeOf(model.config())),
         options_(options),
-        progress_(progress) {}
+        progress_(progress),
+        cut_(options.preset == Preset::kSmall ? smallCut(shape_) : balancedCut(shape_)) {}
 
   Status learnCodes(const Transformer& transformer, std::span<const KvSample> samples);
-  Status learnTransform(const Cut& cut);
+  Status learnTransform();
   codec::ProfileData take() { return std::move(data_); }
 
  private:
+  uint64_t codeBytes(uint32_t rank) const;
+  uint32_t affordableRank() const;
   Status setBases(float step, codec::ProfileTransform& transform) const;
-  Status learnTables(std::span<const KvSample> samples, codec::ProfileTransform& transform) const;
+  Status learnTables(codec::ProfileTransform& transform) const;
+  Result<std::shared_ptr<const codec::Profile>> profileOf(
+      const codec::ProfileTransform& transform) const;
   Result<Agreement> damage(const codec::ProfileTransform& transform, int8_t gain) const;
   Result<int8_t> largestGain(const codec::ProfileTransform& transform) const;
-  codec::ProfileData withOnly(const codec::ProfileTransform& transform) const;
-  bool within(const Agreement& a) const {
-    return a.kl <= options_.mostKl && a.top1 >= options_.leastTop1;
-  }
+  float rootMeanSquare() const;
 
   const Model& model_;
   const Judge& judge_;
   const KvShape shape_;
   const ProfileOptions& options_;
   const ProfileProgress& progress_;
-  ScaledRows rows_;
+  const Cut cut_;
   TokenCodes codes_;
   CodeMaps maps_;
-  ScaledRows residual_;
+  ScaledRows rows_;  // residuals once the maps are learnt
   codec::ProfileData data_;
 };
 
+// Of the codes and their maps.
+uint64_t Builder::codeBytes(uint32_t rank) const {
+  const uint32_t wide = std::min(rank, kWideCodes);
+  const uint64_t token = wide + (rank - wide + 1) / 2;
+  return token * model_.config().vocabSize +
+         (rank + std::min(rank, kCodesBefore)) * shape_.columns();
+}
+
+// In steps of eight. Codes take at most two fifths where bases may grow too, two thirds of what the
+// bases leave where those have their size.
+uint32_t Builder::affordableRank() const {
+  uint64_t bases = 0;
+  if (options_.preset == Preset::kBalanced) {
+    for (size_t b = 0; b + 1 < cut_.bounds.size(); ++b) {
+      bases +=
+          uint64_t{cut_.bounds[b + 1] - cut_.bounds[b]} * (cut_.bounds[b + 1] - cut_.bounds[b]);
+    }
+  }
+  const uint64_t left = options_.mostBytes - std::min(options_.mostBytes, bases);
+  const uint64_t share =
+      options_.preset == Preset::kSmall ? options_.mostBytes / 5 * 2 : left / 3 * 2;
+  uint32_t rank =
+      std::min({options_.mostCodes, codec::kMaxCodeRank, static_cast<uint32_t>(shape_.columns())});
+  while (rank > 0 && codeBytes(rank) > share) rank -= std::min(rank, 8u);
+  return rank;
+}
+
 Status Builder::learnCodes(const Transformer& transformer, std::span<const KvSample> samples) {
   progress_("sensitivity of each head");
-  const ScaledRows plain = scaleRows(samples, shape_, std::vector<float>(shape_.columns(), 1.0f));
-  std::vector<float> scatter(shape_.columns());
-  for (size_t r = 0; r < plain.rows.rows(); ++r) {
-    for (size_t c = 0; c < scatter.size(); ++c) {
-      scatter[c] +=
-          plain.rows.row(r)[c] * plain.rows.row(r)[c] / static_cast<float>(plain.rows.rows());
+  std::vector<double> sum(shape_.columns());
+  std::vector<double> square(shape_.columns());
+  double tokens = 0;
+  for (const KvSample& sample : samples) {
+    tokens += static_cast<double>(sample.tokens.size());
+    for (size_t i = 0; i < sample.values.size(); ++i) {
+      const double v = sample.values[i];
+      sum[i % sum.size()] += v;
+      square[i % sum.size()] += v * v;
     }
+  }
+  std::vector<float> scatter;
+  for (size_t c = 0; c < sum.size(); ++c) {
+    scatter.push_back(static_cast<float>(square[c] / tokens - sum[c] / tokens * sum[c] / tokens));
   }
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<float> sensitivity,
                           measureSensitivity(judge_, shape_, scatter, options_.seed));
   rows_ = scaleRows(samples, shape_, sensitivity);
-  progress_("token codes");
+  const uint32_t rank = affordableRank();
+  progress_(fmt::format("token codes, {} numbers each", rank));
   SPOLIA_ASSIGN_OR_RETURN(const Matrix features, lonelyRows(model_, transformer, shape_));
-  const auto rank = static_cast<uint32_t>(std::min<size_t>(options_.codeRank, shape_.columns()));
-  SPOLIA_ASSIGN_OR_RETURN(codes_, learnTokenCodes(features, rows_.tokens, rows_.rows, rank));
-  SPOLIA_ASSIGN_OR_RETURN(maps_, fitMaps(rows_, codes_));
+  SPOLIA_ASSIGN_OR_RETURN(codes_, learnTokenCodes(features, rows_.tokens, rows_.rows, rank,
+                                                  std::min(rank, kWideCodes)));
+  SPOLIA_ASSIGN_OR_RETURN(maps_, fitMaps(rows_, codes_, {rank, std::min(rank, kCodesBefore)}));
   data_.fingerprint = model_.fingerprint();
   data_.layers = model_.kvShape();
   data_.codeRank = rank;
+  data_.wideCodes = codes_.wide;
   data_.codeShifts = maps_.shifts;
   data_.codes = codes_.codes;
   return {};
@@ -111,21 +168,28 @@ Status Builder::learnCodes(const Transformer& transformer, std::span<const KvSam
 
 Status Builder::setBases(float step, codec::ProfileTransform& transform) const {
   transform.step = step;
+  const uint64_t used = codeBytes(data_.codeRank);
+  const uint64_t left = options_.mostBytes - std::min(options_.mostBytes, used);
   for (codec::ProfileBlock& block : transform.blocks) {
-    SPOLIA_RETURN_IF_ERROR(learnBasis(residual_, step, kLeastSpread, block));
+    Keep keep{kLeastSpread};
+    if (options_.preset == Preset::kSmall) {
+      keep.most = static_cast<uint32_t>(std::min<uint64_t>(
+          keep.most, left / shape_.columns() / codec::kPackComponents * codec::kPackComponents));
+    }
+    SPOLIA_RETURN_IF_ERROR(learnBasis(rows_, step, keep, block));
   }
   return {};
 }
 
-codec::ProfileData Builder::withOnly(const codec::ProfileTransform& transform) const {
-  codec::ProfileData out = data_;
-  out.transforms = {transform};
-  return out;
+Result<std::shared_ptr<const codec::Profile>> Builder::profileOf(
+    const codec::ProfileTransform& transform) const {
+  codec::ProfileData data = data_;
+  data.transforms = {transform};
+  return codec::Profile::parse(codec::writeProfile(data));
 }
 
 Result<Agreement> Builder::damage(const codec::ProfileTransform& transform, int8_t gain) const {
-  SPOLIA_ASSIGN_OR_RETURN(const auto profile,
-                          codec::Profile::parse(codec::writeProfile(withOnly(transform))));
+  SPOLIA_ASSIGN_OR_RETURN(const auto profile, profileOf(transform));
   codec::EncodeOptions encoding;
   encoding.preset = static_cast<Preset>(transform.preset);
   encoding.profile = profile.get();
@@ -149,56 +213,100 @@ Result<Agreement> Builder::damage(const codec::ProfileTransform& transform, int8
   return judge_.compare(restored);
 }
 
-// The coarsest gain within the budget, by bisection.
+// The coarsest gain within the budget, by bisection. Where not even fine steps are (components were
+// left out for the profile's size), the coarsest that adds little to what is lost anyway.
 Result<int8_t> Builder::largestGain(const codec::ProfileTransform& transform) const {
-  int low = -24;
-  int high = 25;
+  SPOLIA_ASSIGN_OR_RETURN(const Agreement floor, damage(transform, kFinestGain));
+  const Agreement most{std::max(options_.mostKl, kBearableGrowth * floor.kl),
+                       std::min(options_.leastTop1, floor.top1 - kBearableChanges)};
+  int low = kFinestGain;
+  int high = kCoarsestGain;
   while (high - low > 1) {
     const int middle = (low + high) / 2;
     SPOLIA_ASSIGN_OR_RETURN(const Agreement lost, damage(transform, static_cast<int8_t>(middle)));
-    (within(lost) ? low : high) = middle;
+    (lost.kl <= most.kl && lost.top1 >= most.top1 ? low : high) = middle;
   }
   return static_cast<int8_t>(low);
 }
 
-// Symbol counts of the transform's own coefficients, at steps around its own so that every class
-// that occurs is seen; classes that do not keep the built-in tables.
-Status Builder::learnTables(std::span<const KvSample>, codec::ProfileTransform& transform) const {
-  transform.tables = codec::builtInTables();
+// Probabilities as counted, with the built-in ones for what occurs too seldom to know.
+codec::ClassTables tablesOf(const codec::ClassCounts& counts) {
+  codec::ClassTables out;
+  const auto blended = [](const codec::SymbolCounts& seen, const codec::FrequencyTable& prior) {
+    codec::SymbolCounts sum{};
+    for (size_t s = 0; s < sum.size(); ++s) {
+      sum[s] = seen[s] * (codec::kRansProbabilityTotal / kPriorSymbols) + prior.frequency[s];
+    }
+    return sum;
+  };
+  const codec::ClassTables& prior = codec::builtInTables();
+  for (uint32_t c = 0; c < codec::kStepClasses; ++c) {
+    out.coarse[c] =
+        codec::coarseTableOf(blended(counts.coarse[c], prior.coarse[c]), codec::coarsePack(c));
+    out.fine[c] = codec::fineTableOf(blended(counts.fine[c], prior.fine[c]));
+  }
+  return out;
+}
+
+// From the coefficients of the judge's samples, at the transform's step and at others around it, so
+// that every class that may be used is seen.
+Status Builder::learnTables(codec::ProfileTransform& transform) const {
+  SPOLIA_ASSIGN_OR_RETURN(const auto profile, profileOf(transform));
+  const codec::Profile::Transform& prepared = *profile->transform(transform.preset);
+  codec::ClassCounts counts;
+  codec::LossyScratch scratch;
+  const std::vector<uint32_t> groups = codec::lossyGroupBounds(prepared, shape_.layers);
+  for (const KvSample& sample : judge_.samples()) {
+    const codec::LossyContext context{*profile, prepared, sample.tokens};
+    const auto kv = sampleMemory(reinterpret_cast<const std::byte*>(sample.values.data()),
+                                 codec::ElementType::kF32, shape_);
+    for (const int8_t gain : {0, 0, -4, 4, 10}) {
+      for (size_t g = 0; g + 1 < groups.size(); ++g) {
+        const codec::LossyPart part{groups[g], groups[g + 1], 0,
+                                    static_cast<uint32_t>(sample.tokens.size())};
+        SPOLIA_RETURN_IF_ERROR(codec::analyseLossy(context, part, kv, gain, scratch));
+        for (const uint8_t level : {0, 1}) {
+          codec::countLossyFrame(context, part, level, 2, scratch, counts);
+        }
+      }
+    }
+  }
+  transform.tables = tablesOf(counts);
   return {};
 }
 
-Status Builder::learnTransform(const Cut& cut) {
-  const std::string name(codec::presetName(cut.preset));
-  progress_(name + ": prediction and bases");
-  residual_ = {rows_.mean, rows_.scale, Matrix::copyOf(rows_.rows.view()), rows_.tokens,
-               rows_.first};
-  codec::ProfileTransform transform;
-  transform.preset = static_cast<uint8_t>(cut.preset);
-  transform.planesPerGroup = cut.planesPerGroup;
-  for (size_t b = 0; b + 1 < cut.bounds.size(); ++b) {
-    SPOLIA_ASSIGN_OR_RETURN(codec::ProfileBlock block,
-                            learnBlock(residual_, codes_, maps_, cut.bounds[b], cut.bounds[b + 1],
-                                       cut.preset == Preset::kSmall ? 2 : 1));
-    transform.blocks.push_back(std::move(block));
-  }
+float Builder::rootMeanSquare() const {
   double energy = 0;
-  for (size_t r = 0; r < residual_.rows.rows(); ++r) {
-    for (size_t c = 0; c < residual_.rows.columns(); ++c) {
-      energy += double{residual_.rows.row(r)[c]} * residual_.rows.row(r)[c];
-    }
+  for (size_t r = 0; r < rows_.rows.rows(); ++r) {
+    const float* row = rows_.rows.row(r);
+    for (size_t c = 0; c < rows_.rows.columns(); ++c) energy += double{row[c]} * row[c];
   }
-  const double values = static_cast<double>(residual_.rows.rows() * residual_.rows.columns());
-  auto step = static_cast<float>(std::sqrt(energy / values));
-  SPOLIA_RETURN_IF_ERROR(learnTables({}, transform));
+  return static_cast<float>(
+      std::sqrt(energy / static_cast<double>(rows_.rows.rows() * rows_.rows.columns())));
+}
+
+Status Builder::learnTransform() {
+  progress_("prediction and bases");
+  codec::ProfileTransform transform;
+  transform.preset = static_cast<uint8_t>(options_.preset);
+  transform.planesPerGroup = cut_.planesPerGroup;
+  transform.ownCodes = static_cast<uint8_t>(maps_.use.own);
+  transform.codesBefore = static_cast<uint8_t>(maps_.use.before);
+  transform.tables = codec::builtInTables();
+  for (size_t b = 0; b + 1 < cut_.bounds.size(); ++b) {
+    transform.blocks.push_back(
+        learnBlock(rows_, codes_, maps_, cut_.bounds[b], cut_.bounds[b + 1]));
+  }
+  float step = rootMeanSquare();
   for (int i = 0; i < kMostRefinements; ++i) {
     SPOLIA_RETURN_IF_ERROR(setBases(step, transform));
     SPOLIA_ASSIGN_OR_RETURN(const int8_t gain, largestGain(transform));
-    progress_(fmt::format("{}: step {:.4g}, {} quarter octaves to go", name, step, gain));
+    progress_(fmt::format("step {:.4g}, {} quarter octaves to go", step, gain));
     step *= std::exp2(static_cast<float>(gain) / codec::kClassesPerOctave);
     if (gain == 0) break;
   }
   SPOLIA_RETURN_IF_ERROR(setBases(step, transform));
+  SPOLIA_RETURN_IF_ERROR(learnTables(transform));
   data_.transforms.push_back(std::move(transform));
   return {};
 }
@@ -214,6 +322,9 @@ Result<codec::ProfileData> buildProfile(const Model& model, const Transformer& t
         ErrorCode::kInvalidArgument,
         fmt::format("{} passages of text: expected at least {}", passages.size(), kLeastPassages));
   }
+  if (options.preset != Preset::kBalanced && options.preset != Preset::kSmall) {
+    return Status(ErrorCode::kInvalidArgument, "preset: expected balanced or small");
+  }
   Judge judge(model, transformer, pool);
   progress(fmt::format("KV of {} passages", passages.size()));
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<KvSample> samples, judge.sample(passages));
@@ -221,9 +332,7 @@ Result<codec::ProfileData> buildProfile(const Model& model, const Transformer& t
   SPOLIA_RETURN_IF_ERROR(judge.setReference(std::move(passages)));
   Builder builder(model, judge, options, progress);
   SPOLIA_RETURN_IF_ERROR(builder.learnCodes(transformer, samples));
-  const KvShape shape = shapeOf(model.config());
-  SPOLIA_RETURN_IF_ERROR(builder.learnTransform(balancedCut(shape)));
-  SPOLIA_RETURN_IF_ERROR(builder.learnTransform(smallCut(shape)));
+  SPOLIA_RETURN_IF_ERROR(builder.learnTransform());
   return builder.take();
 }
 

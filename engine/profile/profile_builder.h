@@ -11,13 +11,17 @@
 #include <vector>
 
 #include "codec/base/result.h"
+#include "codec/codec.h"
 #include "codec/lossy/profile.h"
 #include "engine/profile/judge.h"
 
 namespace spolia::engine {
 
 struct ProfileOptions {
-  uint32_t codeRank = 48;
+  codec::Preset preset = codec::Preset::kBalanced;
+  // Most bytes of the profile; codes and bases are cut to fit.
+  uint64_t mostBytes = UINT64_MAX;
+  uint32_t mostCodes = 96;
   size_t judged = 32;      // passages whose continuations set the steps
   double mostKl = 0.0025;  // nats
   double leastTop1 = 0.973;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "codec/lossy/profile.h"
 #include "engine/kernels/gemm.h"
 #include "engine/profile/symmetric_matrix.h"
 #include "engine/transformer/kv_pages.h"
@@ -13,7 +14,7 @@ namespace {
 constexpr double kRidge = 1e-3;
 // So many occurrences of a token count as much as what is expected of it.
 constexpr float kPriorCount = 12;
-constexpr float kCodeReach = 127;
+constexpr float kWideReach = 127;
 
 // Sums of `rows` over the occurrences of each token, and their number.
 struct TokenSums {
@@ -86,6 +87,36 @@ Result<Matrix> expectedRows(const Matrix& features, const TokenSums& seen) {
   return out;
 }
 
+float rounded(float value, float unit, float reach) {
+  return std::clamp(std::round(value / unit), -reach, reach);
+}
+
+// The unit that errs least over the samples' tokens: few numbers are better spent on the many than
+// on the one that is largest.
+float bestUnit(const Matrix& coefficients, const std::vector<float>& counts, uint32_t column,
+               float reach) {
+  float most = 1e-12f;
+  for (size_t t = 0; t < coefficients.rows(); ++t) {
+    most = std::max(most, std::fabs(coefficients.row(t)[column]));
+  }
+  float best = most / reach;
+  double least = INFINITY;
+  for (float share = 1; share > 0.15f; share *= 0.9f) {
+    const float unit = share * most / reach;
+    double error = 0;
+    for (size_t t = 0; t < coefficients.rows(); ++t) {
+      const float value = coefficients.row(t)[column];
+      const double off = double{value} - double{unit * rounded(value, unit, reach)};
+      error += (double{counts[t]} + kPriorCount / 8.0) * off * off;
+    }
+    if (error < least) {
+      least = error;
+      best = unit;
+    }
+  }
+  return best;
+}
+
 }  // namespace
 
 Result<Matrix> lonelyRows(const Model& model, const Transformer& transformer,
@@ -112,7 +143,7 @@ Result<Matrix> lonelyRows(const Model& model, const Transformer& transformer,
 }
 
 Result<TokenCodes> learnTokenCodes(const Matrix& features, std::span<const codec::TokenId> tokens,
-                                   const Matrix& rows, uint32_t rank) {
+                                   const Matrix& rows, uint32_t rank, uint32_t wide) {
   const TokenSums seen = sumByToken(tokens, rows, features.rows());
   SPOLIA_ASSIGN_OR_RETURN(const Matrix expected,
                           expectedRows(standardised(features, seen.counts), seen));
@@ -122,15 +153,15 @@ Result<TokenCodes> learnTokenCodes(const Matrix& features, std::span<const codec
   Matrix coefficients(expected.rows(), rank);
   multiplyAlone(expected.view(), largest, coefficients.mutableView(), Accumulate::kReplace);
 
-  TokenCodes out{rank, std::vector<int8_t>(expected.rows() * rank)};
+  TokenCodes out{rank, wide, std::vector<int8_t>(expected.rows() * rank)};
   for (uint32_t i = 0; i < rank; ++i) {
-    float most = 1e-12f;
-    for (size_t t = 0; t < expected.rows(); ++t) {
-      most = std::max(most, std::fabs(coefficients.row(t)[i]));
-    }
+    // The largest direction comes last.
+    const uint32_t direction = rank - 1 - i;
+    const float reach = i < wide ? kWideReach : float{codec::kNarrowCodeReach};
+    const float unit = bestUnit(coefficients, seen.counts, direction, reach);
     for (size_t t = 0; t < expected.rows(); ++t) {
       out.codes[t * rank + i] =
-          static_cast<int8_t>(std::lround(coefficients.row(t)[i] / most * kCodeReach));
+          static_cast<int8_t>(rounded(coefficients.row(t)[direction], unit, reach));
     }
   }
   return out;

@@ -21,6 +21,7 @@ namespace spolia::engine {
 
 struct TokenCodes {
   uint32_t rank = 0;
+  uint32_t wide = 0;          // the first so many lie within -127 to 127, the others within -7 to 7
   std::vector<int8_t> codes;  // [token][rank]
 
   const int8_t* of(codec::TokenId token) const { return codes.data() + size_t{token} * rank; }
@@ -32,6 +33,6 @@ Result<Matrix> lonelyRows(const Model& model, const Transformer& transformer, co
 // `rows`: of all tokens of the samples, less their mean and times the root of their weight; in the
 // order of `tokens`. `features` as lonelyRows() gives them.
 Result<TokenCodes> learnTokenCodes(const Matrix& features, std::span<const codec::TokenId> tokens,
-                                   const Matrix& rows, uint32_t rank);
+                                   const Matrix& rows, uint32_t rank, uint32_t wide);
 
 }  // namespace spolia::engine

@@ -12,30 +12,38 @@ namespace {
 
 constexpr double kRidge = 1e-4;
 constexpr float kReach = 127;  // of 8-bit factors
+// Rows that differ more in size lose digits: a shift takes range from the coefficients, and what
+// does not fit into 16 bits after it is cut off.
+constexpr uint32_t kMostRowShift = 4;
 
 float roundedToBf16(float value) {
   return codec::f32FromBf16(codec::bf16FromF32(value));
 }
 
-// Codes of a row's token and of the one before, as numbers.
-void codeRow(const ScaledRows& rows, const TokenCodes& codes, size_t row, float* to) {
+// What a row is predicted from, as numbers.
+void codeRow(const ScaledRows& rows, const TokenCodes& codes, CodeUse use, size_t row, float* to) {
   const int8_t* own = codes.of(rows.tokens[row]);
-  for (uint32_t i = 0; i < codes.rank; ++i) to[i] = own[i];
+  for (uint32_t i = 0; i < use.own; ++i) to[i] = own[i];
   const int8_t* before = rows.first[row] != 0 ? nullptr : codes.of(rows.tokens[row - 1]);
-  for (uint32_t i = 0; i < codes.rank; ++i) {
-    to[codes.rank + i] = before == nullptr ? 0.0f : static_cast<float>(before[i]);
+  for (uint32_t i = 0; i < use.before; ++i) {
+    to[use.own + i] = before == nullptr ? 0.0f : static_cast<float>(before[i]);
   }
+}
+
+// Which number of a code the i-th of a use is.
+uint32_t numberOf(CodeUse use, uint32_t i) {
+  return i < use.own ? i : i - use.own;
 }
 
 constexpr size_t kSliceRows = 1024;
 
 // Calls with slices of rows, as [column][row] beside their codes as [code][row].
 template <typename Visit>
-void forEachSlice(const ScaledRows& rows, const TokenCodes& codes, Visit visit) {
+void forEachSlice(const ScaledRows& rows, const TokenCodes& codes, CodeUse use, Visit visit) {
   for (size_t begin = 0; begin < rows.rows.rows(); begin += kSliceRows) {
     const size_t count = std::min(kSliceRows, rows.rows.rows() - begin);
-    Matrix coded(count, size_t{2} * codes.rank);
-    for (size_t i = 0; i < count; ++i) codeRow(rows, codes, begin + i, coded.row(i));
+    Matrix coded(count, use.count());
+    for (size_t i = 0; i < count; ++i) codeRow(rows, codes, use, begin + i, coded.row(i));
     visit(turned(rows.rows.view().rowRange(begin, count)), turned(coded.view()));
   }
 }
@@ -51,11 +59,11 @@ float quantiseRows(const Matrix& values, std::vector<uint8_t>& shifts, std::vect
     largest.push_back(most);
   }
   const float top = largest.empty() ? 1 : *std::max_element(largest.begin(), largest.end());
-  const float scale = std::ldexp(top, -static_cast<int>(codec::kMaxShift)) / kReach;
+  const float scale = std::ldexp(top, -static_cast<int>(kMostRowShift)) / kReach;
   for (size_t r = 0; r < values.rows(); ++r) {
     const float need = std::ceil(std::log2(largest[r] / (scale * kReach)) - 1e-3f);
     shifts.push_back(
-        static_cast<uint8_t>(std::clamp(need, 0.0f, static_cast<float>(codec::kMaxShift))));
+        static_cast<uint8_t>(std::clamp(need, 0.0f, static_cast<float>(kMostRowShift))));
     const float unit = std::ldexp(scale, shifts.back());
     for (size_t c = 0; c < values.columns(); ++c) {
       out.push_back(
@@ -69,24 +77,23 @@ float quantiseRows(const Matrix& values, std::vector<uint8_t>& shifts, std::vect
   return std::ldexp(scale, least);
 }
 
-void subtractPrediction(ScaledRows& rows, const TokenCodes& codes, const codec::ProfileBlock& block,
-                        const std::vector<uint8_t>& shifts) {
-  const uint32_t rank = codes.rank;
-  const uint32_t used = block.history * rank;
+void subtractPrediction(ScaledRows& rows, const TokenCodes& codes, const CodeMaps& fitted,
+                        const codec::ProfileBlock& block) {
+  const uint32_t used = fitted.use.count();
   Matrix maps(block.channels(), used);  // [column][code]
   for (uint32_t i = 0; i < used; ++i) {
-    const float unit = std::ldexp(block.mapScale, shifts[i % rank]);
+    const float unit = std::ldexp(1.0f, fitted.shifts[numberOf(fitted.use, i)]);
     for (uint32_t c = 0; c < block.channels(); ++c) {
-      maps.row(c)[i] = unit * static_cast<float>(block.maps[size_t{i} * block.channels() + c]);
+      maps.row(c)[i] = unit * block.mapScale[c] *
+                       static_cast<float>(block.maps[size_t{i} * block.channels() + c]);
     }
   }
   for (size_t begin = 0; begin < rows.rows.rows(); begin += kSliceRows) {
     const size_t count = std::min(kSliceRows, rows.rows.rows() - begin);
-    Matrix coded(count, size_t{2} * rank);
-    for (size_t i = 0; i < count; ++i) codeRow(rows, codes, begin + i, coded.row(i));
+    Matrix coded(count, used);
+    for (size_t i = 0; i < count; ++i) codeRow(rows, codes, fitted.use, begin + i, coded.row(i));
     Matrix predicted(count, block.channels());
-    multiplyAlone(coded.view().columnRange(0, used), maps.view(), predicted.mutableView(),
-                  Accumulate::kReplace);
+    multiplyAlone(coded.view(), maps.view(), predicted.mutableView(), Accumulate::kReplace);
     for (size_t i = 0; i < count; ++i) {
       float* to = rows.rows.row(begin + i) + block.begin;
       for (uint32_t c = 0; c < block.channels(); ++c) to[c] -= predicted.row(i)[c];
@@ -126,19 +133,19 @@ ScaledRows scaleRows(std::span<const KvSample> samples, const KvShape& shape,
   return out;
 }
 
-Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes) {
-  const size_t width = size_t{2} * codes.rank;
+Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes, CodeUse use) {
+  const size_t width = use.count();
   Matrix gram = Matrix::zeroed(width, width);
-  CodeMaps out{{}, Matrix::zeroed(rows.rows.columns(), width)};
-  forEachSlice(rows, codes, [&](const Matrix& values, const Matrix& coded) {
+  CodeMaps out{use, {}, Matrix::zeroed(rows.rows.columns(), width)};
+  forEachSlice(rows, codes, use, [&](const Matrix& values, const Matrix& coded) {
     multiplyAlone(coded.view(), coded.view(), gram.mutableView(), Accumulate::kAdd);
     multiplyAlone(values.view(), coded.view(), out.maps.mutableView(), Accumulate::kAdd);
   });
   SPOLIA_RETURN_IF_ERROR(solveRows(gram, kRidge, out.maps));
   std::vector<float> largest(codes.rank, 1e-20f);
   for (size_t c = 0; c < out.maps.rows(); ++c) {
-    for (size_t i = 0; i < width; ++i) {
-      float& most = largest[i % codes.rank];
+    for (uint32_t i = 0; i < width; ++i) {
+      float& most = largest[numberOf(use, i)];
       most = std::max(most, std::fabs(out.maps.row(c)[i]));
     }
   }
@@ -150,36 +157,36 @@ Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes) {
   return out;
 }
 
-Result<codec::ProfileBlock> learnBlock(ScaledRows& rows, const TokenCodes& codes,
-                                       const CodeMaps& maps, uint32_t begin, uint32_t end,
-                                       uint8_t history) {
+codec::ProfileBlock learnBlock(ScaledRows& rows, const TokenCodes& codes, const CodeMaps& maps,
+                               uint32_t begin, uint32_t end) {
   codec::ProfileBlock block;
   block.begin = begin;
   block.end = end;
-  block.history = history;
+
   block.mean.assign(rows.mean.begin() + begin, rows.mean.begin() + end);
   block.scale.assign(rows.scale.begin() + begin, rows.scale.begin() + end);
-  const uint32_t used = history * codes.rank;
+  const uint32_t used = maps.use.count();
   Matrix factors(used, block.channels());
-  float most = 1e-20f;
+  std::vector<float> most(block.channels(), 1e-20f);
   for (uint32_t i = 0; i < used; ++i) {
     for (uint32_t c = 0; c < block.channels(); ++c) {
-      const float f = std::ldexp(maps.maps.row(begin + c)[i], -maps.shifts[i % codes.rank]);
+      const float f = std::ldexp(maps.maps.row(begin + c)[i], -maps.shifts[numberOf(maps.use, i)]);
       factors.row(i)[c] = f;
-      most = std::max(most, std::fabs(f));
+      most[c] = std::max(most[c], std::fabs(f));
     }
   }
-  block.mapScale = most / kReach;
+  // Rounded up, so that the largest factor stays within 127.
+  for (float m : most) block.mapScale.push_back(roundedToBf16(m / kReach * 1.004f));
   for (uint32_t i = 0; i < used; ++i) {
     for (uint32_t c = 0; c < block.channels(); ++c) {
-      block.maps.push_back(static_cast<int8_t>(std::lround(factors.row(i)[c] / block.mapScale)));
+      block.maps.push_back(static_cast<int8_t>(std::lround(factors.row(i)[c] / block.mapScale[c])));
     }
   }
-  if (history > 0) subtractPrediction(rows, codes, block, maps.shifts);
+  subtractPrediction(rows, codes, maps, block);
   return block;
 }
 
-Status learnBasis(const ScaledRows& residual, float step, float leastSpread,
+Status learnBasis(const ScaledRows& residual, float step, const Keep& keep,
                   codec::ProfileBlock& block) {
   const uint32_t channels = block.channels();
   Matrix covariance = Matrix::zeroed(channels, channels);
@@ -199,8 +206,8 @@ Status learnBasis(const ScaledRows& residual, float step, float leastSpread,
     spread.push_back(std::sqrt(variance) / step);
   }
   uint32_t kept = 0;
-  while (kept + codec::kPackComponents <= std::min(channels, codec::kMaxBlockComponents) &&
-         spread[kept] >= leastSpread) {
+  const uint32_t most = std::min({channels, codec::kMaxBlockComponents, keep.most});
+  while (kept + codec::kPackComponents <= most && spread[kept] >= keep.leastSpread) {
     kept += codec::kPackComponents;
   }
   Matrix basis(kept, channels);

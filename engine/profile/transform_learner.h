@@ -28,23 +28,36 @@ struct ScaledRows {
 ScaledRows scaleRows(std::span<const KvSample> samples, const KvShape& shape,
                      const std::vector<float>& sensitivity);
 
-// Maps of one block's columns, quantised as profiles have them.
+// What a row is predicted from: the first numbers of its token's code and of the one before.
+struct CodeUse {
+  uint32_t own = 0;
+  uint32_t before = 0;
+
+  uint32_t count() const { return own + before; }
+};
+
 struct CodeMaps {
-  std::vector<uint8_t> shifts;  // [rank]
-  Matrix maps;                  // [column][2 * rank]: factors of a token's code and the one before
+  CodeUse use;
+  std::vector<uint8_t> shifts;  // [rank of the codes]
+  Matrix maps;                  // [column][use.count()]
 };
 
 // Least squares over all rows; the shifts line up the sizes of the maps.
-Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes);
+Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes, CodeUse use);
 
-// One block: columns [begin, end), predicted from `history` tokens, with the components that spread
-// over at least `leastSpread` steps. Its part of `rows` becomes what the prediction leaves.
-Result<codec::ProfileBlock> learnBlock(ScaledRows& rows, const TokenCodes& codes,
-                                       const CodeMaps& maps, uint32_t begin, uint32_t end,
-                                       uint8_t history);
+// One block without its basis: columns [begin, end). Its part of `rows` becomes what the prediction
+// leaves.
+codec::ProfileBlock learnBlock(ScaledRows& rows, const TokenCodes& codes, const CodeMaps& maps,
+                               uint32_t begin, uint32_t end);
+
+// Which components of a basis are kept: those that spread over so many steps, and so many of them.
+struct Keep {
+  float leastSpread = 0;
+  uint32_t most = codec::kMaxBlockComponents;
+};
 
 // The basis of a block whose rows are residuals already: components, shifts and classes at `step`.
-Status learnBasis(const ScaledRows& residual, float step, float leastSpread,
+Status learnBasis(const ScaledRows& residual, float step, const Keep& keep,
                   codec::ProfileBlock& block);
 
 }  // namespace spolia::engine

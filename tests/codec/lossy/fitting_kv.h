@@ -47,17 +47,18 @@ class PlainTransform {
   // Of a block's channel `c`, in units of its scale.
   double predicted(const ProfileBlock& block, uint32_t token, uint32_t c) const {
     double sum = 0;
-    for (uint32_t back = 0; back < block.history; ++back) {
+    for (uint32_t back = 0; back < 2; ++back) {
       if (tokens_.empty() || back > token) continue;
       const uint64_t id = tokens_[token - back];
       if (id >= kMadeUpVocabulary) continue;
-      for (uint32_t i = 0; i < data_.codeRank; ++i) {
-        const size_t row = size_t{back} * data_.codeRank + i;
+      const uint32_t codes = back == 0 ? transform_->ownCodes : transform_->codesBefore;
+      for (uint32_t i = 0; i < codes; ++i) {
+        const size_t row = size_t{back} * transform_->ownCodes + i;
         sum += double{1} * data_.codes[id * data_.codeRank + i] * (1 << data_.codeShifts[i]) *
                block.maps[row * block.channels() + c];
       }
     }
-    return sum * block.mapScale;
+    return sum * block.mapScale[c];
   }
   double component(const ProfileBlock& block, uint32_t j, uint32_t c) const {
     return double{1} * block.components[size_t{j} * block.channels() + c] * (1 << block.shifts[j]) *

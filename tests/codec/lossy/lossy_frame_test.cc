@@ -36,13 +36,22 @@ constexpr Case kCases[] = {
     {"noCodes", BlockCut::kPlane, 2, 0, 12},
     {"layers", BlockCut::kLayer, 1, 48, 12},
     {"all", BlockCut::kAll, 2, 7, kAllComponents},
-    {"mixed", BlockCut::kHead, 0, 7, 0, true},
-    {"mixedPlanes", BlockCut::kPlane, 0, 48, 0, true},
+    {"mixed", BlockCut::kHead, 1, 7, 0, true},
+    {"mixedPlanes", BlockCut::kPlane, 2, 48, 0, true},
 };
 
 ProfileRecipe recipeOf(const Case& c, uint32_t seed) {
-  return {kLayers, c.cut,         c.history, c.codeRank, c.components,
-          c.mixed, seed % 2 == 0, 0.0625f,   seed};
+  ProfileRecipe recipe;
+  recipe.layers = kLayers;
+  recipe.cut = c.cut;
+  recipe.history = c.history;
+  recipe.codeRank = c.codeRank;
+  recipe.narrowCodes = seed % 4 * 5;
+  recipe.components = c.components;
+  recipe.mixed = c.mixed;
+  recipe.ownTables = seed % 2 == 0;
+  recipe.seed = seed;
+  return recipe;
 }
 
 // Steps that a coefficient may be stored as.

@@ -28,10 +28,11 @@ inline constexpr uint32_t kMadeUpVocabulary = 90;
 struct ProfileRecipe {
   std::vector<LayerShape> layers{{2, 8}};
   BlockCut cut = BlockCut::kPlane;
-  uint8_t history = 2;
+  uint8_t history = 2;  // tokens that a prediction looks at; of the one before by less
   uint32_t codeRank = 7;
+  uint32_t narrowCodes = 3;              // of them take 4 bits, if there are as many
   uint32_t components = kAllComponents;  // of a block; as many as its channels allow
-  bool mixed = false;                    // every block draws its own history and components
+  bool mixed = false;                    // every block draws its own number of components
   bool ownTables = false;                // not the built-in ones
   float step = 0.0625f;
   uint32_t seed = 1;
@@ -87,22 +88,21 @@ inline void fillComponents(ProfileBlock& block, uint32_t count, std::mt19937& ra
   }
 }
 
-inline ProfileBlock madeUpBlock(const ProfileRecipe& recipe, uint32_t begin, uint32_t end,
-                                std::mt19937& random) {
+inline ProfileBlock madeUpBlock(const ProfileRecipe& recipe, uint32_t mapRows, uint32_t begin,
+                                uint32_t end, std::mt19937& random) {
   constexpr uint32_t kCounts[] = {0, 4, 12, kAllComponents};
   ProfileBlock block;
   block.begin = begin;
   block.end = end;
-  block.history = recipe.mixed ? static_cast<uint8_t>(random() % 3) : recipe.history;
-  block.mapScale = 1.0f / 8192;
   const uint32_t wanted = recipe.mixed ? kCounts[random() % 4] : recipe.components;
   const uint32_t count = std::min({wanted, block.channels(), kMaxBlockComponents});
   std::normal_distribution<float> normal;
   for (uint32_t c = begin; c < end; ++c) {
     block.scale.push_back(nearestBf16(std::exp(normal(random) / 2)));
     block.mean.push_back(nearestBf16(normal(random)));
+    block.mapScale.push_back(nearestBf16(normal(random) / 8192));
   }
-  block.maps.resize(size_t{block.history} * recipe.codeRank * block.channels());
+  block.maps.resize(size_t{mapRows} * block.channels());
   for (int8_t& m : block.maps) m = static_cast<int8_t>(random());
   fillComponents(block, count / kPackComponents * kPackComponents, random);
   return block;
@@ -143,7 +143,11 @@ inline ProfileData madeUpProfileData(const ProfileRecipe& recipe) {
     data.codeShifts.push_back(static_cast<uint8_t>(random() % 4));
   }
   data.codes.resize(size_t{kMadeUpVocabulary} * recipe.codeRank);
-  for (int8_t& c : data.codes) c = static_cast<int8_t>(random());
+  data.wideCodes = recipe.codeRank - std::min(recipe.codeRank, recipe.narrowCodes);
+  for (size_t i = 0; i < data.codes.size(); ++i) {
+    const auto narrow = static_cast<int8_t>(static_cast<int32_t>(random() % 15) - kNarrowCodeReach);
+    data.codes[i] = i % recipe.codeRank < data.wideCodes ? static_cast<int8_t>(random()) : narrow;
+  }
   const std::vector<uint32_t> bounds = blockBounds(recipe.layers, recipe.cut);
   for (uint8_t preset : {2, 3}) {
     ProfileTransform& transform = data.transforms.emplace_back();
@@ -152,8 +156,11 @@ inline ProfileData madeUpProfileData(const ProfileRecipe& recipe) {
     transform.planesPerGroup = recipe.cut == BlockCut::kAll     ? 0
                                : recipe.cut == BlockCut::kLayer ? 2
                                                                 : 1 + random() % 3;
+    transform.ownCodes = static_cast<uint8_t>(recipe.history > 0 ? recipe.codeRank : 0);
+    transform.codesBefore = static_cast<uint8_t>(recipe.history > 1 ? recipe.codeRank / 2 : 0);
     for (size_t b = 0; b + 1 < bounds.size(); ++b) {
-      transform.blocks.push_back(madeUpBlock(recipe, bounds[b], bounds[b + 1], random));
+      transform.blocks.push_back(madeUpBlock(recipe, transform.ownCodes + transform.codesBefore,
+                                             bounds[b], bounds[b + 1], random));
     }
     transform.tables = recipe.ownTables ? madeUpTables(random) : builtInTables();
   }

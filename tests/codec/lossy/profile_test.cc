@@ -20,6 +20,8 @@ ProfileRecipe recipeOf(BlockCut cut, uint32_t seed) {
   recipe.cut = cut;
   recipe.codeRank = seed % 3 == 0 ? 0 : seed % 3 == 1 ? 7 : 48;
   recipe.mixed = true;
+  recipe.history = static_cast<uint8_t>(seed % 4 % 3);
+  recipe.narrowCodes = seed % 5 * 4;
   recipe.ownTables = seed % 2 == 0;
   recipe.seed = seed;
   return recipe;
@@ -62,7 +64,7 @@ TEST(Profile, CodesAreShiftedAndUnknownTokensHaveNone) {
   const ProfileData& data = profile->data();
   for (uint32_t token : {0u, 1u, kMadeUpVocabulary - 1, kMadeUpVocabulary, 1u << 31, UINT32_MAX}) {
     std::vector<int16_t> code(8, 99);
-    profile->codeOf(token, code.data());
+    profile->codeOf(token, 7, code.data());
     EXPECT_EQ(code.back(), 99);
     for (uint32_t i = 0; i < 7; ++i) {
       const bool known = token < kMadeUpVocabulary;
@@ -139,18 +141,15 @@ ProfileBlock& blockOf(ProfileData& data, size_t i = 0) {
 const Refusal kRefusals[] = {
     {"shift", [](ProfileData& d) { blockOf(d).shifts[1] = kMaxShift + 1; }},
     {"class", [](ProfileData& d) { blockOf(d).classes[0] = kStepClasses; }},
-    {"history",
-     [](ProfileData& d) {
-       blockOf(d).history = 3;
-       blockOf(d).maps.resize(size_t{3} * d.codeRank * blockOf(d).channels());
-     }},
+    {"more codes than there are", [](ProfileData& d) { d.transforms[0].ownCodes = 8; }},
+    {"more codes before than there are", [](ProfileData& d) { d.transforms[0].codesBefore = 8; }},
     {"scale of zero", [](ProfileData& d) { blockOf(d).scale[2] = 0; }},
     {"scale of less than zero", [](ProfileData& d) { blockOf(d).scale[2] = -1; }},
     {"infinite scale", [](ProfileData& d) { blockOf(d).scale[2] = kInfinity; }},
     {"infinite mean", [](ProfileData& d) { blockOf(d).mean[0] = -kInfinity; }},
-    {"infinite map scale", [](ProfileData& d) { blockOf(d).mapScale = kInfinity; }},
+    {"infinite map scale", [](ProfileData& d) { blockOf(d).mapScale[4] = kInfinity; }},
     {"component scale NaN", [](ProfileData& d) { blockOf(d).componentScale = std::nanf(""); }},
-    {"map scale beyond bounds", [](ProfileData& d) { blockOf(d).mapScale = -0x1p31f; }},
+    {"map scale beyond bounds", [](ProfileData& d) { blockOf(d).mapScale[0] = -0x1p31f; }},
     {"component scale beyond bounds", [](ProfileData& d) { blockOf(d).componentScale = 0x1p31f; }},
     {"tiny step", [](ProfileData& d) { d.transforms[0].step = 0x1p-61f; }},
     {"giant step", [](ProfileData& d) { d.transforms[0].step = 0x1p31f; }},
@@ -227,9 +226,38 @@ TEST(Profile, BlocksEndWhereHeadsEnd) {
     for (ProfileBlock& block : blocks) {
       block.mean.resize(block.channels());
       block.scale.resize(block.channels());
+      block.mapScale.resize(block.channels());
     }
     EXPECT_EQ(Profile::parse(writeProfile(data)).ok(), cut % 5 == 0) << cut;
   }
+}
+
+// Half a byte a number: from -8 to 7, in the low half first.
+TEST(Profile, NarrowCodesComeBack) {
+  for (uint32_t narrow = 0; narrow <= 7; ++narrow) {
+    ProfileRecipe recipe;
+    recipe.narrowCodes = narrow;
+    ProfileData data = madeUpProfileData(recipe);
+    for (uint32_t i = 7 - narrow; i < 7; ++i) {
+      for (int8_t v = -8; v <= 7; ++v) data.codes[size_t{7} * (v + 8) + i] = v;
+    }
+    const auto profile = Profile::parse(writeProfile(data));
+    ASSERT_TRUE(profile.ok());
+    EXPECT_EQ((*profile)->data().codes, data.codes) << narrow;
+  }
+}
+
+TEST(Profile, WithoutNumbersNoTokenHasACode) {
+  ProfileRecipe recipe;
+  recipe.codeRank = 0;
+  const Bytes bytes = writeProfile(madeUpProfileData(recipe));
+  // Prefix, fingerprint, one run of layers, no numbers of a code, none of them wide.
+  const size_t at = 24 + 32 + 4 + 2;
+  ASSERT_EQ(bytes[at], std::byte{0});
+  Bytes bad = bytes;
+  bad[at] = std::byte{5};
+  sealProfile(bad);
+  EXPECT_EQ(Profile::parse(bad).status().code(), ErrorCode::kCorrupt);
 }
 
 TEST(Profile, MoreComponentsThanThereMayBe) {

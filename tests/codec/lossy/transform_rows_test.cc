@@ -26,7 +26,7 @@ struct Product {
   size_t xStride, toStride;
   std::vector<int8_t> rows;
   std::vector<int16_t> x;
-  std::vector<float> to;
+  std::vector<float> to, factors;
   float factor;
 
   Product(uint32_t pairCount, uint32_t channelCount, std::mt19937& random)
@@ -45,6 +45,8 @@ struct Product {
     for (float& v : to) v = normal(random) * 1e6f;
     to.back() = kGuard;
     factor = normal(random);
+    factors.resize(count);
+    for (float& f : factors) f = normal(random);
   }
   // volatile: rounded after the product, whatever the compiler may do.
   float expected(uint32_t t, uint32_t c) const {
@@ -55,7 +57,8 @@ struct Product {
         sum += static_cast<uint32_t>(x[t * xStride + 2 * p + side] * row);
       }
     }
-    const volatile float product = static_cast<float>(static_cast<int32_t>(sum)) * factor;
+    const volatile float scale = factors[c] * factor;
+    const volatile float product = static_cast<float>(static_cast<int32_t>(sum)) * scale;
     return to[t * toStride + c] + product;
   }
 };
@@ -63,7 +66,7 @@ struct Product {
 void checkProduct(const Product& p) {
   std::vector<float> to = p.to;
   addProducts(p.x.data(), p.xStride, {p.rows.data(), p.pairs, p.channels}, p.channel, p.count,
-              p.factor, to.data(), p.toStride);
+              p.factors.data(), p.factor, to.data(), p.toStride);
   ASSERT_EQ(to.back(), kGuard);
   for (uint32_t t = 0; t < kTileTokens; ++t) {
     for (uint32_t c = 0; c < p.toStride; ++c) {
@@ -103,15 +106,17 @@ TEST_P(TransformRowsTest, ProductsAreRoundedBeforeTheyAreAdded) {
   const float factor = 1.0f + 1.0f / 4096 + 1.0f / (1 << 20);
   const volatile float product = 4097 * factor;
   std::vector<float> to(kTileTokens * 40, -product);
-  addProducts(x.data(), 2, {rows.data(), 1, 40}, 0, 40, factor, to.data(), 40);
+  const std::vector<float> ones(40, 1.0f);
+  addProducts(x.data(), 2, {rows.data(), 1, 40}, 0, 40, ones.data(), factor, to.data(), 40);
   for (float v : to) ASSERT_EQ(v, 0.0f);
 }
 
 TEST_P(TransformRowsTest, NothingToAddLeavesWhatIsThere) {
   std::vector<float> to(kTileTokens * 9, 3.0f);
   const std::vector<int16_t> x(4);
-  addProducts(x.data(), 0, {nullptr, 0, 9}, 0, 9, 2.0f, to.data(), 9);
-  addProducts(x.data(), 0, {nullptr, 0, 9}, 4, 5, 2.0f, to.data(), 9);
+  const std::vector<float> ones(9, 1.0f);
+  addProducts(x.data(), 0, {nullptr, 0, 9}, 0, 9, ones.data(), 2.0f, to.data(), 9);
+  addProducts(x.data(), 0, {nullptr, 0, 9}, 4, 5, ones.data(), 2.0f, to.data(), 9);
   for (float v : to) ASSERT_EQ(v, 3.0f);
 }
 
