@@ -1,4 +1,5 @@
-"""bench/run codec: rates of the codec on one core. Made-up KV; sizes are not judged by it.
+"""bench/run codec: rates of the codec on one core, on made-up KV; and sizes against damage
+(quality_figures.py).
 
 codec.decode_vs_memcpy, .encode_vs_memcpy: fp16 bytes that the preset `high` gives or takes a second,
 by those of a memcpy of 256 MiB touched before. codec.decode_gb_s, .encode_gb_s, .memcpy_gb_s: the same
@@ -14,7 +15,9 @@ import json
 import statistics
 import subprocess
 
-PROGRAMS = ["codec_bench"]
+import quality_figures
+
+PROGRAMS = ["codec_bench", *quality_figures.PROGRAMS]
 FP16 = 2
 
 
@@ -41,4 +44,4 @@ def run(bench):
         for target in got["targets"]:
             figures[f"codec.rans_{way}_vs_scalar_{target.lower()}"] = (
                 rate[f"rans_{way}_{target}"] / scalar)
-    return figures
+    return {**figures, **quality_figures.run(bench)}

@@ -10,7 +10,8 @@
 // `removed` is the damage of having no cached rows at all: what the judge can see at most.
 // The budget of 0.003 asks for 97 % agreement too.
 //
-//   codec_quality_bench --model DIR --text FILE --calibration FILE [--profile FILE] [--passages N]
+//   codec_quality_bench --model DIR --text FILE --calibration FILE [--profile FILE]... [--passages
+//   N]
 //     [--calibration-passages N] [--cached N] [--continued N] [--schemes a,b] [--threads N]
 //     [--seed N] [--plot FILE]
 #include <CLI/CLI.hpp>
@@ -34,7 +35,8 @@ constexpr Budget kBudget{0.003, 0.97};
 constexpr Budget kFineBudget{0.0005, 0};
 
 struct Options {
-  std::filesystem::path model, text, calibration, profile, plot;
+  std::filesystem::path model, text, calibration, plot;
+  std::vector<std::filesystem::path> profiles;
   PassageOptions passages;
   size_t calibrationPassages = 150;
   std::string schemes;
@@ -131,11 +133,11 @@ Result<std::shared_ptr<const codec::Profile>> readProfile(const std::filesystem:
 }
 
 Status run(const Options& options) {
-  std::shared_ptr<const codec::Profile> profile;
-  if (!options.profile.empty()) {
-    SPOLIA_ASSIGN_OR_RETURN(profile, readProfile(options.profile));
+  Profiles profiles;
+  for (const auto& path : options.profiles) {
+    SPOLIA_ASSIGN_OR_RETURN(profiles.emplace_back(), readProfile(path));
   }
-  SPOLIA_ASSIGN_OR_RETURN(auto schemes, schemesNamed(options.schemes, profile));
+  SPOLIA_ASSIGN_OR_RETURN(auto schemes, schemesNamed(options.schemes, profiles));
   engine::ModelLoadOptions loading;
   loading.digestCache.reset();
   SPOLIA_ASSIGN_OR_RETURN(const auto model, engine::Model::load(options.model, loading));
@@ -181,7 +183,7 @@ int main(int argc, char** argv) {
   app.add_option("--model", options.model, "Hugging Face directory")->required();
   app.add_option("--text", options.text, "pages separated by form feeds")->required();
   app.add_option("--calibration", options.calibration, "other pages, to learn from")->required();
-  app.add_option("--profile", options.profile, "of the model: for `balanced` and `small`");
+  app.add_option("--profile", options.profiles, "of the model: for `balanced` and `small`");
   app.add_option("--passages", options.passages.most);
   app.add_option("--calibration-passages", options.calibrationPassages);
   app.add_option("--cached", options.passages.cached);

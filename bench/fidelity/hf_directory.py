@@ -18,7 +18,8 @@ def write_json(directory: str, name: str, data: dict) -> None:
         file.write("\n")
 
 
-def save(directory: str, model: MicroLlama) -> None:
+def save(directory: str, model: MicroLlama, max_positions: int = MAX_POSITIONS,
+         dtype: str = "float32") -> None:
     """Writes everything but tokenizer.json, which has to be there already."""
     config = model.config
     tokenizer = Tokenizer(os.path.join(directory, "tokenizer.json"))
@@ -31,9 +32,9 @@ def save(directory: str, model: MicroLlama) -> None:
         "num_key_value_heads": config.num_key_value_heads, "head_dim": config.head_dim,
         "hidden_act": "silu", "rms_norm_eps": config.rms_norm_eps,
         "rope_theta": config.rope_theta, "rope_scaling": None,
-        "max_position_embeddings": MAX_POSITIONS, "attention_bias": False, "mlp_bias": False,
+        "max_position_embeddings": max_positions, "attention_bias": False, "mlp_bias": False,
         "attention_dropout": 0.0, "initializer_range": 0.02, "pretraining_tp": 1,
-        "tie_word_embeddings": True, "use_cache": True, "torch_dtype": "float32",
+        "tie_word_embeddings": True, "use_cache": True, "torch_dtype": dtype,
         "bos_token_id": tokenizer.bos, "eos_token_id": tokenizer.eos,
     })
     write_json(directory, "generation_config.json", {
@@ -42,9 +43,10 @@ def save(directory: str, model: MicroLlama) -> None:
     write_json(directory, "tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": BOS, "eos_token": EOS,
         "add_prefix_space": True, "add_bos_token": True, "add_eos_token": False,
-        "clean_up_tokenization_spaces": False, "model_max_length": MAX_POSITIONS})
+        "clean_up_tokenization_spaces": False, "model_max_length": max_positions})
     safetensors_file.write(os.path.join(directory, "model.safetensors"),
-                           {name: tensor.numpy() for name, tensor in model.state_dict().items()})
+                           {name: tensor.numpy().astype(dtype)
+                            for name, tensor in model.state_dict().items()})
 
 
 def load(directory: str):

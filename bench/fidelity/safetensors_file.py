@@ -5,16 +5,17 @@ import struct
 
 import numpy as np
 
+NAMES = {np.dtype("<f4"): "F32", np.dtype("<f2"): "F16"}
 ALIGNMENT = 64  # the header is padded with spaces, so that the data starts aligned
 
 
 def write(path: str, tensors: dict) -> None:
-    """tensors: name -> float32 array."""
+    """tensors: name -> float32 or float16 array."""
     header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, array in tensors.items():
-        if array.dtype != np.float32:
-            raise ValueError(f"{name}: expected float32, got {array.dtype}")
-        header[name] = {"dtype": "F32", "shape": list(array.shape),
+        if array.dtype not in NAMES:
+            raise ValueError(f"{name}: expected float32 or float16, got {array.dtype}")
+        header[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape),
                         "data_offsets": [offset, offset + array.nbytes]}
         offset += array.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -22,7 +23,7 @@ def write(path: str, tensors: dict) -> None:
     with open(path, "wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         for array in tensors.values():
-            file.write(np.ascontiguousarray(array).astype("<f4").tobytes())
+            file.write(np.ascontiguousarray(array).tobytes())
 
 
 def read(path: str) -> dict:

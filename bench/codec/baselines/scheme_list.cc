@@ -16,7 +16,7 @@ namespace spolia::bench {
 using codec::ElementType;
 using codec::Preset;
 
-std::vector<std::unique_ptr<Scheme>> allSchemes(std::shared_ptr<const codec::Profile> profile) {
+std::vector<std::unique_ptr<Scheme>> allSchemes(const Profiles& profiles) {
   std::vector<std::unique_ptr<Scheme>> out;
   for (const ElementType type : {ElementType::kF16, ElementType::kBf16}) {
     out.push_back(std::make_unique<StreamScheme>(Preset::kLossless, type));
@@ -24,11 +24,13 @@ std::vector<std::unique_ptr<Scheme>> allSchemes(std::shared_ptr<const codec::Pro
     out.push_back(std::make_unique<ZstdScheme>(type, ZstdScheme::Order::kBytePlanes));
   }
   out.push_back(std::make_unique<StreamScheme>(Preset::kHigh, ElementType::kF16));
-  for (const Preset preset : {Preset::kBalanced, Preset::kSmall}) {
-    if (profile == nullptr) break;
-    for (const auto form : {ProfileScheme::Form::kWhole, ProfileScheme::Form::kOneLevel,
-                            ProfileScheme::Form::kCoarse}) {
-      out.push_back(std::make_unique<ProfileScheme>(profile, preset, form));
+  for (const auto& profile : profiles) {
+    for (const codec::ProfileTransform& transform : profile->data().transforms) {
+      for (const auto form : {ProfileScheme::Form::kWhole, ProfileScheme::Form::kOneLevel,
+                              ProfileScheme::Form::kCoarse}) {
+        out.push_back(
+            std::make_unique<ProfileScheme>(profile, static_cast<Preset>(transform.preset), form));
+      }
     }
   }
   for (const unsigned bits : {8u, 4u}) out.push_back(std::make_unique<MinMaxScheme>(bits));
@@ -41,9 +43,9 @@ std::vector<std::unique_ptr<Scheme>> allSchemes(std::shared_ptr<const codec::Pro
   return out;
 }
 
-Result<std::vector<std::unique_ptr<Scheme>>> schemesNamed(
-    std::string_view list, std::shared_ptr<const codec::Profile> profile) {
-  std::vector<std::unique_ptr<Scheme>> all = allSchemes(std::move(profile)), out;
+Result<std::vector<std::unique_ptr<Scheme>>> schemesNamed(std::string_view list,
+                                                          const Profiles& profiles) {
+  std::vector<std::unique_ptr<Scheme>> all = allSchemes(profiles), out;
   if (list.empty()) return all;
   std::string known;
   for (const auto& scheme : all) known += (known.empty() ? "" : ", ") + scheme->name();

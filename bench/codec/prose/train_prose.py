@@ -3,9 +3,8 @@
 
 A killed run goes on from its last checkpoint. Matrices of the layers are trained by Muon (momentum,
 then the nearest orthogonal matrix by Newton-Schulz steps), everything else by AdamW; the rate falls
-linearly to zero. At the end the model stands in --out as a Hugging Face directory with fp16 weights,
-with its loss on held-out packages and that of smoothed 2-gram and 3-gram models of the same text in
-README.md.
+linearly to zero. --out writes the model as a Hugging Face directory with fp16 weights and says its
+loss on held-out packages, beside those of smoothed 2-gram and 3-gram models of the same text.
 
 Usage: train_prose.py --work DIR [--out bench/codec/prose/model] [--steps N] [--threads N]
 """
@@ -16,6 +15,7 @@ import collections
 import json
 import math
 import os
+import shutil
 import sys
 import time
 
@@ -28,6 +28,8 @@ import torch.nn.functional as F
 
 import bpe
 import corpus
+import hf_directory
+import ngrams
 from byte_pairs import learn_merges
 from micro_llama import Config, MicroLlama, rope_tables, rotate
 from train_tokenizer import tokenizer_json
@@ -194,9 +196,21 @@ class Run:
                 print(f"held out {self.held_out_loss(held):.3f}", flush=True)
 
 
+def export(run, args):
+    """The model as a Hugging Face directory with fp16 weights."""
+    os.makedirs(args.out, exist_ok=True)
+    shutil.copyfile(os.path.join(args.work, "tokens", "tokenizer.json"),
+                    os.path.join(args.out, "tokenizer.json"))
+    hf_directory.save(args.out, run.model, max_positions=WINDOW, dtype="float16")
+    held = tokens_of(args.work, "held_out")
+    print("train text", ngrams.report(tokens_of(args.work, "train").numpy(), held.numpy()))
+    print(f"held out, windows of {WINDOW}: {run.held_out_loss(held):.3f} nats a token")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", required=True, help="directory outside the tree")
+    parser.add_argument("--out", help="write the model there: after training, or of a checkpoint")
     parser.add_argument("--steps", type=int, default=1700)
     parser.add_argument("--batch", type=int, default=8, help="windows a step")
     parser.add_argument("--threads", type=int, default=2)
@@ -214,6 +228,8 @@ def main():
     run = Run(args)
     print("parameters", sum(p.numel() for p in run.model.parameters()), flush=True)
     run.train()
+    if args.out:
+        export(run, args)
     return 0
 
 
