@@ -13,6 +13,8 @@ namespace {
 // zero costs so much less than a one that it is worth the error.
 constexpr float kRounding = 0.5f - 0.08f;
 constexpr int32_t kLargestShifted = 32767;
+// In units of a channel's scale: what lies beyond is cut off, so that sums stay finite.
+constexpr float kFarthest = 1e15f;
 
 using Block = Profile::Block;
 
@@ -152,7 +154,8 @@ bool residualTile(const LossyContext& context, const Block& block, const KvView&
     float* to = scratch.tile.data() + size_t{t} * channels;
     for (uint32_t c = 0; c < channels; ++c) {
       finite &= std::isfinite(scratch.rows[c]);
-      to[c] += (scratch.rows[c] - data.mean[c]) / data.scale[c];
+      const float away = (scratch.rows[c] - data.mean[c]) / data.scale[c];
+      to[c] = std::clamp(to[c] + away, -kFarthest, kFarthest);
     }
   }
   return finite;
@@ -187,7 +190,6 @@ bool analyseBlock(const LossyContext& context, const LossyPart& part, const KvVi
                   const Block& block, LossyScratch& scratch) {
   const ProfileBlock& data = *block.data;
   const uint32_t count = data.componentCount();
-  if (count == 0) return true;
   const float steps = 1 / stepOf(context, scratch.gain);
   std::vector<float> projected(size_t{kTileTokens} * count);
   std::vector<double> energy(count / kPackComponents);

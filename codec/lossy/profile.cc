@@ -22,6 +22,15 @@ constexpr uint8_t kMostTransforms = 4;
 constexpr uint8_t kFirstLossy = 2;
 constexpr uint8_t kLastPreset = 3;
 
+// Bounds of steps and scales: no product or sum of a decoder, and none of an encoder, is infinite.
+constexpr float kLeastStep = 0x1p-60f;
+constexpr float kLargestScale = 0x1p30f;
+
+// False for a NaN.
+bool isBounded(float scale) {
+  return std::fabs(scale) <= kLargestScale;
+}
+
 Status corrupt(std::string what) {
   return Status(ErrorCode::kCorrupt, "profile: " + std::move(what));
 }
@@ -154,13 +163,16 @@ Status readBlock(ByteReader& in, uint32_t mapRows, ProfileBlock& block) {
   block.end = block.begin + channels;
 
   block.componentScale = in.read<float>();
-  if (!std::isfinite(block.componentScale)) return corrupt("block: scale not finite");
+  if (!isBounded(block.componentScale)) return corrupt("block: scale out of range");
   if (!readFloats(in, channels, block.mean) || !readFloats(in, channels, block.scale) ||
       !readFloats(in, channels, block.mapScale)) {
     return corrupt("block: means or scales cut off or not finite");
   }
   for (float s : block.scale) {
     if (s <= 0) return corrupt("block: scale of a channel not above 0");
+  }
+  if (!std::all_of(block.mapScale.begin(), block.mapScale.end(), isBounded)) {
+    return corrupt("block: scale of a channel's map out of range");
   }
   const bool read = readAll(in, uint64_t{mapRows} * channels, block.maps) &&
                     readAll(in, components / kPackComponents, block.classes) &&
@@ -191,7 +203,7 @@ Status readTransform(ByteReader& in, const ProfileData& data, ProfileTransform& 
   uint32_t blocks = 0;
   const std::vector<uint32_t> bounds = headBounds(data.layers);
   if (!readVarint(in, blocks) || transform.preset < kFirstLossy || transform.preset > kLastPreset ||
-      !std::isfinite(transform.step) || transform.step <= 0 || blocks == 0 ||
+      !(transform.step >= kLeastStep && transform.step <= kLargestScale) || blocks == 0 ||
       blocks >= bounds.size() || transform.ownCodes > data.codeRank ||
       transform.codesBefore > data.codeRank) {
     return corrupt("transform: preset, step, codes or number of blocks out of range");
@@ -217,8 +229,9 @@ Status readContents(ByteReader& in, ProfileData& data) {
   data.codeRank = in.u8();
   data.wideCodes = in.u8();
   if (!readVarint(in, vocabulary) || data.codeRank > kMaxCodeRank ||
-      data.wideCodes > data.codeRank || !readAll(in, data.codeRank, data.codeShifts) ||
-      !within(data.codeShifts, kMaxShift) || !readCodes(in, vocabulary, data)) {
+      data.wideCodes > data.codeRank || (data.codeRank == 0 && vocabulary > 0) ||
+      !readAll(in, data.codeRank, data.codeShifts) || !within(data.codeShifts, kMaxShift) ||
+      !readCodes(in, vocabulary, data)) {
     return corrupt("token codes: cut off or out of range");
   }
   const uint8_t transforms = in.u8();

@@ -1,3 +1,5 @@
+// Compiled without contraction of a product and a sum into one operation: all targets would not
+// round alike then.
 #include "codec/lossy/transform_rows.h"
 
 #include <algorithm>
@@ -92,6 +94,7 @@ HWY_INLINE void addTile(const int16_t* x, size_t xStride, const int8_t* rows, si
 void addProductsHere(const int16_t* x, size_t xStride, const PairedRows& matrix, uint32_t channel,
                      uint32_t count, const float* factors, float factor, float* to,
                      size_t toStride) {
+  if (matrix.pairs == 0) return;  // and no rows
   const size_t rowBytes = size_t{matrix.channels} * 2;
   size_t c = 0;
   const auto rowsAt = [&](size_t at) { return matrix.rows + (channel + at) * 2; };

@@ -34,13 +34,29 @@ std::vector<float> manyFinite(size_t count, std::mt19937& random) {
   return out;
 }
 
+float limitOf(ElementType type) {
+  return type == ElementType::kF16   ? kMaxF16
+         : type == ElementType::kF32 ? FLT_MAX
+                                     : f32FromBf16(kMaxBf16Bits);
+}
+
+uint32_t bitsOf(float value, ElementType type) {
+  return type == ElementType::kF16    ? f16FromF32(value)
+         : type == ElementType::kBf16 ? bf16FromF32(value)
+                                      : std::bit_cast<uint32_t>(value);
+}
+
+float floatOf(uint32_t bits, ElementType type) {
+  return type == ElementType::kF16    ? f32FromF16(static_cast<uint16_t>(bits))
+         : type == ElementType::kBf16 ? f32FromBf16(static_cast<uint16_t>(bits))
+                                      : std::bit_cast<float>(bits);
+}
+
 // volatile: rounded after the product, whatever the compiler may do.
 float restored(uint8_t symbol, float offset, float step, ElementType type) {
   const volatile float product = step * static_cast<float>(symbol - kQuantMiddle);
   const float raw = offset + product;
-  const float limit = type == ElementType::kF16   ? kMaxF16
-                      : type == ElementType::kF32 ? FLT_MAX
-                                                  : f32FromBf16(kMaxBf16Bits);
+  const float limit = limitOf(type);
   return std::max(-limit, std::min(raw, limit));
 }
 
@@ -65,12 +81,72 @@ TEST_P(QuantRowsTest, RestoresLikeTheFormula) {
       ASSERT_EQ(out.back(), std::byte{0x5a});
       for (size_t i = 0; i < count; ++i) {
         const float value = restored(symbols[i], offset[i], step[i], type);
-        uint32_t expected = std::bit_cast<uint32_t>(value);
-        if (type == ElementType::kF16) expected = f16FromF32(value);
-        if (type == ElementType::kBf16) expected = bf16FromF32(value);
+        const uint32_t expected = bitsOf(value, type);
         uint32_t got = 0;
         std::memcpy(&got, out.data() + shift + i * size, size);
         ASSERT_EQ(got, expected) << offset[i] << " + " << step[i] << " * " << int{symbols[i]};
+      }
+    }
+  }
+}
+
+// A row of what stood there, what is added onto it and what comes of it.
+void checkScaled(size_t count, ElementType type, bool add, std::mt19937& random) {
+  const auto values = manyFinite(count, random);
+  const auto base = manyFinite(count, random);
+  const auto scale = manyFinite(count, random);
+  const size_t size = elementSize(type);
+  const size_t shift = random() % 4;  // targets need not be aligned
+  std::vector<std::byte> there(shift + count * size + 1, std::byte{0x5a});
+  for (size_t i = 0; i < count; ++i) {
+    const float limit = limitOf(type);
+    const uint32_t bits = bitsOf(std::clamp(anyFinite(random), -limit, limit), type);
+    std::memcpy(there.data() + shift + i * size, &bits, size);
+  }
+  std::vector<std::byte> out = there;
+  scaleRow(values.data(), base.data(), scale.data(), count, add, type, out.data() + shift);
+  ASSERT_EQ(out.back(), std::byte{0x5a});
+  for (size_t i = 0; i < count; ++i) {
+    uint32_t before = 0;
+    uint32_t got = 0;
+    std::memcpy(&before, there.data() + shift + i * size, size);
+    std::memcpy(&got, out.data() + shift + i * size, size);
+    const volatile float product = scale[i] * values[i];
+    const volatile float from = add ? floatOf(before, type) + base[i] : base[i];
+    const float raw = from + product;
+    if (std::isnan(raw)) continue;  // infinities of both signs: anything
+    const float limit = limitOf(type);
+    ASSERT_EQ(got, bitsOf(std::max(-limit, std::min(raw, limit)), type))
+        << from << " + " << scale[i] << " * " << values[i] << ' ' << elementTypeName(type);
+  }
+}
+
+TEST_P(QuantRowsTest, ScalesLikeTheFormula) {
+  std::mt19937 random(5);
+  for (int round = 0; round < 2000; ++round) {
+    const size_t count = round < 100 ? 60 + random() % 140 : random() % 70;
+    for (ElementType type : kTypes) {
+      checkScaled(count, type, round % 2 == 0, random);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+// Whatever comes of it, no infinity is handed out.
+TEST_P(QuantRowsTest, ScalingBoundsInfinities) {
+  const std::vector<float> values(37, FLT_MAX);
+  const std::vector<float> base(37, -1.0f);
+  for (float factor : {FLT_MAX, -FLT_MAX, 2.0f, -70000.0f}) {
+    const std::vector<float> scale(37, factor);
+    for (ElementType type : kTypes) {
+      for (bool add : {false, true}) {
+        std::vector<std::byte> out(37 * elementSize(type));
+        scaleRow(values.data(), base.data(), scale.data(), 37, add, type, out.data());
+        for (size_t i = 0; i < 37; ++i) {
+          uint32_t got = 0;
+          std::memcpy(&got, &out[i * elementSize(type)], elementSize(type));
+          ASSERT_EQ(floatOf(got, type), std::copysign(limitOf(type), factor));
+        }
       }
     }
   }

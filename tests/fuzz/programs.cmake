@@ -34,3 +34,6 @@ spolia_fuzz(header 400000 codec)
 spolia_fuzz(entropy 100000 codec)
 spolia_fuzz(segment 15000 store)
 spolia_fuzz(framing 150000 codec)
+# Their inputs say what to do with samples that they make.
+spolia_fuzz(lossy 20000)
+spolia_fuzz(profile 3000)
