@@ -1,8 +1,8 @@
-// Rates of the entropy coder and of the `high` preset on one core, with a memcpy beside them;
+// Rates of the entropy coder and of presets on one core, with a memcpy beside them;
 // codec_figures.py puts them together. Prints one JSON object: of each thing measured the rates of
 // all rounds, in symbols (one byte), values (fp16) or bytes a second. Rounds alternate.
 //
-//   codec_bench [--rounds N] [--copy-mib N] [--tokens N]
+//   codec_bench [--rounds N] [--copy-mib N] [--tokens N] [--profile FILE]...
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -11,13 +11,16 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <thread>
 
+#include "bench/codec/profiled_kv.h"
 #include "bench/process_figures.h"
 #include "codec/codec.h"
 #include "codec/entropy/rans_scalar.h"
 #include "codec/entropy/rans_simd_decoder.h"
 #include "codec/entropy/rans_simd_encoder.h"
 #include "codec/entropy/simd_targets.h"
+#include "engine/profile/profile_file.h"
 #include "tests/codec/codec_samples.h"
 
 namespace spolia::bench {
@@ -34,6 +37,7 @@ struct Options {
   int rounds = 11;
   size_t copyMib = 256;
   uint32_t tokens = 1024;
+  std::vector<std::string> profiles;
 };
 
 // Something whose rate is measured: `work` handles `amount`.
@@ -113,6 +117,45 @@ struct HighStream {
   }
 };
 
+// One preset with a profile, whole, on one core and by halves of the tokens on two.
+struct ProfiledStream {
+  ProfiledKv kv;
+  EncodeOptions options;
+  Bytes stream;
+
+  ProfiledStream(const std::shared_ptr<const Profile>& profile, uint8_t preset, uint32_t tokens)
+      : kv(profile, preset, tokens) {
+    options.preset = static_cast<Preset>(preset);
+    options.profile = profile.get();
+    encode();
+  }
+  void encode() {
+    stream = encodeStream(kv.identity, kv.profile->data().layers, kv.view(), options).value();
+  }
+  void decode(uint32_t begin = 0, uint32_t end = UINT32_MAX) {
+    const StreamHeader header = parseHeader(stream).value();
+    KvRange range;
+    range.tokenBegin = begin;
+    range.tokenEnd = end;
+    KvTarget target = kv.target();
+    target.base += begin * target.tokenStride;
+    SPOLIA_CHECK(decodeStream(stream, header, range, target, kv.profile.get()).ok());
+  }
+  void decodeByTwo() {
+    const uint32_t half = kv.identity.rows() / 2;
+    std::thread other([&] { decode(0, half); });
+    decode(half);
+    other.join();
+  }
+};
+
+void addProfiled(const std::string& name, ProfiledStream& stream, Contest& contest) {
+  const auto values = static_cast<double>(stream.kv.count());
+  contest[name + "_encode"] = {values, [&] { stream.encode(); }};
+  contest[name + "_decode"] = {values, [&] { stream.decode(); }};
+  contest[name + "_decode_two_threads"] = {values, [&] { stream.decodeByTwo(); }};
+}
+
 double secondsOf(const std::function<void()>& work) {
   const double start = now();
   work();
@@ -129,6 +172,16 @@ int run(const Options& options) {
   const auto values = static_cast<double>(high.kv.count());
   contest["high_encode"] = {values, [&] { high.encode(); }};
   contest["high_decode"] = {values, [&] { high.decode(); }};
+  std::vector<std::unique_ptr<ProfiledStream>> profiled;
+  profiled.push_back(std::make_unique<ProfiledStream>(benchProfile(), 2, options.tokens));
+  addProfiled("balanced", *profiled.back(), contest);
+  for (const std::string& path : options.profiles) {
+    const auto profile = engine::readProfile(path).value();
+    const uint8_t preset = profile->data().transforms.front().preset;
+    profiled.push_back(std::make_unique<ProfiledStream>(profile, preset, options.tokens));
+    addProfiled("given_" + std::string(presetName(static_cast<Preset>(preset))), *profiled.back(),
+                contest);
+  }
   contest["memcpy"] = {static_cast<double>(from.size()), [&] {
                          std::memcpy(to.data(), from.data(), from.size());
                          from[to.size() / 2] ^= to[1];  // so that it is not left out
@@ -156,6 +209,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds);
   app.add_option("--copy-mib", options.copyMib);
   app.add_option("--tokens", options.tokens);
+  app.add_option("--profile", options.profiles, "rates of its preset too");
   CLI11_PARSE(app, argc, argv);
   return spolia::bench::run(options);
 }
