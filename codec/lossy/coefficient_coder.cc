@@ -35,12 +35,6 @@ constexpr int32_t unzigzag(uint32_t v) {
   return static_cast<int32_t>(v >> 1) ^ -static_cast<int32_t>(v & 1);
 }
 
-// Symbols in the making.
-struct Packed {
-  std::vector<uint8_t> symbols;
-  ByteWriter escaped;
-};
-
 // The symbol of form.values values; the escape when they are too large.
 uint32_t symbolOf(const int16_t* values, PackForm form) {
   uint32_t symbol = 0;
@@ -52,15 +46,34 @@ uint32_t symbolOf(const int16_t* values, PackForm form) {
   return symbol;
 }
 
-void packValues(const int16_t* values, PackForm form, const FrequencyTable& table, Packed& out) {
-  for (uint32_t at = 0; at < kPackComponents; at += form.values) {
-    uint32_t symbol = symbolOf(values + at, form);
-    if (symbol == form.escape() || table.frequency[symbol] == 0) {
-      symbol = form.escape();
-      for (uint32_t i = 0; i < form.values; ++i) writeVarint(zigzag(values[at + i]), out.escaped);
+// One group's symbols, kSymbols a token; gives the end of what it wrote. `any` becomes nonzero with
+// the first value that is not zero.
+template <uint32_t kSymbols>
+uint8_t* packGroup(const CoefficientGroup& group, uint32_t tokens, PackForm form,
+                   const FrequencyTable& table, uint8_t* to, ByteWriter& escaped, uint32_t& any) {
+  constexpr uint32_t kValues = kPackComponents / kSymbols;
+  const int32_t reach = form.reach;
+  const auto base = static_cast<int32_t>(form.base());
+  const int16_t* values = group.first;
+  for (uint32_t t = 0; t < tokens; ++t, values += group.tokenStride) {
+    for (uint32_t s = 0; s < kSymbols; ++s) {
+      const int16_t* from = values + s * kValues;
+      int32_t symbol = 0;
+      uint32_t outside = 0;
+      for (uint32_t i = 0; i < kValues; ++i) {
+        const int32_t digit = from[i] + reach;
+        outside |= static_cast<uint32_t>(digit) >= static_cast<uint32_t>(base) ? 1u : 0u;
+        any |= static_cast<uint16_t>(from[i]);
+        symbol = symbol * base + digit;
+      }
+      if (outside != 0 || table.frequency[static_cast<size_t>(symbol)] == 0) [[unlikely]] {
+        symbol = static_cast<int32_t>(form.escape());
+        for (uint32_t i = 0; i < kValues; ++i) writeVarint(zigzag(from[i]), escaped);
+      }
+      *to++ = static_cast<uint8_t>(symbol);
     }
-    out.symbols.push_back(static_cast<uint8_t>(symbol));
   }
+  return to;
 }
 
 // The values of every symbol of a form, kPackComponents / values symbols to a group.
@@ -154,27 +167,29 @@ void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens
   const bool fine = part == CoefficientPart::kFine;
   std::vector<uint32_t> order;
   orderByClass(groups, order);
-  Packed packed;
+  std::vector<uint8_t> symbols(groups.size() * tokens * kPackComponents);
+  uint8_t* end = symbols.data();
+  ByteWriter escaped;
   std::vector<RansRun> runs;
-  bool anything = false;
+  uint32_t any = 0;
   for (uint32_t at : order) {
     const CoefficientGroup& group = groups[at];
+    const PackForm form = packOf(part, group.stepClass);
     const FrequencyTable& table =
         (fine ? tables.tables.fine : tables.tables.coarse)[group.stepClass];
-    const size_t begin = packed.symbols.size();
-    for (uint32_t t = 0; t < tokens; ++t) {
-      const int16_t* values = group.first + t * group.tokenStride;
-      anything |= std::any_of(values, values + kPackComponents, [](int16_t v) { return v != 0; });
-      packValues(values, packOf(part, group.stepClass), table, packed);
-    }
-    runs.push_back({packed.symbols.size() - begin,
+    uint8_t* const begin = end;
+    const auto pack = form.values == 4   ? packGroup<1>
+                      : form.values == 2 ? packGroup<2>
+                                         : packGroup<4>;
+    end = pack(group, tokens, form, table, end, escaped, any);
+    runs.push_back({static_cast<size_t>(end - begin),
                     &(fine ? tables.fineEncode : tables.coarseEncode)[group.stepClass]});
   }
-  out.u8(anything ? kCoded : kAllZero);
-  if (!anything) return;
-  writeVarint(static_cast<uint32_t>(packed.escaped.size()), out);
-  out.bytes(packed.escaped.view());
-  ransSimdEncode(packed.symbols, runs, out);
+  out.u8(any != 0 ? kCoded : kAllZero);
+  if (any == 0) return;
+  writeVarint(static_cast<uint32_t>(escaped.size()), out);
+  out.bytes(escaped.view());
+  ransSimdEncode({symbols.data(), end}, runs, out);
 }
 
 void countCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,

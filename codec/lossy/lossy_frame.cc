@@ -67,21 +67,23 @@ size_t roundedUp(size_t n, size_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-// What maps are multiplied with, of a tile: [kTileTokens][own and before, rounded up]. The token
-// before the first of a chunk has no code.
-size_t tileCodes(const LossyContext& context, uint32_t token, uint32_t count,
-                 std::vector<int16_t>& codes) {
+size_t codeStride(const LossyContext& context) {
   const ProfileTransform& transform = *context.transform.data;
-  const size_t stride = roundedUp(size_t{transform.ownCodes} + transform.codesBefore, 2);
-  codes.assign(kTileTokens * stride, 0);
-  for (uint32_t t = 0; t < count && !context.tokens.empty(); ++t) {
-    int16_t* to = codes.data() + t * stride;
-    context.profile.codeOf(context.tokens[token + t], transform.ownCodes, to);
-    if (token + t == 0) continue;
-    context.profile.codeOf(context.tokens[token + t - 1], transform.codesBefore,
-                           to + transform.ownCodes);
+  return roundedUp(size_t{transform.ownCodes} + transform.codesBefore, 2);
+}
+
+// What maps are multiplied with, of all tokens of a part and, as zeros, of the rest of a tile
+// behind them: [token][codeStride]. The token before the first of a chunk has no code.
+void layOutCodes(const LossyContext& context, const LossyPart& part, LossyScratch& scratch) {
+  const ProfileTransform& transform = *context.transform.data;
+  const size_t stride = codeStride(context);
+  scratch.codes.assign((part.tokens() + kTileTokens) * stride, 0);
+  for (uint32_t t = part.tokenBegin; t < part.tokenEnd && !context.tokens.empty(); ++t) {
+    int16_t* to = scratch.codes.data() + (t - part.tokenBegin) * stride;
+    context.profile.codeOf(context.tokens[t], transform.ownCodes, to);
+    if (t == 0) continue;
+    context.profile.codeOf(context.tokens[t - 1], transform.codesBefore, to + transform.ownCodes);
   }
-  return stride;
 }
 
 float stepOf(const LossyContext& context, int8_t gain) {
@@ -97,11 +99,6 @@ uint32_t classAt(const ProfileBlock& block, uint32_t group, int8_t spread, int8_
 
 int32_t powerOfSplit(uint32_t n) {
   return n == 0 ? 1 : n == 1 ? kLevelSplit : kLevelSplit * kLevelSplit;
-}
-
-// The nearest multiple of the split, in units of it.
-int32_t nextLevelUp(int32_t v) {
-  return (v + (v >= 0 ? 1 : -1)) / kLevelSplit;
 }
 
 void layOut(std::span<const Block> blocks, uint32_t tokens, LossyScratch& scratch) {
@@ -134,14 +131,14 @@ void makeGroups(std::span<const Block> blocks, uint32_t levelsBelow, LossyScratc
 
 // A tile's values less mean and prediction, in units of their channels' scales. False when one is
 // not finite.
-bool residualTile(const LossyContext& context, const Block& block, const KvView& kv, uint32_t token,
-                  uint32_t count, LossyScratch& scratch) {
+bool residualTile(const LossyContext& context, const LossyPart& part, const Block& block,
+                  const KvView& kv, uint32_t token, uint32_t count, LossyScratch& scratch) {
   const ProfileBlock& data = *block.data;
   const uint32_t channels = data.channels();
+  const size_t stride = codeStride(context);
   scratch.tile.assign(size_t{kTileTokens} * channels, 0);
-  const size_t stride = tileCodes(context, token, count, scratch.codes);
-  addProducts(scratch.codes.data(), stride, block.mapRows(), 0, channels, data.mapScale.data(), -1,
-              scratch.tile.data(), channels);
+  addProducts(scratch.codes.data() + (token - part.tokenBegin) * stride, stride, block.mapRows(), 0,
+              channels, data.mapScale.data(), -1, scratch.tile.data(), channels);
   scratch.rows.resize(channels);
   bool finite = true;
   for (uint32_t t = 0; t < count; ++t) {
@@ -151,26 +148,16 @@ bool residualTile(const LossyContext& context, const Block& block, const KvView&
                  s.headDim, scratch.rows.data() + s.channel + done);
       }
     });
-    float* to = scratch.tile.data() + size_t{t} * channels;
-    for (uint32_t c = 0; c < channels; ++c) {
-      finite &= std::isfinite(scratch.rows[c]);
-      const float away = (scratch.rows[c] - data.mean[c]) / data.scale[c];
-      to[c] = std::clamp(to[c] + away, -kFarthest, kFarthest);
-    }
+    finite &= addResidual(scratch.rows.data(), data.mean.data(), block.inverse.data(), kFarthest,
+                          channels, scratch.tile.data() + size_t{t} * channels);
   }
   return finite;
-}
-
-int16_t quantised(float value, int32_t limit) {
-  const float magnitude = std::min(std::fabs(value) + kRounding, static_cast<float>(limit));
-  const auto steps = static_cast<int32_t>(magnitude);
-  return static_cast<int16_t>(value < 0 ? -steps : steps);
 }
 
 // How far a block's coefficients spread beyond its classes, in quarter octaves: the mean over the
 // groups that are not all but silent.
 int8_t spreadOf(const LossyContext& context, const ProfileBlock& block,
-                const std::vector<double>& energy, uint32_t tokens) {
+                const std::vector<float>& energy, uint32_t tokens) {
   double sum = 0;
   double weight = 0;
   for (uint32_t g = 0; g < energy.size(); ++g) {
@@ -192,18 +179,20 @@ bool analyseBlock(const LossyContext& context, const LossyPart& part, const KvVi
   const uint32_t count = data.componentCount();
   const float steps = 1 / stepOf(context, scratch.gain);
   std::vector<float> projected(size_t{kTileTokens} * count);
-  std::vector<double> energy(count / kPackComponents);
+  std::vector<float> energy(count);
+  std::vector<float> limit;
+  for (uint8_t shift : data.shifts) {
+    limit.push_back(static_cast<float>(std::min(kMaxCoefficient, kLargestShifted >> shift)));
+  }
   int16_t* to = scratch.values.data() + scratch.first[b];
   for (uint32_t t = part.tokenBegin; t < part.tokenEnd; t += kTileTokens) {
     const uint32_t tokens = std::min(kTileTokens, part.tokenEnd - t);
-    if (!residualTile(context, block, kv, t, tokens, scratch)) return false;
+    if (!residualTile(context, part, block, kv, t, tokens, scratch)) return false;
     project(scratch.tile.data(), data.channels(), block.analysis.data(), count, projected.data(),
             count);
-    for (uint32_t i = 0; i < tokens * count; ++i) {
-      const uint32_t j = i % count;
-      energy[j / kPackComponents] += double{projected[i]} * projected[i];
-      const int32_t limit = std::min(kMaxCoefficient, kLargestShifted >> data.shifts[j]);
-      *to++ = quantised(projected[i] * steps, limit);
+    for (uint32_t i = 0; i < tokens; ++i, to += count) {
+      quantiseSteps(projected.data() + size_t{i} * count, steps, kRounding, limit.data(), count, to,
+                    energy.data());
     }
   }
   scratch.spread[b] = spreadOf(context, data, energy, part.tokens());
@@ -214,7 +203,7 @@ bool analyseBlock(const LossyContext& context, const LossyPart& part, const KvVi
 
 // One tile of one block to the target.
 void restoreTile(const LossyContext& context, const LossyPart& part, const Block& block, size_t b,
-                 uint32_t token, uint32_t count, size_t codeStride, bool onto, const KvRange& range,
+                 uint32_t token, uint32_t count, bool onto, const KvRange& range,
                  const KvTarget& target, LossyScratch& scratch) {
   const ProfileBlock& data = *block.data;
   const uint32_t components = data.componentCount();
@@ -225,13 +214,15 @@ void restoreTile(const LossyContext& context, const LossyPart& part, const Block
         data.shifts.data(), components, scratch.shifted.data() + size_t{t} * components);
   }
   const float factor = data.componentScale * stepOf(context, scratch.gain);
+  const size_t stride = codeStride(context);
   forEachSegment(context, data, [&](const Segment& s) {
     const uint32_t layer = s.plane / 2;
     if (layer < range.layerBegin || layer >= range.layerEnd) return;
     scratch.tile.assign(size_t{kTileTokens} * s.count, 0);
     if (!onto) {
-      addProducts(scratch.codes.data(), codeStride, block.mapRows(), s.channel, s.count,
-                  data.mapScale.data() + s.channel, 1, scratch.tile.data(), s.count);
+      addProducts(scratch.codes.data() + (token - part.tokenBegin) * stride, stride,
+                  block.mapRows(), s.channel, s.count, data.mapScale.data() + s.channel, 1,
+                  scratch.tile.data(), s.count);
     }
     addProducts(scratch.shifted.data(), components, block.componentRows(), s.channel, s.count,
                 block.ones.data() + s.channel, factor, scratch.tile.data(), s.count);
@@ -269,6 +260,7 @@ Status analyseLossy(const LossyContext& context, const LossyPart& part, const Kv
   const std::span<const Block> blocks = blocksOf(context, part);
   if (blocks.empty()) return Status(ErrorCode::kInvalidArgument, "plane group: cuts a block");
   layOut(blocks, part.tokens(), scratch);
+  layOutCodes(context, part, scratch);
   scratch.gain = gain;
   for (size_t b = 0; b < blocks.size(); ++b) {
     if (!analyseBlock(context, part, kv, b, blocks[b], scratch)) {
@@ -286,10 +278,13 @@ void takeLevel(const LossyContext& context, const LossyPart& part, uint8_t level
                LossyScratch& scratch, std::vector<int16_t>& values) {
   const uint32_t below = levels - 1u - level;
   values = scratch.values;
-  for (int16_t& v : values) {
-    int32_t here = v;
-    for (uint32_t i = 0; i < below; ++i) here = nextLevelUp(here);
-    v = static_cast<int16_t>(level == 0 ? here : here - kLevelSplit * nextLevelUp(here));
+  for (uint32_t i = 0; i < below; ++i) thirds(values.data(), values.size(), values.data());
+  if (level > 0) {
+    std::vector<int16_t> above(values.size());
+    thirds(values.data(), values.size(), above.data());
+    for (size_t i = 0; i < values.size(); ++i) {
+      values[i] = static_cast<int16_t>(values[i] - kLevelSplit * above[i]);
+    }
   }
   makeGroups(blocksOf(context, part), below, scratch, values);
 }
@@ -355,11 +350,11 @@ void restoreLossy(const LossyContext& context, const LossyPart& part, bool onto,
     widest = std::max(widest, shape.headDim);
   }
   scratch.rows.assign(widest, 0);  // the base of what is added
+  if (!onto) layOutCodes(context, part, scratch);
   for (uint32_t t = begin; t < end; t += kTileTokens) {
     const uint32_t count = std::min(kTileTokens, end - t);
-    const size_t stride = tileCodes(context, t, count, scratch.codes);
     for (size_t b = 0; b < blocks.size(); ++b) {
-      restoreTile(context, part, blocks[b], b, t, count, stride, onto, range, target, scratch);
+      restoreTile(context, part, blocks[b], b, t, count, onto, range, target, scratch);
     }
   }
 }

@@ -259,7 +259,9 @@ Profile::Block prepared(const ProfileBlock& block) {
                      paired(block.maps, block.channels()),
                      paired(block.components, block.channels()),
                      std::vector<float>(block.channels(), 1.0f),
+                     {},
                      {}};
+  for (float s : block.scale) out.inverse.push_back(1 / s);
   const uint32_t count = block.componentCount();
   out.analysis.resize(size_t{block.channels()} * count);
   for (uint32_t j = 0; j < count; ++j) {

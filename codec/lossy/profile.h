@@ -83,7 +83,7 @@ class Profile {
   struct Block {
     const ProfileBlock* data;
     std::vector<int8_t> maps, components;  // as PairedRows
-    std::vector<float> ones;               // [channel]
+    std::vector<float> ones, inverse;      // [channel]: 1, 1 / scale
     std::vector<float> analysis;           // [channel][component]
 
     PairedRows mapRows() const;

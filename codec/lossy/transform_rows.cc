@@ -3,6 +3,8 @@
 #include "codec/lossy/transform_rows.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE
@@ -167,6 +169,37 @@ void projectHere(const float* from, uint32_t channels, const float* columns, uin
   }
 }
 
+// Loops that compilers turn into each target's vectors.
+bool residualHere(const float* values, const float* mean, const float* inverse, float limit,
+                  size_t count, float* to) {
+  uint32_t bad = 0;
+  for (size_t c = 0; c < count; ++c) {
+    bad |= (std::bit_cast<uint32_t>(values[c]) & 0x7f800000) == 0x7f800000 ? 1u : 0u;
+    const float sum = to[c] + (values[c] - mean[c]) * inverse[c];
+    to[c] = std::max(-limit, std::min(sum, limit));
+  }
+  return bad == 0;
+}
+
+void quantiseHere(const float* values, float inverseStep, float rounding, const float* limit,
+                  size_t count, int16_t* to, float* energy) {
+  for (size_t i = 0; i < count; ++i) {
+    energy[i] += values[i] * values[i];
+    const float steps = values[i] * inverseStep;
+    const float magnitude = std::min(std::fabs(steps) + rounding, limit[i]);
+    const auto whole = static_cast<int32_t>(magnitude);
+    to[i] = static_cast<int16_t>(steps < 0 ? -whole : whole);
+  }
+}
+
+void thirdsHere(const int16_t* values, size_t count, int16_t* to) {
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t v = values[i];
+    const int32_t third = ((v < 0 ? -v : v) + 1) * 21846 >> 16;
+    to[i] = static_cast<int16_t>(v < 0 ? -third : third);
+  }
+}
+
 void shiftHere(const int16_t* values, const uint8_t* shifts, size_t count, int16_t* x) {
   for (size_t i = 0; i < count; ++i) {
     const int32_t shifted = int32_t{values[i]} * (1 << shifts[i]);
@@ -185,6 +218,9 @@ namespace spolia::codec {
 HWY_EXPORT(addProductsHere);
 HWY_EXPORT(projectHere);
 HWY_EXPORT(shiftHere);
+HWY_EXPORT(residualHere);
+HWY_EXPORT(quantiseHere);
+HWY_EXPORT(thirdsHere);
 
 void addProducts(const int16_t* x, size_t xStride, const PairedRows& matrix, uint32_t channel,
                  uint32_t count, const float* factors, float factor, float* to, size_t toStride) {
@@ -195,6 +231,20 @@ void addProducts(const int16_t* x, size_t xStride, const PairedRows& matrix, uin
 void project(const float* from, uint32_t channels, const float* columns, uint32_t count, float* to,
              size_t toStride) {
   HWY_DYNAMIC_DISPATCH(projectHere)(from, channels, columns, count, to, toStride);
+}
+
+bool addResidual(const float* values, const float* mean, const float* inverse, float limit,
+                 size_t count, float* to) {
+  return HWY_DYNAMIC_DISPATCH(residualHere)(values, mean, inverse, limit, count, to);
+}
+
+void quantiseSteps(const float* values, float inverseStep, float rounding, const float* limit,
+                   size_t count, int16_t* to, float* energy) {
+  HWY_DYNAMIC_DISPATCH(quantiseHere)(values, inverseStep, rounding, limit, count, to, energy);
+}
+
+void thirds(const int16_t* values, size_t count, int16_t* to) {
+  HWY_DYNAMIC_DISPATCH(thirdsHere)(values, count, to);
 }
 
 void shiftRow(const int16_t* values, const uint8_t* shifts, size_t count, int16_t* x) {

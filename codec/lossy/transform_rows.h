@@ -30,6 +30,19 @@ void addProducts(const int16_t* x, size_t xStride, const PairedRows& matrix, uin
 void project(const float* from, uint32_t channels, const float* columns, uint32_t count, float* to,
              size_t toStride);
 
+// to[c] += (values[c] - mean[c]) * inverse[c], kept within -limit to limit. False when one of the
+// values is an infinity or a NaN.
+bool addResidual(const float* values, const float* mean, const float* inverse, float limit,
+                 size_t count, float* to);
+
+// The magnitudes of values * inverseStep, `rounding` added and what is behind the point cut off, at
+// most limit[i], with the signs. Adds the squares of the values to `energy`.
+void quantiseSteps(const float* values, float inverseStep, float rounding, const float* limit,
+                   size_t count, int16_t* to, float* energy);
+
+// A level up: (v + 1) / 3 towards zero, of magnitudes, which are at most 2^14.
+void thirds(const int16_t* values, size_t count, int16_t* to);
+
 // x[i] = value[i] << shift[i], kept within 16 bits.
 void shiftRow(const int16_t* values, const uint8_t* shifts, size_t count, int16_t* x);
 
