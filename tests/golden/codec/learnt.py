@@ -14,10 +14,6 @@ def kept_within(value, limit):
     return max(-limit, min(value, limit))
 
 
-def signed32(value):
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
-
-
 class Escaped:
     """The escaped values of a frame, one after another."""
 
@@ -121,8 +117,8 @@ class Place:
 
 
 def value_of(block, c, step, codes, turned):
-    p = signed32(sum(row[c] * x for row, x in zip(block.maps, codes)))
-    q = signed32(sum(row[c] * n for row, n in zip(block.rows, turned)))
+    p = sum(row[c] * x for row, x in zip(block.maps, codes))
+    q = sum(row[c] * n for row, n in zip(block.rows, turned))
     mean, scale = block.means[c], block.scales[c]
     predicted = scale * block.map_scales[c] * p
     rest = scale * block.component_scale * step * q
