@@ -1,7 +1,7 @@
 """A second decoder of KV streams, written from codec/FORMAT.md alone: clear, slow, standard library.
 
-  decode.py STREAM [PROFILE...]  writes the values to stdout, in the stream's element type, ordered
-                             by layer, K before V, token, head, channel
+  decode.py STREAM [PROFILE] writes the values to stdout, in the stream's element type, ordered by
+                             layer, K before V, token, head, channel
   decode.py --check DIR...   decodes each DIR/*.stream and compares it with the *.values beside it;
                              what DIR/refused.csv lists has to be refused with the code it names.
                              Streams find their profiles among DIR/*.profile
