@@ -1,4 +1,4 @@
-"""A second decoder of KV streams, written from codec/FORMAT.md alone: clear, slow, standard library.
+"""A second decoder of KV streams, written from codec/FORMAT.md alone: clear, slow, no libraries.
 
   decode.py STREAM [PROFILE] writes the values to stdout, in the stream's element type, ordered by
                              layer, K before V, token, head, channel
