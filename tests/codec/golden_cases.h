@@ -1,5 +1,6 @@
-// What the golden streams hold: each preset and element type, both k_forms, shapes that differ from
-// layer to layer, one token and one more than a token group, what only other writers make.
+// What the golden streams of lossless and `high` hold, and how any golden stream is made: each
+// preset and element type, both k_forms, shapes that differ from layer to layer, one token and one
+// more than a token group, what only other writers make.
 #pragma once
 
 #include <string>
@@ -7,6 +8,8 @@
 
 #include "tests/codec/codec_samples.h"
 #include "tests/codec/golden_kv.h"
+#include "tests/codec/lossy/fitting_kv.h"
+#include "tests/codec/lossy/made_up_profile.h"
 
 namespace spolia::codec {
 
@@ -23,9 +26,13 @@ struct GoldenCase {
   enum class Values { kLikeKv, kBits, kConstant } values = Values::kLikeKv;
   bool oneGroup = false;  // all planes in one group, last plane first
   std::vector<SidePart> sides = {};
+  std::string profile = {};  // NAME.profile; values are then such as it describes
+  uint8_t levels = 1;        // of `balanced` and `small`, as the gain
+  int8_t gain = 0;
 };
 
-inline std::vector<GoldenCase> goldenCases() {
+// Of lossless and `high`.
+inline std::vector<GoldenCase> goldenPlainCases() {
   using enum ElementType;
   const Preset lossless = Preset::kLossless;
   const Preset high = Preset::kHigh;
@@ -78,6 +85,10 @@ inline std::vector<GoldenCase> goldenCases() {
 }
 
 inline ChunkIdentity goldenIdentity(const GoldenCase& golden) {
+  const bool image = golden.identity == GoldenCase::Identity::kImage;
+  if (!golden.profile.empty()) {
+    return image ? madeUpImage(golden.tokens) : madeUpIdentity(golden.tokens);
+  }
   ChunkIdentity identity = sampleIdentity(golden.tokens);
   if (golden.identity == GoldenCase::Identity::kPrefix) {
     identity.parent.emplace().bytes.fill(std::byte{0x11});
@@ -85,7 +96,7 @@ inline ChunkIdentity goldenIdentity(const GoldenCase& golden) {
     identity.tokens[0] = UINT32_MAX;
     identity.tokens[1] = 0;
   }
-  if (golden.identity == GoldenCase::Identity::kImage) {
+  if (image) {
     identity.mode = CompileMode::kLego0;
     identity.modality = Modality::kImage;
     identity.tokens.clear();
@@ -97,15 +108,23 @@ inline ChunkIdentity goldenIdentity(const GoldenCase& golden) {
 }
 
 // New input for a golden; afterwards the input is what stands in the tree.
-inline GoldenKv makeGoldenInput(const GoldenCase& golden) {
+inline GoldenKv makeGoldenInput(const GoldenCase& golden, const Profile* profile = nullptr) {
   GoldenKv kv(golden.layers, golden.tokens, golden.type);
+  if (profile != nullptr) {
+    const PlainTransform plain(profile->data(), static_cast<uint8_t>(golden.preset),
+                               goldenIdentity(golden).tokens);
+    plain.fill(kv.target(), golden.tokens, 1);
+    return kv;
+  }
   if (golden.values == GoldenCase::Values::kBits) kv.fillBits(1);
   if (golden.values == GoldenCase::Values::kLikeKv) kv.fill(1);
   return kv;
 }
 
-inline Result<Bytes> encodeGolden(const GoldenCase& golden, const GoldenKv& kv) {
-  EncodeOptions options{golden.preset, golden.kForm, golden.firstPosition, golden.tokenGroup};
+inline Result<Bytes> encodeGolden(const GoldenCase& golden, const GoldenKv& kv,
+                                  const Profile* profile = nullptr) {
+  const EncodeOptions options{golden.preset, golden.kForm,  golden.firstPosition, golden.tokenGroup,
+                              profile,       golden.levels, golden.gain};
   SPOLIA_ASSIGN_OR_RETURN(Bytes stream,
                           encodeStream(goldenIdentity(golden), golden.layers, kv.view(), options));
   if (!golden.oneGroup && golden.sides.empty()) return stream;

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "tests/codec/golden_cases.h"
+#include "tests/codec/lossy/random_streams.h"
 #include "tests/codec/refused_cases.h"
 #include "tests/support/temporary_directory.h"
 
@@ -63,6 +64,12 @@ RawStream anyScales(std::mt19937_64& random) {
   return s;
 }
 
+void expectSecondDecoderAgrees(const std::filesystem::path& directory) {
+  const std::string command = std::string(SPOLIA_PYTHON) + " " + SPOLIA_SOURCE_DIR +
+                              "/tests/golden/codec/decode.py --check " + directory.string();
+  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+}
+
 TEST(SecondDecoder, ReadsWhatTheCodecWritesNow) {
   const uint64_t seed = freshSeed();
   SCOPED_TRACE("SPOLIA_SEED=" + std::to_string(seed));
@@ -94,9 +101,47 @@ TEST(SecondDecoder, ReadsWhatTheCodecWritesNow) {
     write(directory.path() / ("scales" + std::to_string(i) + ".stream"), stream);
     write(directory.path() / ("scales" + std::to_string(i) + ".values"), out.dense());
   }
-  const std::string command = std::string(SPOLIA_PYTHON) + " " + SPOLIA_SOURCE_DIR +
-                              "/tests/golden/codec/decode.py --check " + directory.path().string();
-  EXPECT_EQ(std::system(command.c_str()), 0) << command;
+  expectSecondDecoderAgrees(directory.path());
+}
+
+// The codec's own values beside the stream.
+void writeDecoded(const std::filesystem::path& path, const Bytes& stream, const Profile& profile) {
+  const auto header = verifyStream(stream);
+  ASSERT_TRUE(header.ok()) << header.status().toString();
+  GoldenKv out(header->layers, header->tokens(), header->elementType);
+  const Status status = decodeStream(stream, *header, {}, out.target(), &profile);
+  ASSERT_TRUE(status.ok()) << status.toString();
+  write(path.string() + ".stream", stream);
+  write(path.string() + ".values", out.dense());
+}
+
+TEST(SecondDecoder, ReadsLearntTransformsOfAnyProfile) {
+  const uint64_t seed = freshSeed();
+  SCOPED_TRACE("SPOLIA_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  test::TemporaryDirectory directory;
+  for (int i = 0; i < 12; ++i) {
+    const ProfileRecipe recipe = randomRecipe(random);
+    ProfileData data = madeUpProfileData(recipe);
+    const bool wildProfile = i % 3 == 0;
+    if (wildProfile) makeWild(data, random);
+    const Bytes bytes = writeProfile(data);
+    const auto profile = Profile::parse(bytes).value();
+    write(directory.path() / (std::to_string(i) + ".profile"), bytes);
+    for (int j = 0; j < 3; ++j) {
+      const std::string name = std::to_string(i) + "_" + std::to_string(j);
+      const GoldenCase c = randomLossyCase(recipe, random);
+      GoldenKv kv(c.layers, c.tokens, c.type);
+      if (wildProfile) kv.fill(random());
+      if (!wildProfile) kv = makeGoldenInput(c, profile.get());
+      const Result<Bytes> stream = encodeGolden(c, kv, profile.get());
+      ASSERT_TRUE(stream.ok()) << stream.status().toString();
+      writeDecoded(directory.path() / name, *stream, *profile);
+      const Bytes wild = withAnyFrames(parseHeader(*stream).value(), profile->data(), random);
+      writeDecoded(directory.path() / ("wild" + name), wild, *profile);
+    }
+  }
+  expectSecondDecoderAgrees(directory.path());
 }
 
 }  // namespace
