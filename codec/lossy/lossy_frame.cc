@@ -160,9 +160,13 @@ int8_t spreadOf(const LossyContext& context, const ProfileBlock& block,
                 const std::vector<float>& energy, uint32_t tokens) {
   double sum = 0;
   double weight = 0;
-  for (uint32_t g = 0; g < energy.size(); ++g) {
+  for (uint32_t g = 0; g < block.classes.size(); ++g) {
+    double square = 0;
+    for (uint32_t i = 0; i < kPackComponents; ++i) {
+      square += double{energy[size_t{g} * kPackComponents + i]};
+    }
     const double spread =
-        std::sqrt(energy[g] / (double{kPackComponents} * tokens)) / context.transform.data->step;
+        std::sqrt(square / (double{kPackComponents} * tokens)) / context.transform.data->step;
     const double expected =
         std::exp2((double{1} * block.classes[g] - kUnitClass) / kClassesPerOctave);
     if (std::max(spread, expected) < 0.25) continue;
