@@ -137,7 +137,8 @@ Result<std::vector<Bytes>> lossyFrames(const StreamHeader& header, const KvView&
     SPOLIA_RETURN_IF_ERROR(analyseLossy(context, part, kv, options.gain, scratch));
     for (uint8_t level = 0; level < header.levels; ++level) {
       ByteWriter out;
-      out.u8(kCodingLearnt);
+      out.zeros(sizeof kCodingLearnt);
+      out.patch(0, kCodingLearnt);
       writeLossyFrame(context, part, level, header.levels, scratch, out);
       frames[level * parts + i] = out.take();
     }

@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "engine/linker/chunk_compiler.h"
+#include "tests/codec/lossy/made_up_profile.h"
 #include "tests/engine/linker/fake_kv_source.h"
 #include "tests/support/tiny_model.h"
 
@@ -41,7 +43,8 @@ class LinkerTest : public ::testing::Test {
   }
 
   void store(KvSource& source, codec::Preset preset, const std::vector<size_t>& segments) {
-    const ChunkCompiler compiler(*model_, transformer_, {preset, kPageType});
+    const ChunkCompiler compiler(*model_, transformer_,
+                                 {preset, kPageType, codec::CompileMode::kBos, profile_});
     codec::ChunkQueue queue;
     for (size_t i : segments) {
       Result<AlignedBuffer> stream = compiler.compile(prompt_.segments[i].tokens);
@@ -57,8 +60,9 @@ class LinkerTest : public ::testing::Test {
 
   LinkedPrompt link(KvSource* source, const Prompt& prompt, LinkOptions options,
                     ThreadPool* pool = nullptr) {
-    Linker linker(*model_, transformer_, pool ? *pool : pool_, source,
-                  {kPageType, lookaheadLayers_, 1});
+    Linker::Config config{kPageType, lookaheadLayers_, 1};
+    config.profile = profile_;
+    Linker linker(*model_, transformer_, pool ? *pool : pool_, source, config);
     options.spareRows = 4;
     Result<LinkedPrompt> linked = linker.link(prompt, options);
     EXPECT_TRUE(linked.ok()) << linked.status().message();
@@ -92,9 +96,49 @@ class LinkerTest : public ::testing::Test {
   ThreadPool pool_{3};
   Transformer transformer_{*model_, pool_};
   Prompt prompt_;
+  std::shared_ptr<const codec::Profile> profile_;
 };
 
 constexpr auto kLoaded = ChunkOutcome::kLoaded;
+
+// A profile of the test's model that tells nothing but means of zero and bases that are the
+// channels.
+std::shared_ptr<const codec::Profile> plainProfile(const Model& model) {
+  codec::ProfileRecipe recipe;
+  recipe.layers = model.kvShape();
+  recipe.history = 0;
+  recipe.step = 1.0f / 256;
+  codec::ProfileData data = codec::madeUpProfileData(recipe);
+  data.fingerprint = model.fingerprint();
+  return codec::Profile::parse(codec::writeProfile(data)).value();
+}
+
+TEST_F(LinkerTest, ChunksWithAProfileAreLoadedWithItAndMissesWithout) {
+  profile_ = plainProfile(*model_);
+  for (const codec::Preset preset : {codec::Preset::kBalanced, codec::Preset::kSmall}) {
+    FakeKvSource source(1);
+    storeAll(source, preset);
+    const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+    FakeKvSource exact(1);
+    storeAll(exact);
+    const LinkedPrompt reused = link(&exact, prompt_, method(LinkMethod::kReuse));
+    const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kReuse));
+    EXPECT_EQ(outcomes(linked), std::vector<ChunkOutcome>(4, kLoaded));
+    EXPECT_EQ(linked.provenance.chunks[0].preset, preset);
+    EXPECT_EQ(linked.provenance.chunks[0].level, 1);
+    // Far less is lost to the codec than to reuse itself.
+    EXPECT_LT(largestDifference(linked.logits, reused.logits),
+              largestDifference(full.logits, reused.logits) / 4);
+
+    const auto kept = std::exchange(profile_, nullptr);
+    const LinkedPrompt without = link(&source, prompt_, method(LinkMethod::kReuse));
+    EXPECT_EQ(without.provenance.hits(), 0u);
+    EXPECT_NE(without.provenance.chunks[0].reason.find("profile"), std::string::npos)
+        << without.provenance.chunks[0].reason;
+    EXPECT_LT(largestDifference(without.logits, full.logits), kRounding);
+    profile_ = kept;
+  }
+}
 
 TEST_F(LinkerTest, FullAsksForNothing) {
   FakeKvSource source(1);
