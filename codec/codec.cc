@@ -55,7 +55,9 @@ Status checkRequest(const ChunkIdentity& identity, std::span<const LayerShape> l
 Status checkProfile(const ChunkIdentity& identity, std::span<const LayerShape> layers,
                     const EncodeOptions& options) {
   const std::string preset(presetName(options.preset));
-  if (options.profile == nullptr) return invalid("preset " + preset + ": needs a profile");
+  if (options.profile == nullptr) {
+    return Status(ErrorCode::kUnsupported, "preset " + preset + ": needs a profile");
+  }
   const ProfileData& data = options.profile->data();
   if (data.fingerprint != identity.fingerprint ||
       !std::equal(layers.begin(), layers.end(), data.layers.begin(), data.layers.end())) {

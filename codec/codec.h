@@ -92,8 +92,8 @@ struct EncodeOptions {
 };
 
 // Encodes all layers and tokens of `kv` (its range is the whole chunk). kInvalidArgument when the
-// identity has no rows or too many, or a shape is empty; kUnsupported for a preset this build
-// lacks. Values that are not finite survive `lossless` and are refused by the others
+// identity has no rows or too many, or a shape is empty; kUnsupported for `balanced` and `small`
+// without a profile. Values that are not finite survive `lossless` and are refused by the others
 // (kInvalidArgument). kInvalidArgument too for a profile of another model or shape, or without the
 // preset.
 Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerShape> layers,

@@ -154,7 +154,7 @@ TEST(Codec, RefusesBadRequests) {
   EXPECT_EQ(code(sampleIdentity(3), kv.layers, lossless(0)), ErrorCode::kInvalidArgument);
   EncodeOptions options;
   options.preset = Preset::kSmall;
-  EXPECT_EQ(code(sampleIdentity(3), kv.layers, options), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code(sampleIdentity(3), kv.layers, options), ErrorCode::kUnsupported);
 }
 
 // Any box of the chunk, decoded frame by frame into memory that begins at the box.
