@@ -8,6 +8,8 @@ codec.rans_decode_vs_scalar, .rans_encode_vs_scalar: the entropy coder on the be
 machine by the scalar reference, blocks of 2^18 symbols, tables built anew for each. With a target's
 name at the end: on that target. codec.rans_decode_vs_memcpy, .rans_encode_vs_memcpy: the best target,
 two bytes a symbol, as of fp16. codec.rans_decode_msym_s, .rans_encode_msym_s: million symbols a second.
+codec.balanced_decode_vs_memcpy, .balanced_encode_vs_memcpy: of `balanced`, a profile of 32,000 tokens.
+codec.two_threads: its decode on two threads by that on one.
 Rounds alternate; every ratio is one of medians.
 """
 
@@ -44,4 +46,7 @@ def run(bench):
         for target in got["targets"]:
             figures[f"codec.rans_{way}_vs_scalar_{target.lower()}"] = (
                 rate[f"rans_{way}_{target}"] / scalar)
+        figures[f"codec.balanced_{way}_vs_memcpy"] = (
+            FP16 * rate[f"balanced_{way}"] / rate["memcpy"])
+    figures["codec.two_threads"] = rate["balanced_decode_two_threads"] / rate["balanced_decode"]
     return {**figures, **quality_figures.run(bench)}
