@@ -27,4 +27,12 @@ inline bool readVarint(ByteReader& in, uint32_t& value) {
   return false;
 }
 
+// Signed integers as unsigned ones that are small where they are: 0, -1, 1, -2 .. as 0, 1, 2, 3 ..
+constexpr uint32_t zigzag(int32_t v) {
+  return (static_cast<uint32_t>(v) << 1) ^ static_cast<uint32_t>(v >> 31);
+}
+constexpr int32_t unzigzag(uint32_t v) {
+  return static_cast<int32_t>(v >> 1) ^ -static_cast<int32_t>(v & 1);
+}
+
 }  // namespace spolia

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "codec/base/varint.h"
+
 namespace spolia::codec {
 namespace {
 
@@ -55,14 +57,6 @@ class BitReader {
   uint64_t pending_ = 0;
   uint32_t held_ = 0;
 };
-
-uint32_t zigzag(int32_t v) {
-  return (static_cast<uint32_t>(v) << 1) ^ static_cast<uint32_t>(v >> 31);
-}
-
-int32_t unzigzag(uint32_t v) {
-  return static_cast<int32_t>(v >> 1) ^ -static_cast<int32_t>(v & 1);
-}
 
 // Bits of the exp-Golomb code of order k: u zeros, a one, then the low k + u bits.
 uint32_t codeLength(uint32_t value, uint32_t order) {

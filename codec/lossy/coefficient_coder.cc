@@ -5,7 +5,6 @@
 #include <cstring>
 #include <numeric>
 
-#include "codec/base/check.h"
 #include "codec/base/varint.h"
 
 namespace spolia::codec {
@@ -26,13 +25,6 @@ void orderByClass(std::span<const CoefficientGroup> groups, std::vector<uint32_t
   std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
     return groups[a].stepClass < groups[b].stepClass;
   });
-}
-
-constexpr uint32_t zigzag(int32_t v) {
-  return (static_cast<uint32_t>(v) << 1) ^ static_cast<uint32_t>(v >> 31);
-}
-constexpr int32_t unzigzag(uint32_t v) {
-  return static_cast<int32_t>(v >> 1) ^ -static_cast<int32_t>(v & 1);
 }
 
 // The symbol of form.values values; the escape when they are too large.

@@ -1,7 +1,6 @@
 #include "codec/lossy/lossy_frame.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "codec/values/quant_rows.h"
@@ -45,7 +44,7 @@ struct Segment {
   uint32_t headDim;
 };
 
-// The segments of a block that begins in or after `plane`, whose first channel is `planeBegin`.
+// The segments of a block, in order.
 template <typename Visit>
 void forEachSegment(const LossyContext& context, const ProfileBlock& block, Visit visit) {
   const auto& layers = context.profile.data().layers;
@@ -108,7 +107,6 @@ void layOut(std::span<const Block> blocks, uint32_t tokens, LossyScratch& scratc
     scratch.first.push_back(size);
     size += size_t{block.data->componentCount()} * tokens;
   }
-  // Tiles past the end read whole rows.
   scratch.values.assign(size, 0);
   scratch.spread.assign(blocks.size(), 0);
 }

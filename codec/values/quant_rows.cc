@@ -83,10 +83,29 @@ void storeOne(float value, std::byte* to) {
   }
 }
 
+// A vector of values and one value, bounded by the largest finite one of the type.
+template <ElementType kType, typename V>
+HWY_INLINE void storeBounded(V raw, std::byte* to) {
+  const Floats f;
+  const auto limit = hn::Set(f, limitOf<kType>());
+  const auto value = hn::Max(hn::Neg(limit), hn::Min(raw, limit));
+  if constexpr (kType == ElementType::kF32) {
+    hn::StoreU(value, f, reinterpret_cast<float*>(to));
+  } else if constexpr (kType == ElementType::kF16) {
+    storeF16(value, to);
+  } else {
+    storeBf16(value, to);
+  }
+}
+template <ElementType kType>
+void storeOneBounded(float raw, std::byte* to) {
+  constexpr float kLimit = limitOf<kType>();
+  storeOne<kType>(std::max(-kLimit, std::min(raw, kLimit)), to);
+}
+
 template <ElementType kType>
 void restore(const uint8_t* symbols, const float* offset, const float* step, size_t count,
              std::byte* to) {
-  constexpr float kLimit = limitOf<kType>();
   const Floats f;
   const Integers d;
   const size_t lanes = hn::Lanes(f);
@@ -96,18 +115,11 @@ void restore(const uint8_t* symbols, const float* offset, const float* step, siz
     const auto symbol = hn::PromoteTo(d, hn::LoadU(Bytes8(), symbols + i));
     const auto steps = hn::ConvertTo(f, hn::Sub(symbol, hn::Set(d, kQuantMiddle)));
     const auto raw = hn::Add(hn::LoadU(f, offset + i), hn::Mul(hn::LoadU(f, step + i), steps));
-    const auto value = hn::Max(hn::Set(f, -kLimit), hn::Min(raw, hn::Set(f, kLimit)));
-    if constexpr (kType == ElementType::kF32) {
-      hn::StoreU(value, f, reinterpret_cast<float*>(to + i * element));
-    } else if constexpr (kType == ElementType::kF16) {
-      storeF16(value, to + i * element);
-    } else {
-      storeBf16(value, to + i * element);
-    }
+    storeBounded<kType>(raw, to + i * element);
   }
   for (; i < count; ++i) {
     const float raw = offset[i] + step[i] * static_cast<float>(symbols[i] - kQuantMiddle);
-    storeOne<kType>(std::max(-kLimit, std::min(raw, kLimit)), to + i * element);
+    storeOneBounded<kType>(raw, to + i * element);
   }
 }
 
@@ -139,7 +151,6 @@ float loadOne(const std::byte* from) {
 template <ElementType kType>
 void scale(const float* values, const float* base, const float* factor, size_t count,
            std::byte* to) {
-  constexpr float kLimit = limitOf<kType>();
   const Floats f;
   const size_t lanes = hn::Lanes(f);
   const size_t element = elementSize(kType);
@@ -147,18 +158,11 @@ void scale(const float* values, const float* base, const float* factor, size_t c
   for (; i + lanes <= count; i += lanes) {
     const auto raw = hn::Add(hn::LoadU(f, base + i),
                              hn::Mul(hn::LoadU(f, factor + i), hn::LoadU(f, values + i)));
-    const auto value = hn::Max(hn::Set(f, -kLimit), hn::Min(raw, hn::Set(f, kLimit)));
-    if constexpr (kType == ElementType::kF32) {
-      hn::StoreU(value, f, reinterpret_cast<float*>(to + i * element));
-    } else if constexpr (kType == ElementType::kF16) {
-      storeF16(value, to + i * element);
-    } else {
-      storeBf16(value, to + i * element);
-    }
+    storeBounded<kType>(raw, to + i * element);
   }
   for (; i < count; ++i) {
     const float raw = base[i] + factor[i] * values[i];
-    storeOne<kType>(std::max(-kLimit, std::min(raw, kLimit)), to + i * element);
+    storeOneBounded<kType>(raw, to + i * element);
   }
 }
 
