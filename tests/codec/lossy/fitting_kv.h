@@ -127,6 +127,17 @@ class PlainTransform {
   std::vector<uint32_t> tokens_;
 };
 
+// Layers of different shapes, and profiles of them.
+inline const std::vector<LayerShape> kUnevenLayers{{2, 8}, {1, 5}, {3, 4}};
+inline ProfileRecipe unevenRecipe(BlockCut cut, uint32_t seed = 1) {
+  ProfileRecipe recipe;
+  recipe.layers = kUnevenLayers;
+  recipe.cut = cut;
+  recipe.mixed = seed % 2 == 0;
+  recipe.seed = seed;
+  return recipe;
+}
+
 // A profile, an identity and KV that fit each other.
 struct LossySample {
   std::shared_ptr<const Profile> profile;

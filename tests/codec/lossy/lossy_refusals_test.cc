@@ -9,23 +9,12 @@
 namespace spolia::codec {
 namespace {
 
-const std::vector<LayerShape> kLayers{{2, 8}, {1, 5}, {3, 4}};
-
-ProfileRecipe recipeOf(BlockCut cut, uint32_t seed = 1) {
-  ProfileRecipe recipe;
-  recipe.layers = kLayers;
-  recipe.cut = cut;
-  recipe.mixed = seed % 2 == 0;
-  recipe.seed = seed;
-  return recipe;
-}
-
 TEST(LossyRefusals, WithoutItsProfileNothingIsDecoded) {
-  LossySample sample(recipeOf(BlockCut::kPlane), madeUpIdentity(9), ElementType::kF32);
+  LossySample sample(unevenRecipe(BlockCut::kPlane), madeUpIdentity(9), ElementType::kF32);
   const Bytes stream = sample.encoded(sample.options());
   const StreamHeader header = verifyStream(stream).value();
   GoldenKv out = sample.like(ElementType::kF32);
-  const auto other = madeUpProfile(recipeOf(BlockCut::kPlane, 5));
+  const auto other = madeUpProfile(unevenRecipe(BlockCut::kPlane, 5));
   const FrameBytes first{0,
                          ByteSpan(stream).subspan(header.frames[0].offset, header.frames[0].size)};
   for (const Profile* profile : {static_cast<const Profile*>(nullptr), other.get()}) {
@@ -36,7 +25,7 @@ TEST(LossyRefusals, WithoutItsProfileNothingIsDecoded) {
 
 // A header may name any profile: its own shapes count.
 TEST(LossyRefusals, ProfileOfOtherShapesIsCorrupt) {
-  LossySample sample(recipeOf(BlockCut::kPlane), madeUpIdentity(9), ElementType::kF32);
+  LossySample sample(unevenRecipe(BlockCut::kPlane), madeUpIdentity(9), ElementType::kF32);
   const Bytes stream = sample.encoded(sample.options());
   const StreamHeader right = verifyStream(stream).value();
   std::vector<Bytes> frames;
@@ -72,7 +61,7 @@ TEST(LossyRefusals, ProfileOfOtherShapesIsCorrupt) {
 }
 
 TEST(LossyRefusals, LevelsOfDifferentGainsDoNotMix) {
-  LossySample sample(recipeOf(BlockCut::kAll), madeUpIdentity(9), ElementType::kF32);
+  LossySample sample(unevenRecipe(BlockCut::kAll), madeUpIdentity(9), ElementType::kF32);
   const Bytes stream = sample.encoded(sample.options());
   const StreamHeader header = verifyStream(stream).value();
   std::vector<Bytes> frames;
@@ -90,14 +79,15 @@ TEST(LossyRefusals, LevelsOfDifferentGainsDoNotMix) {
 
 TEST(LossyRefusals, WhatIsNotFiniteIsRefusedWhereverItStands) {
   for (BlockCut cut : kAllCuts) {
-    LossySample sample(recipeOf(cut, 2), madeUpIdentity(6), ElementType::kF32);
+    LossySample sample(unevenRecipe(cut, 2), madeUpIdentity(6), ElementType::kF32);
     for (float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
-      for (const ChannelPlace& p : channelPlaces(kLayers)) {
+      for (const ChannelPlace& p : channelPlaces(kUnevenLayers)) {
         GoldenKv kv = sample.kv;
         std::memcpy(kv.target().at(p.layer, p.plane, p.head, 5) + p.at * 4, &bad, 4);
-        EXPECT_EQ(
-            encodeStream(sample.identity, kLayers, kv.view(), sample.options()).status().code(),
-            ErrorCode::kInvalidArgument)
+        EXPECT_EQ(encodeStream(sample.identity, kUnevenLayers, kv.view(), sample.options())
+                      .status()
+                      .code(),
+                  ErrorCode::kInvalidArgument)
             << "layer " << p.layer << " head " << p.head << " channel " << p.at;
       }
     }
@@ -105,9 +95,9 @@ TEST(LossyRefusals, WhatIsNotFiniteIsRefusedWhereverItStands) {
 }
 
 TEST(LossyRefusals, RefusesBadRequests) {
-  LossySample sample(recipeOf(BlockCut::kPlane), madeUpIdentity(6), ElementType::kF32);
+  LossySample sample(unevenRecipe(BlockCut::kPlane), madeUpIdentity(6), ElementType::kF32);
   const auto codeOf = [&](const EncodeOptions& options) {
-    return encodeStream(sample.identity, kLayers, sample.kv.view(), options).status().code();
+    return encodeStream(sample.identity, kUnevenLayers, sample.kv.view(), options).status().code();
   };
   EncodeOptions options = sample.options();
   options.profile = nullptr;
@@ -117,7 +107,7 @@ TEST(LossyRefusals, RefusesBadRequests) {
   options = sample.options();
   options.kForm = KForm::kRotated;
   EXPECT_EQ(codeOf(options), ErrorCode::kInvalidArgument);
-  ProfileData data = madeUpProfileData(recipeOf(BlockCut::kPlane));
+  ProfileData data = madeUpProfileData(unevenRecipe(BlockCut::kPlane));
   data.transforms.erase(data.transforms.begin());  // `small` is left
   const auto onlySmall = Profile::parse(writeProfile(data)).value();
   options = sample.options();
@@ -127,19 +117,20 @@ TEST(LossyRefusals, RefusesBadRequests) {
   EXPECT_EQ(codeOf(options), ErrorCode::kOk);
   ChunkIdentity other = sample.identity;
   other.fingerprint.bytes[3] ^= std::byte{1};
-  EXPECT_EQ(encodeStream(other, kLayers, sample.kv.view(), sample.options()).status().code(),
+  EXPECT_EQ(encodeStream(other, kUnevenLayers, sample.kv.view(), sample.options()).status().code(),
             ErrorCode::kInvalidArgument);
 }
 
 // Plane groups that cut a block cannot be coded.
 TEST(LossyRefusals, PlaneGroupsDoNotCutBlocks) {
-  ProfileData data = madeUpProfileData(recipeOf(BlockCut::kLayer));
+  ProfileData data = madeUpProfileData(unevenRecipe(BlockCut::kLayer));
   for (uint8_t each : {0, 1, 2, 3, 4, 255}) {
     data.transforms[0].planesPerGroup = each;
     const auto profile = Profile::parse(writeProfile(data)).value();
-    LossySample sample(recipeOf(BlockCut::kLayer), madeUpIdentity(6), ElementType::kF32);
+    LossySample sample(unevenRecipe(BlockCut::kLayer), madeUpIdentity(6), ElementType::kF32);
     sample.profile = profile;
-    const auto stream = encodeStream(sample.identity, kLayers, sample.kv.view(), sample.options());
+    const auto stream =
+        encodeStream(sample.identity, kUnevenLayers, sample.kv.view(), sample.options());
     EXPECT_EQ(stream.ok(), each % 2 == 0 || each == 255) << int{each};
     if (stream.ok()) sample.decoded(*stream);
   }

@@ -8,23 +8,12 @@
 namespace spolia::codec {
 namespace {
 
-const std::vector<LayerShape> kLayers{{2, 8}, {1, 5}, {3, 4}};
-
-ProfileRecipe recipeOf(BlockCut cut, uint32_t seed = 1) {
-  ProfileRecipe recipe;
-  recipe.layers = kLayers;
-  recipe.cut = cut;
-  recipe.mixed = seed % 2 == 0;
-  recipe.seed = seed;
-  return recipe;
-}
-
 // Every value of a box, row by row.
 template <typename Visit>
 void forEachRow(const KvRange& box, Visit visit) {
   for (uint32_t layer = box.layerBegin; layer < box.layerEnd; ++layer) {
     for (Plane plane : {Plane::kK, Plane::kV}) {
-      for (uint32_t h = 0; h < kLayers[layer].kvHeads; ++h) {
+      for (uint32_t h = 0; h < kUnevenLayers[layer].kvHeads; ++h) {
         for (uint32_t t = box.tokenBegin; t < box.tokenEnd; ++t) visit(layer, plane, h, t);
       }
     }
@@ -53,7 +42,7 @@ void checkRange(const LossySample& sample, ByteSpan stream, const KvRange& range
   ASSERT_TRUE(decodeStream(stream, header, range, target, sample.profile.get()).ok());
   const auto row = [&](GoldenKv& kv, uint32_t layer, Plane plane, uint32_t h, uint32_t t) {
     const std::byte* at = kv.target().at(layer, plane, h, t);
-    return Bytes(at, at + kLayers[layer].headDim * elementSize(type));
+    return Bytes(at, at + kUnevenLayers[layer].headDim * elementSize(type));
   };
   KvRange all{0, 3, 0, header.tokens()};
   forEachRow(all, [&](uint32_t layer, Plane plane, uint32_t h, uint32_t t) {
@@ -69,7 +58,7 @@ TEST(LossyStream, AnyRangeHasTheBitsOfTheWhole) {
   uint32_t seed = 0;
   for (BlockCut cut : kAllCuts) {
     const uint32_t tokens = 41;
-    LossySample sample(recipeOf(cut, ++seed), madeUpIdentity(tokens), ElementType::kF32);
+    LossySample sample(unevenRecipe(cut, ++seed), madeUpIdentity(tokens), ElementType::kF32);
     const Bytes stream = sample.encoded(sample.options(2, 1 + random() % 20));
     for (ElementType type : {ElementType::kF32, ElementType::kF16, ElementType::kBf16}) {
       GoldenKv whole = sample.decoded(stream, UINT8_MAX, type);
@@ -83,7 +72,7 @@ TEST(LossyStream, AnyRangeHasTheBitsOfTheWhole) {
 
 TEST(LossyStream, TokenGroupsDoNotMatter) {
   const uint32_t tokens = 21;
-  LossySample sample(recipeOf(BlockCut::kPlane), madeUpIdentity(tokens), ElementType::kF32);
+  LossySample sample(unevenRecipe(BlockCut::kPlane), madeUpIdentity(tokens), ElementType::kF32);
   GoldenKv whole = sample.decoded(sample.encoded(sample.options()));
   for (uint32_t group : {1u, 2u, 3u, 4u, 5u, 7u, 20u, 21u, 22u, 65536u}) {
     const Bytes stream = sample.encoded(sample.options(2, group));
@@ -93,7 +82,7 @@ TEST(LossyStream, TokenGroupsDoNotMatter) {
 
 TEST(LossyStream, OneTokenIsEnough) {
   for (BlockCut cut : kAllCuts) {
-    LossySample sample(recipeOf(cut), madeUpIdentity(1), ElementType::kF16);
+    LossySample sample(unevenRecipe(cut), madeUpIdentity(1), ElementType::kF16);
     const Bytes stream = sample.encoded(sample.options(3, 1));
     EXPECT_EQ(parseHeader(stream)->tokens(), 1u);
     sample.decoded(stream);
@@ -130,7 +119,7 @@ void checkProgressive(const LossySample& sample, uint8_t levels, ElementType typ
 TEST(LossyStream, LevelAfterLevelGivesWhatAllAtOnceDo) {
   uint32_t seed = 0;
   for (BlockCut cut : kAllCuts) {
-    LossySample sample(recipeOf(cut, ++seed), madeUpIdentity(19), ElementType::kF32);
+    LossySample sample(unevenRecipe(cut, ++seed), madeUpIdentity(19), ElementType::kF32);
     for (uint8_t levels = 1; levels <= kMaxLossyLevels; ++levels) {
       for (ElementType type : {ElementType::kF32, ElementType::kF16, ElementType::kBf16}) {
         SCOPED_TRACE(std::to_string(levels) + " levels of " + std::string(elementTypeName(type)));
@@ -142,7 +131,7 @@ TEST(LossyStream, LevelAfterLevelGivesWhatAllAtOnceDo) {
 }
 
 TEST(LossyStream, MoreLevelsErrLess) {
-  LossySample sample(recipeOf(BlockCut::kPlane), madeUpIdentity(64), ElementType::kF32);
+  LossySample sample(unevenRecipe(BlockCut::kPlane), madeUpIdentity(64), ElementType::kF32);
   const Bytes stream = sample.encoded(sample.options(3));
   const PlainTransform plain(sample.profile->data(), 2, sample.identity.tokens);
   double before = 1e30;
@@ -161,16 +150,16 @@ TEST(LossyStream, MoreLevelsErrLess) {
 
 TEST(LossyStream, EncodingIsDeterministic) {
   for (BlockCut cut : kAllCuts) {
-    LossySample sample(recipeOf(cut, 4), madeUpIdentity(30), ElementType::kBf16);
+    LossySample sample(unevenRecipe(cut, 4), madeUpIdentity(30), ElementType::kBf16);
     const Bytes stream = sample.encoded(sample.options(3, 11));
     EXPECT_EQ(sample.encoded(sample.options(3, 11)), stream);
-    LossySample again(recipeOf(cut, 4), madeUpIdentity(30), ElementType::kBf16);
+    LossySample again(unevenRecipe(cut, 4), madeUpIdentity(30), ElementType::kBf16);
     EXPECT_EQ(again.encoded(again.options(3, 11)), stream);
   }
 }
 
 TEST(LossyStream, HeaderNamesProfileAndLevels) {
-  LossySample sample(recipeOf(BlockCut::kLayer), madeUpIdentity(20), ElementType::kF16);
+  LossySample sample(unevenRecipe(BlockCut::kLayer), madeUpIdentity(20), ElementType::kF16);
   for (Preset preset : {Preset::kBalanced, Preset::kSmall}) {
     EncodeOptions options = sample.options(3, 6);
     options.preset = preset;
@@ -185,9 +174,9 @@ TEST(LossyStream, HeaderNamesProfileAndLevels) {
 }
 
 TEST(LossyStream, SmallIsSmaller) {
-  ProfileData data = madeUpProfileData(recipeOf(BlockCut::kPlane, 3));
+  ProfileData data = madeUpProfileData(unevenRecipe(BlockCut::kPlane, 3));
   data.transforms[1].blocks = data.transforms[0].blocks;
-  LossySample sample(recipeOf(BlockCut::kPlane, 3), madeUpIdentity(100), ElementType::kF16);
+  LossySample sample(unevenRecipe(BlockCut::kPlane, 3), madeUpIdentity(100), ElementType::kF16);
   sample.profile = Profile::parse(writeProfile(data)).value();
   EncodeOptions options = sample.options();
   const size_t balanced = sample.encoded(options).size();
