@@ -190,7 +190,7 @@ bool analyseBlock(const LossyContext& context, const LossyPart& part, const KvVi
   for (uint32_t t = part.tokenBegin; t < part.tokenEnd; t += kTileTokens) {
     const uint32_t tokens = std::min(kTileTokens, part.tokenEnd - t);
     if (!residualTile(context, part, block, kv, t, tokens, scratch)) return false;
-    project(scratch.tile.data(), data.channels(), block.analysis.data(), count, projected.data(),
+    project(scratch.tile.data(), data.channels(), block.analysis().data(), count, projected.data(),
             count);
     for (uint32_t i = 0; i < tokens; ++i, to += count) {
       quantiseSteps(projected.data() + size_t{i} * count, steps, kRounding, limit.data(), count, to,

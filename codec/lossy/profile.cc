@@ -7,6 +7,7 @@
 
 #include "codec/base/checksum.h"
 #include "codec/base/varint.h"
+#include "codec/lossy/pseudo_inverse.h"
 #include "codec/values/half.h"
 #include "codec/values/layer_shapes.h"
 
@@ -260,17 +261,8 @@ Profile::Block prepared(const ProfileBlock& block) {
                      paired(block.components, block.channels()),
                      std::vector<float>(block.channels(), 1.0f),
                      {},
-                     {}};
+                     std::make_unique<Profile::Block::Lazy>()};
   for (float s : block.scale) out.inverse.push_back(1 / s);
-  const uint32_t count = block.componentCount();
-  out.analysis.resize(size_t{block.channels()} * count);
-  for (uint32_t j = 0; j < count; ++j) {
-    const float scale = std::ldexp(block.componentScale, block.shifts[j]);
-    for (uint32_t c = 0; c < block.channels(); ++c) {
-      out.analysis[size_t{c} * count + j] =
-          scale * static_cast<float>(block.components[size_t{j} * block.channels() + c]);
-    }
-  }
   return out;
 }
 
@@ -355,6 +347,20 @@ void Profile::codeOf(uint32_t token, uint32_t count, int16_t* to) const {
     const int8_t code = known ? data_.codes[size_t{token} * rank + i] : int8_t{0};
     to[i] = static_cast<int16_t>(code * (1 << data_.codeShifts[i]));
   }
+}
+
+const std::vector<float>& Profile::Block::analysis() const {
+  std::call_once(lazy->once, [this] {
+    std::vector<float> rows(data->components.size());
+    for (uint32_t j = 0; j < data->componentCount(); ++j) {
+      const float scale = std::ldexp(data->componentScale, data->shifts[j]);
+      for (size_t i = size_t{j} * data->channels(); i < size_t{j + 1} * data->channels(); ++i) {
+        rows[i] = scale * static_cast<float>(data->components[i]);
+      }
+    }
+    lazy->analysis = leastSquaresFactors(rows, data->componentCount(), data->channels());
+  });
+  return lazy->analysis;
 }
 
 PairedRows Profile::Block::mapRows() const {

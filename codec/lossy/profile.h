@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <vector>
 
@@ -84,8 +85,15 @@ class Profile {
     const ProfileBlock* data;
     std::vector<int8_t> maps, components;  // as PairedRows
     std::vector<float> ones, inverse;      // [channel]: 1, 1 / scale
-    std::vector<float> analysis;           // [channel][component]
+    struct Lazy {
+      std::once_flag once;
+      std::vector<float> analysis;
+    };
+    std::unique_ptr<Lazy> lazy;
 
+    // [channel][component]: what turns residuals into coefficients. Made when first asked for, as
+    // only encoders do: it takes the square of the components for each channel.
+    const std::vector<float>& analysis() const;
     PairedRows mapRows() const;
     PairedRows componentRows() const;
   };

@@ -85,5 +85,15 @@ void rotateHead(const float* in, const RopeTable::Angles& angles, size_t headDim
   HWY_DYNAMIC_DISPATCH(rotateHeadHere)(in, angles, headDim, scale, out);
 }
 
+void rotateHeadBack(const float* in, const RopeTable::Angles& angles, size_t headDim, float* out) {
+  const size_t half = headDim / 2;
+  for (size_t i = 0; i < half; ++i) {
+    const float a = in[i];
+    const float b = in[half + i];
+    out[i] = a * angles.cos[i] + b * angles.sin[i];
+    out[half + i] = b * angles.cos[i] - a * angles.sin[i];
+  }
+}
+
 }  // namespace spolia::engine
 #endif

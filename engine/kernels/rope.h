@@ -46,5 +46,7 @@ class RopeTable {
 // Turns one head [headDim] from `in` to `out` (may be the same), times `scale`.
 void rotateHead(const float* in, const RopeTable::Angles& angles, size_t headDim, float scale,
                 float* out);
+// Turns it back by the same angles.
+void rotateHeadBack(const float* in, const RopeTable::Angles& angles, size_t headDim, float* out);
 
 }  // namespace spolia::engine

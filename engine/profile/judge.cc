@@ -131,13 +131,11 @@ void Judge::importBos(KvPages& pages, uint32_t turnedBack) const {
   if (turnedBack > 0) {
     const RopeTable rope(shape_.headDim, model_.config().ropeTheta, model_.config().maxPositions);
     const RopeTable::Angles angles = rope.at(turnedBack);
-    std::vector<float> negated(angles.sin, angles.sin + shape_.headDim / 2);
-    for (float& sine : negated) sine = -sine;
     for (uint32_t head = 0; head < shape_.layers * shape_.kvHeads; ++head) {
       const uint32_t layer = head / shape_.kvHeads;
       float* key = row.data() + layer * 2 * shape_.channels() +
                    size_t{head % shape_.kvHeads} * shape_.headDim;
-      rotateHead(key, {angles.cos, negated.data()}, shape_.headDim, 1.0f, key);
+      rotateHeadBack(key, angles, shape_.headDim, key);
     }
   }
   for (uint32_t layer = 0; layer < shape_.layers; ++layer) {

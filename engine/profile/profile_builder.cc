@@ -26,6 +26,7 @@ constexpr float kLeastSpread = 0.25f;
 // Of a code: what is told with 8 bits; and how much of the token before counts.
 constexpr uint32_t kWideCodes = 8;
 constexpr uint32_t kCodesBefore = 32;
+constexpr size_t kMetricPassages = 24;
 constexpr int kMostRefinements = 3;
 constexpr int8_t kFinestGain = -12;
 constexpr int8_t kCoarsestGain = 25;
@@ -77,6 +78,8 @@ class Builder {
         progress_(progress),
         cut_(options.preset == Preset::kSmall ? smallCut(shape_) : balancedCut(shape_)) {}
 
+  Status learnMetrics(const Transformer& transformer, std::span<const Passage> passages,
+                      ThreadPool& pool);
   Status learnCodes(const Transformer& transformer, std::span<const KvSample> samples);
   Status learnTransform();
   codec::ProfileData take() { return std::move(data_); }
@@ -98,11 +101,33 @@ class Builder {
   const ProfileOptions& options_;
   const ProfileProgress& progress_;
   const Cut cut_;
+  std::vector<MetricRoot> keyRoots_;  // [layer * kvHeads + head]
+  HeadMetrics metrics_;
   TokenCodes codes_;
   CodeMaps maps_;
   ScaledRows rows_;  // residuals once the maps are learnt
   codec::ProfileData data_;
 };
+
+Status Builder::learnMetrics(const Transformer& transformer, std::span<const Passage> passages,
+                             ThreadPool& pool) {
+  progress_("directions that matter in each key");
+  SPOLIA_ASSIGN_OR_RETURN(
+      const std::vector<Matrix> metrics,
+      measureKeyMetrics(model_, transformer,
+                        passages.first(std::min(passages.size(), kMetricPassages)), pool));
+  for (const Matrix& metric : metrics) {
+    SPOLIA_ASSIGN_OR_RETURN(MetricRoot root, rootOf(metric));
+    keyRoots_.push_back(std::move(root));
+  }
+  metrics_.headDim = shape_.headDim;
+  metrics_.roots.assign(shape_.columns() / shape_.headDim, nullptr);
+  for (uint32_t i = 0; i < keyRoots_.size(); ++i) {
+    const uint32_t layer = i / shape_.kvHeads;
+    metrics_.roots[size_t{layer} * 2 * shape_.kvHeads + i % shape_.kvHeads] = &keyRoots_[i];
+  }
+  return {};
+}
 
 // Of the codes and their maps.
 uint64_t Builder::codeBytes(uint32_t rank) const {
@@ -176,7 +201,7 @@ Status Builder::setBases(float step, codec::ProfileTransform& transform) const {
       keep.most = static_cast<uint32_t>(std::min<uint64_t>(
           keep.most, left / shape_.columns() / codec::kPackComponents * codec::kPackComponents));
     }
-    SPOLIA_RETURN_IF_ERROR(learnBasis(rows_, step, keep, block));
+    SPOLIA_RETURN_IF_ERROR(learnBasis(rows_, metrics_, step, keep, block));
   }
   return {};
 }
@@ -326,11 +351,12 @@ Result<codec::ProfileData> buildProfile(const Model& model, const Transformer& t
     return Status(ErrorCode::kInvalidArgument, "preset: expected balanced or small");
   }
   Judge judge(model, transformer, pool);
+  Builder builder(model, judge, options, progress);
+  SPOLIA_RETURN_IF_ERROR(builder.learnMetrics(transformer, passages, pool));
   progress(fmt::format("KV of {} passages", passages.size()));
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<KvSample> samples, judge.sample(passages));
   passages.resize(std::min(passages.size(), options.judged));
   SPOLIA_RETURN_IF_ERROR(judge.setReference(std::move(passages)));
-  Builder builder(model, judge, options, progress);
   SPOLIA_RETURN_IF_ERROR(builder.learnCodes(transformer, samples));
   SPOLIA_RETURN_IF_ERROR(builder.learnTransform());
   return builder.take();

@@ -186,8 +186,42 @@ codec::ProfileBlock learnBlock(ScaledRows& rows, const TokenCodes& codes, const 
   return block;
 }
 
-Status learnBasis(const ScaledRows& residual, float step, const Keep& keep,
-                  codec::ProfileBlock& block) {
+namespace {
+
+// Calls with each head of a block that has a metric, and where it begins in the block.
+template <typename Visit>
+void forEachMetric(const HeadMetrics& metrics, const codec::ProfileBlock& block, Visit visit) {
+  for (uint32_t c = block.begin; c < block.end; c += metrics.headDim) {
+    const MetricRoot* root = metrics.roots[c / metrics.headDim];
+    if (root != nullptr) visit(*root, c - block.begin);
+  }
+}
+
+// row[begin ..] = m row[begin ..], m symmetric.
+void multiplyPart(const Matrix& m, uint32_t begin, float* row) {
+  std::vector<float> out(m.rows());
+  for (size_t i = 0; i < m.rows(); ++i) {
+    for (size_t j = 0; j < m.columns(); ++j) out[i] += m.at(i, j) * row[begin + j];
+  }
+  std::copy(out.begin(), out.end(), row + begin);
+}
+
+// h c h, h of the roots.
+void intoMetric(const HeadMetrics& metrics, const codec::ProfileBlock& block, Matrix& covariance) {
+  for (int side = 0; side < 2; ++side) {
+    forEachMetric(metrics, block, [&](const MetricRoot& root, uint32_t begin) {
+      for (size_t r = 0; r < covariance.rows(); ++r) {
+        multiplyPart(root.root, begin, covariance.row(r));
+      }
+    });
+    covariance = turned(covariance.view());
+  }
+}
+
+}  // namespace
+
+Status learnBasis(const ScaledRows& residual, const HeadMetrics& metrics, float step,
+                  const Keep& keep, codec::ProfileBlock& block) {
   const uint32_t channels = block.channels();
   Matrix covariance = Matrix::zeroed(channels, channels);
   const size_t count = residual.rows.rows();
@@ -198,6 +232,7 @@ Status learnBasis(const ScaledRows& residual, float step, const Keep& keep,
     const Matrix columns = turned(slice);
     multiplyAlone(columns.view(), columns.view(), covariance.mutableView(), Accumulate::kAdd);
   }
+  intoMetric(metrics, block, covariance);
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<float> values, decompose(covariance));
   // Largest first; in whole packs, as far as one of a pack spreads enough.
   std::vector<float> spread;
@@ -213,6 +248,9 @@ Status learnBasis(const ScaledRows& residual, float step, const Keep& keep,
   Matrix basis(kept, channels);
   for (uint32_t j = 0; j < kept; ++j) {
     std::copy_n(covariance.row(channels - 1 - j), channels, basis.row(j));
+    forEachMetric(metrics, block, [&](const MetricRoot& root, uint32_t begin) {
+      multiplyPart(root.inverse, begin, basis.row(j));
+    });
   }
   block.shifts.clear();
   block.components.clear();

@@ -12,6 +12,7 @@
 #include "codec/base/result.h"
 #include "codec/lossy/profile.h"
 #include "engine/kernels/matrix.h"
+#include "engine/profile/key_metric.h"
 #include "engine/profile/kv_sample.h"
 #include "engine/profile/token_codes.h"
 
@@ -56,8 +57,15 @@ struct Keep {
   uint32_t most = codec::kMaxBlockComponents;
 };
 
+// Heads whose errors do not count alike in all directions: roots of their metrics.
+struct HeadMetrics {
+  uint32_t headDim = 0;
+  std::vector<const MetricRoot*> roots;  // [column / headDim]; null: alike
+};
+
 // The basis of a block whose rows are residuals already: components, shifts and classes at `step`.
-Status learnBasis(const ScaledRows& residual, float step, const Keep& keep,
-                  codec::ProfileBlock& block);
+// The components are orthonormal in the metric, so that one step serves them all.
+Status learnBasis(const ScaledRows& residual, const HeadMetrics& metrics, float step,
+                  const Keep& keep, codec::ProfileBlock& block);
 
 }  // namespace spolia::engine
