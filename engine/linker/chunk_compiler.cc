@@ -2,8 +2,8 @@
 
 #include <numeric>
 
-#include "engine/linker/dense_kv.h"
 #include "engine/linker/link_plan.h"
+#include "engine/transformer/dense_kv.h"
 #include "engine/transformer/kv_pages.h"
 
 namespace spolia::engine {

@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <utility>
 
-#include "engine/linker/dense_kv.h"
+#include "engine/transformer/dense_kv.h"
 
 namespace spolia::engine {
 
@@ -73,8 +74,7 @@ std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const Loade
 // The state of the loads of one request, shared with decoding tasks, which may outlive it.
 class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(std::vector<ChunkLoad> loads, const Config& config)
-      : loads_(std::move(loads)), profile_(config.profile) {
+  Session(std::vector<ChunkLoad> loads, const Config& config) : loads_(std::move(loads)) {
     outcomes_.resize(loads_.size());
     for (size_t i = 0; i < loads_.size(); ++i) {
       for (const LayerSpan& span :
@@ -211,8 +211,8 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
                     load.rows.rows());
     Status status = checkFrames(*load.header, range, done);
     for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
-      status =
-          codec::decodeFrame(*load.header, done.frame(i), range, staging.target(), profile_.get());
+      status = codec::decodeFrame(*load.header, done.frame(i), range, staging.target(),
+                                  load.profile.get());
     }
     std::lock_guard lock(mutex_);
     if (status.ok()) {
@@ -224,7 +224,6 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   }
 
   const std::vector<ChunkLoad> loads_;
-  const std::shared_ptr<const codec::Profile> profile_;
   std::vector<std::unique_ptr<Unit>> units_;  // by first layer, then in order of loads
   mutable std::mutex mutex_;
   uint32_t next_ = 0;                  // under mutex_: units before it were asked for
@@ -232,8 +231,12 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   std::vector<bool> dropped_;          // under mutex_; one per load, or empty
 };
 
-ChunkLoader::ChunkLoader(KvSource& source, ThreadPool& pool)
-    : source_(source), pool_(pool), router_([this] { pool_.notify(); }) {}
+ChunkLoader::ChunkLoader(KvSource& source, ThreadPool& pool,
+                         std::shared_ptr<const codec::Profile> profile)
+    : source_(source),
+      pool_(pool),
+      profiles_(std::move(profile)),
+      router_([this] { pool_.notify(); }) {}
 
 ChunkLoader::~ChunkLoader() = default;
 
@@ -259,27 +262,27 @@ bool ChunkLoader::waitFor(const std::function<bool()>& done, Patience budget) {
   return done();
 }
 
-std::vector<OpenedChunk> ChunkLoader::open(std::span<const ChunkId> ids) {
+// The answers to `count` requests; what does not come in the time for headers is late.
+std::vector<codec::ChunkCompletion> ChunkLoader::ask(size_t count, const Request& request) {
   struct Answers {
     std::mutex mutex;
-    std::vector<OpenedChunk> chunks;
+    std::vector<codec::ChunkCompletion> all;
     size_t missing;
   };
   auto answers = std::make_shared<Answers>();
-  answers->chunks.resize(ids.size());
-  answers->missing = ids.size();
+  answers->all.resize(count);
+  for (codec::ChunkCompletion& late : answers->all) {
+    late.status = Status(ErrorCode::kDeadlineExceeded, "no answer in time");
+  }
+  answers->missing = count;
   router_.begin([answers](uint32_t index, codec::ChunkCompletion done) {
-    if (done.status.ok() && !done.header) {
-      done.status = Status(ErrorCode::kInternal, "the source answered without a header");
-    }
     std::lock_guard lock(answers->mutex);
-    answers->chunks[index] = {done.status, done.header, done.tier, done.bytesRead};
+    answers->all[index] = std::move(done);
     --answers->missing;
   });
-  for (uint32_t i = 0; i < ids.size(); ++i) {
-    router_.submit(i, [&](uint64_t cookie, codec::ChunkQueue& queue) {
-      source_.submitOpen(ids[i], cookie, queue);
-    });
+  for (uint32_t i = 0; i < count; ++i) {
+    router_.submit(i,
+                   [&](uint64_t cookie, codec::ChunkQueue& queue) { request(i, cookie, queue); });
   }
   waitFor(
       [&] {
@@ -288,7 +291,50 @@ std::vector<OpenedChunk> ChunkLoader::open(std::span<const ChunkId> ids) {
       },
       patience_ / 4);
   router_.end();
-  return std::move(answers->chunks);
+  return std::move(answers->all);
+}
+
+std::vector<OpenedChunk> ChunkLoader::open(std::span<const ChunkId> ids) {
+  std::vector<OpenedChunk> out;
+  const auto request = [&](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
+    source_.submitOpen(ids[i], cookie, queue);
+  };
+  for (codec::ChunkCompletion& done : ask(ids.size(), request)) {
+    if (done.status.ok() && !done.header) {
+      done.status = Status(ErrorCode::kInternal, "the source answered without a header");
+    }
+    out.push_back({done.status, std::move(done.header), done.tier, done.bytesRead, nullptr});
+  }
+  fetchProfiles(out);
+  return out;
+}
+
+void ChunkLoader::fetchProfiles(std::vector<OpenedChunk>& chunks) {
+  std::map<Sha256Digest, Status> missing;
+  const auto needs = [](const OpenedChunk& chunk) {
+    return chunk.status.ok() && !chunk.header->profile.isZero();
+  };
+  for (const OpenedChunk& chunk : chunks) {
+    if (needs(chunk) && !profiles_.find(chunk.header->profile)) missing[chunk.header->profile];
+  }
+  if (!missing.empty()) {
+    std::vector<Sha256Digest> ids;
+    for (const auto& [id, status] : missing) ids.push_back(id);
+    const std::vector<codec::ChunkCompletion> got =
+        ask(ids.size(), [&](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
+          source_.submitGetValue(profileEntryId(ids[i]), cookie, queue);
+        });
+    for (size_t i = 0; i < ids.size(); ++i) {
+      missing[ids[i]] =
+          got[i].status.ok() ? profiles_.add(ids[i], got[i].bytes.span()) : got[i].status;
+    }
+  }
+  for (OpenedChunk& chunk : chunks) {
+    if (!needs(chunk)) continue;
+    const Sha256Digest& id = chunk.header->profile;
+    chunk.profile = profiles_.find(id);
+    if (!chunk.profile) chunk.status = missing[id].withContext("profile " + id.hex());
+  }
 }
 
 void ChunkLoader::start(std::vector<ChunkLoad> loads, const Config& config) {

@@ -13,8 +13,8 @@
 #include <span>
 #include <vector>
 
-#include "codec/lossy/profile.h"
 #include "engine/kernels/thread_pool.h"
+#include "engine/linker/chunk_profiles.h"
 #include "engine/linker/completion_router.h"
 #include "engine/linker/kv_source.h"
 #include "engine/linker/link_plan.h"
@@ -28,6 +28,7 @@ struct OpenedChunk {
   std::shared_ptr<const codec::StreamHeader> header;
   codec::Tier tier = codec::Tier::kNone;
   uint64_t bytesRead = 0;
+  std::shared_ptr<const codec::Profile> profile;  // that the header names; null: it names none
 };
 
 // Rows of one chunk to bring.
@@ -35,6 +36,7 @@ struct ChunkLoad {
   ChunkId id;
   std::shared_ptr<const codec::StreamHeader> header;
   LoadedRows rows;
+  std::shared_ptr<const codec::Profile> profile;  // as open() gave it
 };
 
 // What became of a load.
@@ -71,11 +73,11 @@ class ChunkLoader {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;
     uint64_t minFetchBytes = kMinFetchBytes;
-    // What streams that name it are decoded with; others that name one are misses.
-    std::shared_ptr<const codec::Profile> profile = nullptr;
   };
 
-  ChunkLoader(KvSource& source, ThreadPool& pool);
+  // `profile`, which may be null, need not be fetched when a chunk names it.
+  ChunkLoader(KvSource& source, ThreadPool& pool,
+              std::shared_ptr<const codec::Profile> profile = nullptr);
   // Waits for answers the source still owes.
   ~ChunkLoader();
   ChunkLoader(const ChunkLoader&) = delete;
@@ -84,8 +86,9 @@ class ChunkLoader {
   // Starts a request with so much patience; forgets the one before.
   void reset(Patience patience);
 
-  // Asks for the headers of `ids`; one answer each. What has not answered in time is
-  // kDeadlineExceeded.
+  // Asks for the headers of `ids`, and for the profiles they name that are not at hand; one answer
+  // each. What has not answered in time is kDeadlineExceeded; a chunk whose profile cannot be had
+  // is kNotFound, or what kept the profile from being used.
   std::vector<OpenedChunk> open(std::span<const ChunkId> ids);
 
   // Begins to load; the loads' headers have one shape for all layers they list.
@@ -107,11 +110,17 @@ class ChunkLoader {
  private:
   class Session;
 
+  // Submits the request with this number.
+  using Request = std::function<void(uint32_t index, uint64_t cookie, codec::ChunkQueue& queue)>;
+
+  std::vector<codec::ChunkCompletion> ask(size_t count, const Request& request);
+  void fetchProfiles(std::vector<OpenedChunk>& chunks);
   bool waitFor(const std::function<bool()>& done, Patience budget);
   void submitUpTo(uint32_t layer);
 
   KvSource& source_;
   ThreadPool& pool_;
+  ChunkProfiles profiles_;
   Config config_;
   Patience patience_{};
   std::chrono::nanoseconds waited_{};

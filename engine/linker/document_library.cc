@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/linker/chunk_profiles.h"
 #include "engine/linker/chunker.h"
 
 namespace spolia::engine {
@@ -31,7 +32,8 @@ Status putManifest(KvSource& source, const ChunkId& id, const Manifest& manifest
                    codec::PutMode mode) {
   AlignedBuffer bytes = AlignedBuffer::copyOf(serializeManifest(manifest));
   return await([&](codec::ChunkQueue& queue) {
-           source.submitPutManifest(id, manifest.name, std::move(bytes), mode, 0, queue);
+           source.submitPutValue(
+               {id, codec::EntryKind::kManifest, manifest.name, std::move(bytes), mode}, 0, queue);
          })
       .status();
 }
@@ -180,6 +182,14 @@ Status DocumentLibrary::prolong(const Manifest& manifest) {
   return putManifest(source_, id, manifest, codec::PutMode::kIfAbsent);
 }
 
+// Chunks that name a profile are of no use to those who cannot find it.
+Status DocumentLibrary::storeProfileOnce() {
+  if (profileStored_) return {};
+  SPOLIA_RETURN_IF_ERROR(storeProfileOf(config_.preset, config_.profile.get(), source_));
+  profileStored_ = true;
+  return {};
+}
+
 Status DocumentLibrary::storeMissing(const Manifest& manifest,
                                      const std::vector<std::vector<codec::TokenId>>& tokens,
                                      const Progress& progress, Stored& stored) {
@@ -192,6 +202,7 @@ Status DocumentLibrary::storeMissing(const Manifest& manifest,
     if (!seen.insert(id).second) continue;
     SPOLIA_ASSIGN_OR_RETURN(const bool present, keep(id, window));
     if (present) continue;
+    SPOLIA_RETURN_IF_ERROR(storeProfileOnce());
     SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler_.compile(tokens[i]));
     ++stored.computed;
     stored.bytes += stream.size();

@@ -97,12 +97,14 @@ class DocumentLibrary {
   Status storeMissing(const Manifest& manifest,
                       const std::vector<std::vector<codec::TokenId>>& tokens,
                       const Progress& progress, Stored& stored);
+  Status storeProfileOnce();
   Result<uint32_t> removeUnnamed(const std::vector<Removable>& candidates);
 
   const Model& model_;
   KvSource& source_;
   const Config config_;
   ChunkCompiler compiler_;
+  bool profileStored_ = false;  // by this library
 };
 
 // Names that match one of the shell patterns ('*', '?', '[...]', where '*' also matches '/'), in

@@ -27,15 +27,14 @@ class EmbeddedKvSource : public KvSource {
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     tiers_->submitRemove(namespace_, id, cookie, queue);
   }
-  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
+  void submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) override {
     tiers::ValuePut put;
-    put.id = id;
-    put.kind = codec::EntryKind::kManifest;
-    put.label = label;
-    put.bytes = std::move(bytes);
-    put.mode = mode;
-    put.lifetime.ttlSeconds = ttlSeconds_;
+    put.id = value.id;
+    put.kind = value.kind;
+    put.label = std::move(value.label);
+    put.bytes = std::move(value.bytes);
+    put.mode = value.mode;
+    put.lifetime.ttlSeconds = lifetimeOf(value.kind, ttlSeconds_);
     tiers_->submitPutValue(namespace_, std::move(put), cookie, queue);
   }
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {

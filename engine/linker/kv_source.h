@@ -14,6 +14,21 @@
 
 namespace spolia::engine {
 
+// An entry that is stored as it is.
+struct ValueToStore {
+  ChunkId id;
+  codec::EntryKind kind = codec::EntryKind::kManifest;
+  std::string label;  // for people: of a manifest the document's name
+  AlignedBuffer bytes;
+  codec::PutMode mode = codec::PutMode::kIfAbsent;
+};
+
+// Seconds that an entry lives in a source whose entries live for `ttlSeconds` (0: for ever): chunks
+// of other lives need their profile.
+constexpr uint64_t lifetimeOf(codec::EntryKind kind, uint64_t ttlSeconds) {
+  return kind == codec::EntryKind::kProfile ? 0 : ttlSeconds;
+}
+
 class KvSource {
  public:
   virtual ~KvSource() = default;
@@ -27,10 +42,8 @@ class KvSource {
   virtual void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
                            codec::ChunkQueue& queue) = 0;
   virtual void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
-  // Manifests. `label` is the document's name.
-  virtual void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                                 codec::PutMode mode, uint64_t cookie,
-                                 codec::ChunkQueue& queue) = 0;
+  // Entries that are no chunks: manifests and profiles.
+  virtual void submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) = 0;
   // The bytes of any entry as stored; of a chunk its stream.
   virtual void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) = 0;
 

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "engine/linker/chunk_compiler.h"
-#include "engine/linker/dense_kv.h"
+#include "engine/transformer/dense_kv.h"
 
 namespace spolia::engine {
 
@@ -36,6 +36,7 @@ struct Linker::Request {
     codec::ChunkIdentity identity;
     ChunkId id;
     std::shared_ptr<const codec::StreamHeader> header;
+    std::shared_ptr<const codec::Profile> profile;
     Status status;  // ok while it can be loaded
     std::optional<size_t> load;
     ChunkProvenance provenance;
@@ -57,7 +58,7 @@ Linker::Linker(const Model& model, const Transformer& transformer, ThreadPool& p
       source_(source),
       config_(config),
       shape_(model.kvShape()) {
-  if (source != nullptr) loader_.emplace(*source, pool);
+  if (source != nullptr) loader_.emplace(*source, pool, config_.profile);
 }
 
 Result<LinkedPrompt> Linker::link(const Prompt& prompt, const LinkOptions& options) {
@@ -142,6 +143,7 @@ void Linker::openChunks(Request& request) {
     chunk.status = loader_ ? opened[i].status : Status(ErrorCode::kNotFound, "no store");
     if (!chunk.status.ok()) continue;
     chunk.header = opened[i].header;
+    chunk.profile = opened[i].profile;
     chunk.provenance.bytesRead = opened[i].bytesRead;
     chunk.provenance.tier = opened[i].tier;
     chunk.status = checkHeader(*chunk.header, request.prompt.segments[chunk.segment]);
@@ -179,10 +181,10 @@ void Linker::startLoading(Request& request, const LinkPlan& plan) {
     const auto rows = std::ranges::find(plan.loaded, chunk.segment, &LoadedRows::segment);
     if (rows == plan.loaded.end()) continue;
     chunk.load = loads.size();
-    loads.push_back({chunk.id, chunk.header, *rows});
+    loads.push_back({chunk.id, chunk.header, *rows, chunk.profile});
   }
-  loader_->start(std::move(loads), {config_.pageType, config_.lookaheadLayers,
-                                    config_.minFetchBytes, config_.profile});
+  loader_->start(std::move(loads),
+                 {config_.pageType, config_.lookaheadLayers, config_.minFetchBytes});
 }
 
 // Logits from one pass, or, when a load failed on the way, from a second one in which what failed
@@ -279,6 +281,10 @@ Status Linker::storePrefix(const KvPages& pages, const UnstoredPrefix& chunk) {
   codec::EncodeOptions options;
   options.preset = config_.prefixPreset;
   options.profile = config_.profile.get();
+  if (!profileStored_) {
+    SPOLIA_RETURN_IF_ERROR(storeProfileOf(options.preset, options.profile, *source_));
+    profileStored_ = true;
+  }
   SPOLIA_ASSIGN_OR_RETURN(const Bytes stream,
                           codec::encodeStream(chunk.identity, shape_, kv.view(), options));
   codec::ChunkQueue queue;

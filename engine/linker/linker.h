@@ -60,7 +60,8 @@ class Linker {
     // How prefix chunks are written back. Anything but lossless is exact once only: behind such a
     // chunk nothing is written back any more.
     codec::Preset prefixPreset = codec::Preset::kLossless;
-    // What chunks encoded with a profile are decoded with.
+    // What prefix chunks are encoded with, and others decoded. Those that name another one are
+    // decoded with that, which the source has.
     std::shared_ptr<const codec::Profile> profile = nullptr;
   };
 
@@ -105,6 +106,7 @@ class Linker {
   const Config config_;
   const std::vector<codec::LayerShape> shape_;
   std::optional<ChunkLoader> loader_;  // none without a source
+  bool profileStored_ = false;         // by this linker
 };
 
 }  // namespace spolia::engine

@@ -106,20 +106,18 @@ void MemoryKvSource::submitRemove(const ChunkId& id, uint64_t cookie, codec::Chu
   queue.push(removed ? answer(cookie) : absent(cookie, id));
 }
 
-void MemoryKvSource::submitPutManifest(const ChunkId& id, const std::string& label,
-                                       AlignedBuffer bytes, codec::PutMode mode, uint64_t cookie,
-                                       codec::ChunkQueue& queue) {
+void MemoryKvSource::submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) {
   auto entry = std::make_shared<Entry>();
-  entry->info.id = id;
-  entry->info.kind = codec::EntryKind::kManifest;
-  entry->info.bytes = bytes.size();
-  entry->info.label = label;
-  entry->bytes = std::move(bytes);
+  entry->info.id = value.id;
+  entry->info.kind = value.kind;
+  entry->info.bytes = value.bytes.size();
+  entry->info.label = std::move(value.label);
+  entry->bytes = std::move(value.bytes);
   codec::ChunkCompletion out = answer(cookie);
   {
     std::lock_guard lock(mutex_);
-    auto& slot = entries_[id];
-    const bool replaces = !slot || mode == codec::PutMode::kReplace;
+    auto& slot = entries_[value.id];
+    const bool replaces = !slot || value.mode == codec::PutMode::kReplace;
     out.outcome = !slot      ? codec::PutOutcome::kStored
                   : replaces ? codec::PutOutcome::kReplaced
                              : codec::PutOutcome::kExists;

@@ -22,8 +22,7 @@ class MemoryKvSource : public KvSource {
   void submitStore(AlignedBuffer stream, codec::PutMode mode, uint64_t cookie,
                    codec::ChunkQueue& queue) override;
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override;
-  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override;
+  void submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) override;
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override;
   Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor,
                                 size_t limit) override;

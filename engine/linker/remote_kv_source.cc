@@ -28,16 +28,15 @@ class RemoteKvSource : public KvSource {
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     client_->submitRemove(id, cookie, queue);
   }
-  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
-    client::ValueToPut value;
-    value.id = id;
-    value.kind = codec::EntryKind::kManifest;
-    value.label = label;
-    value.bytes = std::move(bytes);
-    value.mode = mode;
-    value.ttlSeconds = ttlSeconds_;
-    client_->submitPutValue(std::move(value), cookie, queue);
+  void submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) override {
+    client::ValueToPut put;
+    put.id = value.id;
+    put.kind = value.kind;
+    put.label = std::move(value.label);
+    put.bytes = std::move(value.bytes);
+    put.mode = value.mode;
+    put.ttlSeconds = lifetimeOf(value.kind, ttlSeconds_);
+    client_->submitPutValue(std::move(put), cookie, queue);
   }
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     client_->submitGetValue(id, cookie, queue);

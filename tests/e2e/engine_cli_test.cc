@@ -2,6 +2,7 @@
 // store in its own process and through a spoliad.
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <regex>
 
@@ -117,6 +118,33 @@ TEST_F(EngineCli, MethodsThatStoreTheirOwnChunks) {
   EXPECT_EQ(second["chunks_stored"], 0);
   EXPECT_EQ(second["rows_computed"].get<int>() + 256 * second["chunks_hit"].get<int>(),
             second["rows"].get<int>());
+}
+
+// Who stores chunks with a profile stores the profile too: others need no file.
+TEST_F(EngineCli, AProfileIsFoundWithItsChunks) {
+  const std::string text = (directory_.path() / "text").string();
+  std::ofstream out(text);
+  for (const auto& file : fs::directory_iterator(documents_)) {
+    if (file.path().extension() == ".txt") out << std::ifstream(file.path()).rdbuf() << '\f';
+  }
+  out.close();
+  const std::string profile = (directory_.path() / "profile").string();
+  const Outcome made = engine({"profile", text, "--preset", "balanced", "--out", profile,
+                               "--cached", "48", "--continued", "8", "--passages", "16"},
+                              {});
+  ASSERT_EQ(made.code, 0) << made.err;
+  ServerProcess server(directory_.path());
+  ASSERT_TRUE(server.ready()) << server.errors();
+  for (const std::vector<std::string>& place :
+       {embedded_, std::vector<std::string>{"--cache", server.tcp()}}) {
+    const Outcome ingested = engine({"ingest", documents_, "--chunk-tokens", "128", "--preset",
+                                     "balanced", "--profile", profile},
+                                    place);
+    ASSERT_EQ(ingested.code, 0) << ingested.err;
+    const auto results = ask(place, "first-k");
+    EXPECT_EQ(results[0]["chunks_hit"], results[0]["chunks"]) << results[0];
+    EXPECT_EQ(results[0]["answer"], "sailing");
+  }
 }
 
 TEST_F(EngineCli, ChangedDocumentReplacesTheOldOne) {

@@ -29,11 +29,10 @@ class FailingStore : public FakeKvSource {
     }
     fail(cookie, queue);
   }
-  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
+  void submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) override {
     if (failManifest) return fail(cookie, queue);
-    ++manifests[mode];
-    FakeKvSource::submitPutManifest(id, label, std::move(bytes), mode, cookie, queue);
+    ++manifests[value.mode];
+    FakeKvSource::submitPutValue(std::move(value), cookie, queue);
   }
 
  private:

@@ -42,10 +42,12 @@ class FakeKvSource : public KvSource {
   // Set before requests are made.
   Faults onOpen = [](const ChunkId&, uint32_t) { return Fault::kNone; };
   Faults onFetch = [](const ChunkId&, uint32_t) { return Fault::kNone; };
+  Faults onValue = [](const ChunkId&, uint32_t) { return Fault::kNone; };
 
   MemoryKvSource& stored() { return stored_; }
   uint32_t opens() const { return opens_; }
   uint32_t fetches() const { return fetches_; }
+  uint32_t valueRequests() const { return valueRequests_; }
 
   // Lets held answers go.
   void release() {
@@ -72,12 +74,13 @@ class FakeKvSource : public KvSource {
   void submitRemove(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     stored_.submitRemove(id, cookie, queue);
   }
-  void submitPutManifest(const ChunkId& id, const std::string& label, AlignedBuffer bytes,
-                         codec::PutMode mode, uint64_t cookie, codec::ChunkQueue& queue) override {
-    stored_.submitPutManifest(id, label, std::move(bytes), mode, cookie, queue);
+  void submitPutValue(ValueToStore value, uint64_t cookie, codec::ChunkQueue& queue) override {
+    stored_.submitPutValue(std::move(value), cookie, queue);
   }
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
-    stored_.submitGetValue(id, cookie, queue);
+    codec::ChunkQueue direct;
+    stored_.submitGetValue(id, cookie, direct);
+    answer(onValue(id, valueRequests_++), direct.waitPop(), queue);
   }
   Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor,
                                 size_t limit) override {
@@ -132,7 +135,7 @@ class FakeKvSource : public KvSource {
   }
 
   MemoryKvSource stored_;
-  std::atomic<uint32_t> opens_{0}, fetches_{0};
+  std::atomic<uint32_t> opens_{0}, fetches_{0}, valueRequests_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   std::mt19937 rng_;              // under mutex_

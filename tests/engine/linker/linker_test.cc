@@ -140,6 +140,56 @@ TEST_F(LinkerTest, ChunksWithAProfileAreLoadedWithItAndMissesWithout) {
   }
 }
 
+TEST_F(LinkerTest, AProfileThatIsNotAtHandIsFetched) {
+  profile_ = plainProfile(*model_);
+  FakeKvSource source(1);
+  storeAll(source, codec::Preset::kBalanced);
+  const LinkedPrompt own = link(&source, prompt_, method(LinkMethod::kReuse));
+  EXPECT_EQ(source.valueRequests(), 0u);
+  ASSERT_TRUE(storeProfileOf(codec::Preset::kBalanced, profile_.get(), source).ok());
+  profile_ = nullptr;
+  const LinkedPrompt fetched = link(&source, prompt_, method(LinkMethod::kReuse));
+  EXPECT_EQ(outcomes(fetched), std::vector<ChunkOutcome>(4, kLoaded));
+  EXPECT_EQ(source.valueRequests(), 1u);  // for all chunks
+  EXPECT_EQ(fetched.logits, own.logits);
+}
+
+TEST_F(LinkerTest, AProfileThatCannotBeHadIsAMissThatSaysWhy) {
+  const auto profile = plainProfile(*model_);
+  const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+  for (const Fault fault : {Fault::kUnavailable, Fault::kNotFound, Fault::kCorruptFrame}) {
+    FakeKvSource source(1);
+    profile_ = profile;
+    storeAll(source, codec::Preset::kBalanced);
+    profile_ = nullptr;
+    ASSERT_TRUE(storeProfileOf(codec::Preset::kBalanced, profile.get(), source).ok());
+    source.onValue = [&](const ChunkId&, uint32_t) { return fault; };
+    const LinkedPrompt linked = link(&source, prompt_, method(LinkMethod::kReuse));
+    EXPECT_EQ(linked.provenance.hits(), 0u);
+    for (const ChunkProvenance& chunk : linked.provenance.chunks) {
+      EXPECT_NE(chunk.reason.find("profile " + profile->id().hex()), std::string::npos)
+          << chunk.reason;
+    }
+    EXPECT_LT(largestDifference(linked.logits, full.logits), kRounding);
+  }
+}
+
+TEST_F(LinkerTest, AProfileThatDoesNotComeHoldsNothingUp) {
+  profile_ = plainProfile(*model_);
+  FakeKvSource source(1);
+  storeAll(source, codec::Preset::kBalanced);
+  ASSERT_TRUE(storeProfileOf(codec::Preset::kBalanced, profile_.get(), source).ok());
+  source.onValue = [](const ChunkId&, uint32_t) { return Fault::kHeld; };
+  LinkOptions options = method(LinkMethod::kReuse);
+  options.patience = std::chrono::milliseconds(400);
+  options.spareRows = 4;
+  Linker linker(*model_, transformer_, pool_, &source, {kPageType, 0, 1});
+  const Result<LinkedPrompt> linked = linker.link(prompt_, options);
+  source.release();
+  ASSERT_TRUE(linked.ok()) << linked.status().message();
+  EXPECT_EQ(outcomes(*linked), std::vector<ChunkOutcome>(4, ChunkOutcome::kLate));
+}
+
 TEST_F(LinkerTest, FullAsksForNothing) {
   FakeKvSource source(1);
   storeAll(source);
