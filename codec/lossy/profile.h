@@ -17,7 +17,7 @@
 #include "codec/base/result.h"
 #include "codec/kv_layout.h"
 #include "codec/lossy/coefficient_coder.h"
-#include "codec/lossy/transform_rows.h"
+#include "codec/lossy/factor_tiles.h"
 
 namespace spolia::codec {
 
@@ -79,15 +79,25 @@ Bytes writeProfile(const ProfileData& data);
 
 class Profile {
  public:
+  // Some channels of a block, all of one plane: what the arithmetic works on at a time.
+  struct Panel {
+    uint32_t plane;           // 2 x layer, plus 1 for V
+    uint32_t channelOfPlane;  // the first
+    uint32_t channel;         // the first, of the block
+    uint32_t width;
+  };
   // A block in the form the arithmetic wants.
   struct Block {
     const ProfileBlock* data;
-    std::vector<int8_t> maps, components;  // as PairedRows
-    std::vector<float> ones, inverse;      // [channel]: 1, 1 / scale
-    std::vector<float> analysis;           // [channel][component]
+    std::vector<Panel> panels;
+    std::vector<RowBytes> maps, components;  // as panelsOf() has them
+    std::vector<int16_t> powers;             // [component]: 2^shift; empty when all are 1
+    std::vector<float> inverse;              // [channel]: 1 / scale
+    std::vector<RowFloats> analysis;         // [channel][component]
 
-    PairedRows mapRows() const;
-    PairedRows componentRows() const;
+    // Of a panel.
+    PanelRows mapRows(const Panel& panel) const;
+    PanelRows componentRows(const Panel& panel) const;
   };
   struct Transform {
     const ProfileTransform* data;
@@ -115,6 +125,7 @@ class Profile {
   const ProfileData data_;
   const Sha256Digest id_;
   std::vector<Transform> transforms_;
+  std::vector<int16_t> codePowers_;  // [codeRank]: 2 to the code shifts
 };
 
 }  // namespace spolia::codec
