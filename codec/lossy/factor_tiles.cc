@@ -121,7 +121,7 @@ void prepareTile(const int16_t* values, size_t stride, uint32_t count, const int
   for (uint32_t t = 0; t < kTileTokens; ++t) {
     int16_t* x = to + t * toStride;
     if (t >= tokens) {
-      std::memset(x, 0, count * sizeof *x);
+      std::fill_n(x, count, int16_t{0});
       made.start[t] = 0;
       continue;
     }

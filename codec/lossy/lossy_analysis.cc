@@ -96,12 +96,13 @@ void quantiseBlock(const Profile::Block& block, uint32_t tokens, float inverseSt
     scratch.limit.push_back(
         static_cast<float>(std::min(kMaxCoefficient, kLargestShifted >> shift)));
   }
-  scratch.projected.resize(std::max(scratch.projected.size(), size_t{kTileTokens} * count));
+  const size_t row = size_t{count} + kProjectPadding;
+  scratch.projected.resize(std::max(scratch.projected.size(), kTileTokens * row));
   for (uint32_t t = 0; t < tokens; t += kTileTokens) {
     project(scratch.residual.data() + size_t{t} * channels, channels, block.analysis.front().floats,
-            count, scratch.projected.data(), count);
+            count, scratch.projected.data(), row);
     for (uint32_t i = 0; i < std::min(kTileTokens, tokens - t); ++i, to += count) {
-      quantiseSteps(scratch.projected.data() + size_t{i} * count, inverseStep, kRounding,
+      quantiseSteps(scratch.projected.data() + i * row, inverseStep, kRounding,
                     scratch.limit.data(), count, to, energy);
     }
   }

@@ -280,7 +280,8 @@ Profile::Block prepared(const ProfileBlock& block, const std::vector<uint32_t>& 
   for (float s : block.scale) out.inverse.push_back(1 / s);
   const uint32_t count = block.componentCount();
   if (count == 0) return out;
-  out.analysis.resize((size_t{block.channels()} * count + 15) / 16);
+  // With kProjectPadding.
+  out.analysis.resize((size_t{block.channels()} * count + 15) / 16 + 1);
   float* const analysis = out.analysis.front().floats;
   for (uint32_t j = 0; j < count; ++j) {
     const float scale = std::ldexp(block.componentScale, block.shifts[j]);

@@ -57,15 +57,8 @@ void projectHere(const float* from, uint32_t channels, const float* columns, uin
   for (; j + lanes <= count; j += lanes) {
     projectTile<1>(from, channels, columns + j, count, to + j, toStride);
   }
-  for (; j < count; ++j) {
-    for (uint32_t t = 0; t < kTileTokens; ++t) {
-      float sum = 0;
-      for (uint32_t c = 0; c < channels; ++c) {
-        sum += from[size_t{t} * channels + c] * columns[size_t{c} * count + j];
-      }
-      to[t * toStride + j] = sum;
-    }
-  }
+  // Less than a vector: with what stands behind it.
+  if (j < count) projectTile<1>(from, channels, columns + j, count, to + j, toStride);
 }
 
 // Loops that compilers turn into each target's vectors.

@@ -8,8 +8,12 @@
 
 namespace spolia::codec {
 
+inline constexpr uint32_t kProjectPadding = 15;
+
 // to[t][j] = sum over c of from[t][c] * columns[c][j] for a tile: from [kTileTokens][channels],
-// columns [channels][count], to [kTileTokens][toStride].
+// columns [channels][count], to [kTileTokens][toStride]. Whole vectors are read and written: up to
+// kProjectPadding floats behind the columns, and behind the sums of each token, which are then
+// anything.
 void project(const float* from, uint32_t channels, const float* columns, uint32_t count, float* to,
              size_t toStride);
 

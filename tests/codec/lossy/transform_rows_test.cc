@@ -25,18 +25,19 @@ TEST_P(TransformRowsTest, ProjectsLikeTheFormula) {
   for (int round = 0; round < 600; ++round) {
     const uint32_t channels = 1 + random() % 90;
     const uint32_t count = random() % 70;
-    const size_t toStride = count + random() % 3;
-    std::vector<float> from(kTileTokens * channels), columns(size_t{channels} * count);
+    const size_t toStride = count + kProjectPadding + random() % 3;
+    std::vector<float> from(kTileTokens * channels);
+    std::vector<float> columns(size_t{channels} * count + kProjectPadding);
     for (float& v : from) v = normal(random);
     for (float& v : columns) v = normal(random);
     std::vector<float> to(kTileTokens * toStride + 1, kGuard);
     project(from.data(), channels, columns.data(), count, to.data(), toStride);
     ASSERT_EQ(to.back(), kGuard);
     for (uint32_t t = 0; t < kTileTokens; ++t) {
-      for (uint32_t j = 0; j < toStride; ++j) {
-        double sum = j < count ? 0 : kGuard;
+      for (uint32_t j = 0; j < count; ++j) {
+        double sum = 0;
         double most = 0;
-        for (uint32_t c = 0; c < channels && j < count; ++c) {
+        for (uint32_t c = 0; c < channels; ++c) {
           const double term = double{from[t * channels + c]} * columns[c * count + j];
           sum += term;
           most += std::abs(term);
