@@ -2,7 +2,7 @@
 // codec_figures.py puts them together. Prints one JSON object: of each thing measured the rates of
 // all rounds, in symbols (one byte), values (fp16) or bytes a second. Rounds alternate.
 //
-//   codec_bench [--rounds N] [--copy-mib N] [--tokens N] [--profile FILE]...
+//   codec_bench [--rounds N] [--copy-mib N] [--tokens N] [--profile FILE]... [--only PREFIX]...
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -38,6 +38,19 @@ struct Options {
   size_t copyMib = 256;
   uint32_t tokens = 1024;
   std::vector<std::string> profiles;
+  std::vector<std::string> only;
+
+  bool wants(const std::string& name) const {
+    return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& prefix) {
+             return name.starts_with(prefix);
+           });
+  }
+  // Something that begins so.
+  bool wantsSome(const std::string& name) const {
+    return wants(name) || std::any_of(only.begin(), only.end(), [&](const std::string& prefix) {
+             return prefix.starts_with(name);
+           });
+  }
 };
 
 // Something whose rate is measured: `work` handles `amount`.
@@ -173,8 +186,10 @@ int run(const Options& options) {
   contest["high_encode"] = {values, [&] { high.encode(); }};
   contest["high_decode"] = {values, [&] { high.decode(); }};
   std::vector<std::unique_ptr<ProfiledStream>> profiled;
-  profiled.push_back(std::make_unique<ProfiledStream>(benchProfile(), 2, options.tokens));
-  addProfiled("balanced", *profiled.back(), contest);
+  if (options.wantsSome("balanced")) {  // takes long to make
+    profiled.push_back(std::make_unique<ProfiledStream>(benchProfile(), 2, options.tokens));
+    addProfiled("balanced", *profiled.back(), contest);
+  }
   for (const std::string& path : options.profiles) {
     const auto profile = engine::readProfile(path).value();
     const uint8_t preset = profile->data().transforms.front().preset;
@@ -182,6 +197,7 @@ int run(const Options& options) {
     addProfiled("given_" + std::string(presetName(static_cast<Preset>(preset))), *profiled.back(),
                 contest);
   }
+  std::erase_if(contest, [&](const auto& each) { return !options.wants(each.first); });
   contest["memcpy"] = {static_cast<double>(from.size()), [&] {
                          std::memcpy(to.data(), from.data(), from.size());
                          from[to.size() / 2] ^= to[1];  // so that it is not left out
@@ -210,6 +226,8 @@ int main(int argc, char** argv) {
   app.add_option("--copy-mib", options.copyMib);
   app.add_option("--tokens", options.tokens);
   app.add_option("--profile", options.profiles, "rates of its preset too");
+  app.add_option("--only", options.only,
+                 "what to measure beside memcpy: balanced, given, high, rans; also longer");
   CLI11_PARSE(app, argc, argv);
   return spolia::bench::run(options);
 }

@@ -1,5 +1,7 @@
 #include "codec/entropy/simd_targets.h"
 
+// Some code has a version of its own for AVX3_DL (AVX-512 as of Ice Lake and Zen 4).
+#define HWY_WANT_AVX3_DL
 #include <hwy/highway.h>
 
 #include "codec/base/result.h"
@@ -28,7 +30,9 @@ std::vector<std::string> simdTargets() {
 ForcedSimdTarget::ForcedSimdTarget(std::string_view name) {
   for (int64_t rest = hwy::SupportedTargets() & HWY_TARGETS; rest != 0; rest &= rest - 1) {
     if (name == hwy::TargetName(rest & -rest)) {
-      restrictTo(rest & -rest);
+      const int64_t target = rest & -rest;
+      // What has no version for AVX3_DL runs as on AVX3.
+      restrictTo(target == HWY_AVX3_DL ? HWY_AVX3_DL | HWY_AVX3 : target);
       return;
     }
   }

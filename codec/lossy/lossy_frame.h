@@ -14,6 +14,7 @@
 #include "codec/base/result.h"
 #include "codec/kv_layout.h"
 #include "codec/lossy/coefficient_coder.h"
+#include "codec/lossy/panel_values.h"
 #include "codec/lossy/profile.h"
 
 namespace spolia::codec {
@@ -46,11 +47,15 @@ struct LossyScratch {
   std::vector<int8_t> spread;   // [block of the part]: quarter octaves to its classes
   std::vector<int16_t> values;  // [block][token][component]
   std::vector<size_t> first;    // [block]: into values
+  std::vector<int16_t> level;   // what a level stores of the values
   uint32_t levelsRead = 0;
   std::vector<CoefficientGroup> groups;
   CoefficientScratch coding;
-  std::vector<int16_t> codes, shifted;
-  std::vector<float> tile, rows;
+  // Of a batch of tokens: codes, what they and the coefficients are multiplied as, and rows.
+  std::vector<int16_t> codes;
+  FactorTiles codeTiles, coefficientTiles;
+  std::vector<float> residual, projected, limit, energy;
+  std::vector<std::byte> panel;
 };
 
 // Quantises a part of `kv`, whose range is the whole chunk. kInvalidArgument when the part's planes

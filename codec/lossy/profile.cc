@@ -244,25 +244,42 @@ Status readContents(ByteReader& in, ProfileData& data) {
   return {};
 }
 
-// Rows side by side in pairs, as PairedRows has them.
-std::vector<int8_t> paired(const std::vector<int8_t>& rows, uint32_t channels) {
-  const size_t count = rows.size() / channels;
-  std::vector<int8_t> out((count + 1) / 2 * 2 * channels);
-  for (size_t row = 0; row < count; ++row) {
-    int8_t* to = out.data() + row / 2 * 2 * channels + row % 2;
-    for (uint32_t c = 0; c < channels; ++c) to[size_t{2} * c] = rows[row * channels + c];
+// Where planes begin, in channels counted through all planes, and where the last one ends.
+std::vector<uint32_t> planeBounds(const std::vector<LayerShape>& layers) {
+  std::vector<uint32_t> out{0};
+  for (size_t plane = 0; plane < 2 * layers.size(); ++plane) {
+    out.push_back(out.back() + layers[plane / 2].channels());
   }
   return out;
 }
 
-Profile::Block prepared(const ProfileBlock& block) {
-  Profile::Block out{&block,
-                     paired(block.maps, block.channels()),
-                     paired(block.components, block.channels()),
-                     std::vector<float>(block.channels(), 1.0f),
-                     {},
-                     std::make_unique<Profile::Block::Lazy>()};
+// Panels of a block, none across the end of a plane.
+std::vector<Profile::Panel> panelsWithin(const ProfileBlock& block,
+                                         const std::vector<uint32_t>& planes) {
+  std::vector<Profile::Panel> out;
+  auto end = std::upper_bound(planes.begin(), planes.end(), block.begin);
+  for (uint32_t at = block.begin; at < block.end; at += out.back().width) {
+    if (at == *end) ++end;
+    const auto plane = static_cast<uint32_t>(end - planes.begin() - 1);
+    const uint32_t width = std::min({kPanelChannels, *end - at, block.end - at});
+    out.push_back({plane, at - planes[plane], at - block.begin, width});
+  }
+  return out;
+}
+
+Profile::Block prepared(const ProfileBlock& block, const std::vector<uint32_t>& planes) {
+  Profile::Block out;
+  out.data = &block;
+  out.panels = panelsWithin(block, planes);
+  std::vector<uint32_t> widths;
+  for (const Profile::Panel& panel : out.panels) widths.push_back(panel.width);
+  out.maps = panelsOf(block.maps, block.channels(), widths);
+  out.components = panelsOf(block.components, block.channels(), widths);
+  if (!within(block.shifts, 0)) {
+    for (uint8_t shift : block.shifts) out.powers.push_back(static_cast<int16_t>(1 << shift));
+  }
   for (float s : block.scale) out.inverse.push_back(1 / s);
+  out.lazy = std::make_unique<Profile::Block::Lazy>();
   return out;
 }
 
@@ -325,10 +342,12 @@ Result<std::shared_ptr<const Profile>> Profile::parse(ByteSpan bytes) {
 }
 
 Profile::Profile(ProfileData data, const Sha256Digest& id) : data_(std::move(data)), id_(id) {
+  for (uint8_t shift : data_.codeShifts) codePowers_.push_back(static_cast<int16_t>(1 << shift));
+  const std::vector<uint32_t> planes = planeBounds(data_.layers);
   for (const ProfileTransform& transform : data_.transforms) {
     transforms_.push_back({&transform, {}, PreparedTables(transform.tables)});
     for (const ProfileBlock& block : transform.blocks) {
-      transforms_.back().blocks.push_back(prepared(block));
+      transforms_.back().blocks.push_back(prepared(block, planes));
     }
   }
 }
@@ -341,15 +360,16 @@ const Profile::Transform* Profile::transform(uint8_t preset) const {
 }
 
 void Profile::codeOf(uint32_t token, uint32_t count, int16_t* to) const {
-  const uint32_t rank = data_.codeRank;
-  const bool known = (uint64_t{token} + 1) * rank <= data_.codes.size();
-  for (uint32_t i = 0; i < count; ++i) {
-    const int8_t code = known ? data_.codes[size_t{token} * rank + i] : int8_t{0};
-    to[i] = static_cast<int16_t>(code * (1 << data_.codeShifts[i]));
+  const size_t rank = data_.codeRank;
+  if ((size_t{token} + 1) * rank > data_.codes.size()) {
+    std::fill_n(to, count, int16_t{0});
+    return;
   }
+  const int8_t* code = data_.codes.data() + token * rank;
+  for (uint32_t i = 0; i < count; ++i) to[i] = static_cast<int16_t>(code[i] * codePowers_[i]);
 }
 
-const std::vector<float>& Profile::Block::analysis() const {
+const float* Profile::Block::analysis() const {
   std::call_once(lazy->once, [this] {
     std::vector<float> rows(data->components.size());
     for (uint32_t j = 0; j < data->componentCount(); ++j) {
@@ -358,19 +378,30 @@ const std::vector<float>& Profile::Block::analysis() const {
         rows[i] = scale * static_cast<float>(data->components[i]);
       }
     }
-    lazy->analysis = leastSquaresFactors(rows, data->componentCount(), data->channels());
+    const std::vector<float> factors =
+        leastSquaresFactors(rows, data->componentCount(), data->channels());
+    lazy->analysis.resize((factors.size() + 15) / 16 + 1);  // with kProjectPadding
+    std::copy(factors.begin(), factors.end(), lazy->analysis.front().floats);
   });
-  return lazy->analysis;
+  return lazy->analysis.front().floats;
 }
 
-PairedRows Profile::Block::mapRows() const {
-  const uint32_t channels = data->channels();
-  return {maps.data(), static_cast<uint32_t>(maps.size() / channels / 2), channels};
+namespace {
+
+PanelRows panelRows(const std::vector<RowBytes>& rows, size_t count, const Profile::Panel& panel) {
+  const size_t quads = (count + kQuad - 1) / kQuad;
+  if (quads == 0) return {};
+  return {rows.front().bytes + panel.channel * quads * kQuad, static_cast<uint32_t>(quads)};
 }
 
-PairedRows Profile::Block::componentRows() const {
-  const uint32_t channels = data->channels();
-  return {components.data(), static_cast<uint32_t>(components.size() / channels / 2), channels};
+}  // namespace
+
+PanelRows Profile::Block::mapRows(const Panel& panel) const {
+  return panelRows(maps, data->maps.size() / data->channels(), panel);
+}
+
+PanelRows Profile::Block::componentRows(const Panel& panel) const {
+  return panelRows(components, data->componentCount(), panel);
 }
 
 }  // namespace spolia::codec

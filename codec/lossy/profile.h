@@ -18,7 +18,7 @@
 #include "codec/base/result.h"
 #include "codec/kv_layout.h"
 #include "codec/lossy/coefficient_coder.h"
-#include "codec/lossy/transform_rows.h"
+#include "codec/lossy/factor_tiles.h"
 
 namespace spolia::codec {
 
@@ -80,22 +80,33 @@ Bytes writeProfile(const ProfileData& data);
 
 class Profile {
  public:
+  // Some channels of a block, all of one plane: what the arithmetic works on at a time.
+  struct Panel {
+    uint32_t plane;           // 2 x layer, plus 1 for V
+    uint32_t channelOfPlane;  // the first
+    uint32_t channel;         // the first, of the block
+    uint32_t width;
+  };
   // A block in the form the arithmetic wants.
   struct Block {
     const ProfileBlock* data;
-    std::vector<int8_t> maps, components;  // as PairedRows
-    std::vector<float> ones, inverse;      // [channel]: 1, 1 / scale
+    std::vector<Panel> panels;
+    std::vector<RowBytes> maps, components;  // as panelsOf() has them
+    std::vector<int16_t> powers;             // [component]: 2^shift; empty when all are 1
+    std::vector<float> inverse;              // [channel]: 1 / scale
     struct Lazy {
       std::once_flag once;
-      std::vector<float> analysis;
+      std::vector<RowFloats> analysis;
     };
     std::unique_ptr<Lazy> lazy;
 
     // [channel][component]: what turns residuals into coefficients. Made when first asked for, as
     // only encoders do: it takes the square of the components for each channel.
-    const std::vector<float>& analysis() const;
-    PairedRows mapRows() const;
-    PairedRows componentRows() const;
+    const float* analysis() const;
+
+    // Of a panel.
+    PanelRows mapRows(const Panel& panel) const;
+    PanelRows componentRows(const Panel& panel) const;
   };
   struct Transform {
     const ProfileTransform* data;
@@ -123,6 +134,7 @@ class Profile {
   const ProfileData data_;
   const Sha256Digest id_;
   std::vector<Transform> transforms_;
+  std::vector<int16_t> codePowers_;  // [codeRank]: 2 to the code shifts
 };
 
 }  // namespace spolia::codec

@@ -3,16 +3,13 @@
 #include "codec/values/quant_rows.h"
 
 #include <algorithm>
-#include <bit>
-#include <cfloat>
-#include <cstring>
-
-#include "codec/values/half.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codec/values/quant_rows.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
+
+#include "codec/values/store_values-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace spolia::codec {
@@ -21,87 +18,7 @@ namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Floats = hn::ScalableTag<float>;
-using Integers = hn::RebindToSigned<Floats>;
-using Halves = hn::Rebind<uint16_t, Floats>;
 using Bytes8 = hn::Rebind<uint8_t, Floats>;
-
-#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-#define SPOLIA_F16_INSTRUCTIONS 1
-#else
-#define SPOLIA_F16_INSTRUCTIONS 0
-#endif
-
-template <ElementType kType>
-constexpr float limitOf() {
-  return kType == ElementType::kF16    ? kMaxF16
-         : kType == ElementType::kBf16 ? std::bit_cast<float>(kMaxBf16Bits << 16)
-                                       : FLT_MAX;
-}
-
-// f16FromF32() of half.h.
-template <typename V>
-HWY_INLINE void storeF16(V value, std::byte* to) {
-#if SPOLIA_F16_INSTRUCTIONS
-  const hn::Rebind<hwy::float16_t, Floats> d;
-  hn::StoreU(hn::DemoteTo(d, value), d, reinterpret_cast<hwy::float16_t*>(to));
-#else
-  const Floats f;
-  const Integers d;
-  const auto bits = hn::BitCast(d, value);
-  const auto magnitude = hn::And(bits, hn::Set(d, 0x7fffffff));
-  const auto odd = hn::And(hn::ShiftRight<13>(magnitude), hn::Set(d, 1));
-  const auto normal =
-      hn::ShiftRight<13>(hn::Add(magnitude, hn::Add(odd, hn::Set(d, 0xfff - (112 << 23)))));
-  const auto rounded = hn::Add(hn::BitCast(f, magnitude), hn::Set(f, 0.5f));
-  const auto subnormal = hn::Sub(hn::BitCast(d, rounded), hn::Set(d, 0x3f000000));
-  const auto finite = hn::IfThenElse(hn::Lt(magnitude, hn::Set(d, 113 << 23)), subnormal, normal);
-  const auto sign = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 0x8000));
-  hn::StoreU(hn::DemoteTo(Halves(), hn::Or(finite, sign)), Halves(),
-             reinterpret_cast<uint16_t*>(to));
-#endif
-}
-
-// bf16FromF32() of half.h.
-template <typename V>
-HWY_INLINE void storeBf16(V value, std::byte* to) {
-  const hn::RebindToUnsigned<Floats> d;
-  const auto bits = hn::BitCast(d, value);
-  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(d, 1));
-  const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7fff))));
-  hn::StoreU(hn::DemoteTo(Halves(), hn::BitCast(Integers(), rounded)), Halves(),
-             reinterpret_cast<uint16_t*>(to));
-}
-
-template <ElementType kType>
-void storeOne(float value, std::byte* to) {
-  if constexpr (kType == ElementType::kF32) {
-    std::memcpy(to, &value, sizeof value);
-  } else {
-    const uint16_t half = kType == ElementType::kF16 ? f16FromF32(value) : bf16FromF32(value);
-    std::memcpy(to, &half, sizeof half);
-  }
-}
-
-// A vector of values and one value, bounded by the largest finite one of the type.
-template <ElementType kType, typename V>
-HWY_INLINE void storeBounded(V raw, std::byte* to) {
-  const Floats f;
-  const auto limit = hn::Set(f, limitOf<kType>());
-  const auto value = hn::Max(hn::Neg(limit), hn::Min(raw, limit));
-  if constexpr (kType == ElementType::kF32) {
-    hn::StoreU(value, f, reinterpret_cast<float*>(to));
-  } else if constexpr (kType == ElementType::kF16) {
-    storeF16(value, to);
-  } else {
-    storeBf16(value, to);
-  }
-}
-template <ElementType kType>
-void storeOneBounded(float raw, std::byte* to) {
-  constexpr float kLimit = limitOf<kType>();
-  storeOne<kType>(std::max(-kLimit, std::min(raw, kLimit)), to);
-}
 
 template <ElementType kType>
 void restore(const uint8_t* symbols, const float* offset, const float* step, size_t count,
@@ -132,19 +49,6 @@ void restoreHere(const uint8_t* symbols, const float* offset, const float* step,
       return restore<ElementType::kF16>(symbols, offset, step, count, to);
     case ElementType::kBf16:
       return restore<ElementType::kBf16>(symbols, offset, step, count, to);
-  }
-}
-
-template <ElementType kType>
-float loadOne(const std::byte* from) {
-  if constexpr (kType == ElementType::kF32) {
-    float value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-  } else {
-    uint16_t half;
-    std::memcpy(&half, from, sizeof half);
-    return kType == ElementType::kF16 ? f32FromF16(half) : f32FromBf16(half);
   }
 }
 
@@ -219,24 +123,27 @@ void quantiseHere(const float* values, const float* offset, const float* divisor
   }
 }
 
-void widenF16Here(const std::byte* from, size_t count, float* to) {
-  size_t i = 0;
-#if SPOLIA_F16_INSTRUCTIONS
+template <ElementType kType>
+void widen(const std::byte* from, size_t count, float* to) {
+  constexpr size_t kElement = elementSize(kType);
   const Floats f;
-  const hn::Rebind<hwy::float16_t, Floats> halves;
+  size_t i = 0;
   for (; i + hn::Lanes(f) <= count; i += hn::Lanes(f)) {
-    const auto* at = reinterpret_cast<const hwy::float16_t*>(from + i * 2);
-    hn::StoreU(hn::PromoteTo(f, hn::LoadU(halves, at)), f, to + i);
+    hn::StoreU(loadValues<kType>(from + i * kElement), f, to + i);
   }
-#endif
-  for (; i < count; ++i) {
-    uint16_t half;
-    std::memcpy(&half, from + i * sizeof half, sizeof half);
-    to[i] = f32FromF16(half);
-  }
+  for (; i < count; ++i) to[i] = loadOne<kType>(from + i * kElement);
 }
 
-#undef SPOLIA_F16_INSTRUCTIONS
+void widenHere(const std::byte* from, ElementType type, size_t count, float* to) {
+  switch (type) {
+    case ElementType::kF32:
+      return widen<ElementType::kF32>(from, count, to);
+    case ElementType::kF16:
+      return widen<ElementType::kF16>(from, count, to);
+    case ElementType::kBf16:
+      return widen<ElementType::kBf16>(from, count, to);
+  }
+}
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -249,7 +156,7 @@ namespace spolia::codec {
 HWY_EXPORT(restoreHere);
 HWY_EXPORT(quantiseHere);
 HWY_EXPORT(scaleHere);
-HWY_EXPORT(widenF16Here);
+HWY_EXPORT(widenHere);
 
 void restoreRow(const uint8_t* symbols, const float* offset, const float* step, size_t count,
                 ElementType type, std::byte* to) {
@@ -267,20 +174,7 @@ void quantiseRow(const float* values, const float* offset, const float* divisor,
 }
 
 void widenRow(const std::byte* from, ElementType type, size_t count, float* to) {
-  switch (type) {
-    case ElementType::kF32:
-      std::memcpy(to, from, count * sizeof(float));
-      return;
-    case ElementType::kF16:
-      HWY_DYNAMIC_DISPATCH(widenF16Here)(from, count, to);
-      return;
-    case ElementType::kBf16:
-      for (size_t i = 0; i < count; ++i) {
-        uint16_t half;
-        std::memcpy(&half, from + i * sizeof half, sizeof half);
-        to[i] = f32FromBf16(half);
-      }
-  }
+  HWY_DYNAMIC_DISPATCH(widenHere)(from, type, count, to);
 }
 
 }  // namespace spolia::codec
