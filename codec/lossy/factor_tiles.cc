@@ -19,6 +19,11 @@ namespace {
 
 using Tile = FactorTiles::Tile;
 
+// Where sums begin for factors of a sum.
+int32_t startOf(int32_t sum) {
+  return static_cast<int32_t>(static_cast<uint32_t>(sum) * -128u);
+}
+
 #if HWY_TARGET != HWY_SCALAR
 // Times the power, kept within -32767 to 32767.
 HWY_INLINE Shorts shifted(Shorts value, Shorts power) {
@@ -78,8 +83,8 @@ void prepareTile(const int16_t* values, size_t stride, uint32_t count, const int
   Tile& made = out.tile(tile);
   made.listed = {};
   uint8_t* const to = out.factors(tile, 0);
-  Sum start[kTileTokens];
-  for (auto& sum : start) sum = hn::Zero(s);
+  Sum sums[kTileTokens];
+  for (auto& sum : sums) sum = hn::Zero(s);
   for (uint32_t j = 0; j < count; j += 32) {
     const __mmask32 there = count - j >= 32 ? ~0u : (1u << (count - j)) - 1;
     const Shorts power{powers == nullptr ? _mm512_set1_epi16(1)
@@ -93,7 +98,7 @@ void prepareTile(const int16_t* values, size_t stride, uint32_t count, const int
         x[t] = Shorts{_mm512_maskz_loadu_epi16(there, values + t * stride + j)};
         if (powers != nullptr) x[t] = shifted(x[t], power);
       }
-      start[t] = hn::Add(start[t], pairProducts(x[t], hn::Set(d, -128)));
+      sums[t] = hn::Add(sums[t], pairProducts(x[t], hn::Set(d, 1)));
       reach = hn::Or(reach, hn::Add(x[t], hn::Set(d, 128)));
       const __m256i low = _mm512_cvtepi16_epi8(x[t].raw);
       any = _mm256_or_si256(any, low);
@@ -105,7 +110,7 @@ void prepareTile(const int16_t* values, size_t stride, uint32_t count, const int
     }
   }
   for (uint32_t t = 0; t < kTileTokens; ++t) {
-    made.start[t] = _mm512_reduce_add_epi32(start[t].raw);
+    made.start[t] = startOf(_mm512_reduce_add_epi32(sums[t].raw));
   }
 }
 
@@ -126,7 +131,7 @@ void prepareTile(const int16_t* values, size_t stride, uint32_t count, const int
       continue;
     }
     const int16_t* from = values + t * stride;
-    uint32_t sum = 0;
+    int32_t sum = 0;  // of at most 512
     uint32_t j = 0;
 #if HWY_TARGET != HWY_SCALAR
     const Wide d;
@@ -138,15 +143,15 @@ void prepareTile(const int16_t* values, size_t stride, uint32_t count, const int
       sums = hn::Add(sums, pairProducts(v, hn::Set(d, 1)));
       hn::StoreU(v, d, x + j);
     }
-    sum = static_cast<uint32_t>(hn::GetLane(hn::SumOfLanes(s, sums)));
+    sum = hn::GetLane(hn::SumOfLanes(s, sums));
 #endif
     for (; j < count; ++j) {
       const int32_t v =
           powers == nullptr ? from[j] : std::clamp(from[j] * powers[j], -32767, 32767);
-      sum += static_cast<uint32_t>(v);
+      sum += v;
       x[j] = static_cast<int16_t>(v);
     }
-    made.start[t] = static_cast<int32_t>(sum * -128u);
+    made.start[t] = startOf(sum);
   }
   uint16_t* const list = out.quads(tile, 0);
   for (uint32_t quad = 0; quad < count / kQuad; ++quad) {
