@@ -115,7 +115,9 @@ void addEvalFlags(CLI::App& app, Arguments& arguments) {
       ->required();
   app.add_option("--methods", eval.methods, "with commas between; first-k:N for another k")
       ->delimiter(',');
-  app.add_option("--presets", eval.presets, "how chunks are encoded, with commas between")
+  app.add_option("--presets", eval.presets,
+                 "how chunks are encoded, with commas between; small:N, balanced:N for steps N "
+                 "quarter octaves wider than the profile's")
       ->delimiter(',');
   addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
   addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "most tokens of an answer");
