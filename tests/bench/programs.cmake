@@ -1,6 +1,7 @@
-# The Python of bench/fidelity that needs no PyTorch: generator and tokenizer.
-foreach(name generator bpe)
-  add_test(NAME bench.fidelity_${name}
-           COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_CURRENT_LIST_DIR}/fidelity/${name}_test.py)
-  set_tests_properties(bench.fidelity_${name} PROPERTIES LABELS fast)
+# The Python of bench that needs neither PyTorch nor a build.
+foreach(name fidelity/generator fidelity/bpe engine/throttled_relay engine/link_figures)
+  string(REPLACE "/" "_" test ${name})
+  add_test(NAME bench.${test}
+           COMMAND ${Python3_EXECUTABLE} -B ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
+  set_tests_properties(bench.${test} PROPERTIES LABELS fast)
 endforeach()
