@@ -1,5 +1,5 @@
-"""bench/run codec: rates of the codec on one core, on made-up KV; and sizes against damage
-(quality_figures.py).
+"""bench/run codec: rates of the codec on one core, on made-up KV; sizes against damage
+(quality_figures.py); and sizes against answers (micro_figures.py).
 
 codec.decode_vs_memcpy, .encode_vs_memcpy: fp16 bytes that the preset `high` gives or takes a second,
 by those of a memcpy of 256 MiB touched before. codec.decode_gb_s, .encode_gb_s, .memcpy_gb_s: the same
@@ -17,9 +17,11 @@ import json
 import statistics
 import subprocess
 
+import micro_figures
 import quality_figures
 
-PROGRAMS = ["codec_bench", *quality_figures.PROGRAMS]
+PARTS = (quality_figures, micro_figures)
+PROGRAMS = sorted({"codec_bench", *(program for part in PARTS for program in part.PROGRAMS)})
 FP16 = 2
 
 
@@ -49,4 +51,6 @@ def run(bench):
         figures[f"codec.balanced_{way}_vs_memcpy"] = (
             FP16 * rate[f"balanced_{way}"] / rate["memcpy"])
     figures["codec.two_threads"] = rate["balanced_decode_two_threads"] / rate["balanced_decode"]
-    return {**figures, **quality_figures.run(bench)}
+    for part in PARTS:
+        figures.update(part.run(bench))
+    return figures
