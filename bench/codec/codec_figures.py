@@ -1,5 +1,6 @@
 """bench/run codec: rates of the codec on one core, on made-up KV; sizes against damage
-(quality_figures.py); and sizes against answers (micro_figures.py).
+(quality_figures.py); sizes against answers (micro_figures.py); and what decoding takes of the time that
+recomputing would (decode_figures.py).
 
 codec.decode_vs_memcpy, .encode_vs_memcpy: fp16 bytes that the preset `high` gives or takes a second,
 by those of a memcpy of 256 MiB touched before. codec.decode_gb_s, .encode_gb_s, .memcpy_gb_s: the same
@@ -17,10 +18,11 @@ import json
 import statistics
 import subprocess
 
+import decode_figures
 import micro_figures
 import quality_figures
 
-PARTS = (quality_figures, micro_figures)
+PARTS = (quality_figures, micro_figures, decode_figures)
 PROGRAMS = sorted({"codec_bench", *(program for part in PARTS for program in part.PROGRAMS)})
 FP16 = 2
 
