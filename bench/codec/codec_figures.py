@@ -11,13 +11,15 @@ name at the end: on that target. codec.rans_decode_vs_memcpy, .rans_encode_vs_me
 two bytes a symbol, as of fp16. codec.rans_decode_msym_s, .rans_encode_msym_s: million symbols a second.
 codec.balanced_decode_vs_memcpy, .balanced_encode_vs_memcpy: of `balanced`, a profile of 32,000 tokens.
 codec.two_threads: its decode on two threads by that on one.
-Rounds alternate; every ratio is one of medians.
+Rounds alternate; every ratio is one of medians. Which figures have a bar, and whether it is held, goes to
+stderr (bars.py).
 """
 
 import json
 import statistics
 import subprocess
 
+import bars
 import decode_figures
 import micro_figures
 import quality_figures
@@ -55,4 +57,5 @@ def run(bench):
     figures["codec.two_threads"] = rate["balanced_decode_two_threads"] / rate["balanced_decode"]
     for part in PARTS:
         figures.update(part.run(bench))
+    bench.say(bars.table(figures))
     return figures
