@@ -134,6 +134,10 @@ void addProfileFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("--cached", profile.cached, "tokens of a passage that are coded");
   app.add_option("--continued", profile.continued,
                  "and of its continuation, on which the damage is measured");
+  app.add_option("--judged", profile.judged,
+                 "most passages on which it is measured; fewer are quicker where the vocabulary is "
+                 "large")
+      ->check(CLI::PositiveNumber);
   app.add_option("--preset", profile.preset, "balanced or small");
   app.add_option("--most-bytes", profile.mostBytes,
                  "size it has to keep within; without: a tenth of the weights in fp16");
