@@ -83,7 +83,7 @@ class Micro:
     def __init__(self, bench):
         self.bench = bench
         self.model = os.path.join(bench.root, "engine", "models", "micro")
-        self.folder = bench.work_folder("codec-micro")
+        self.folder = bench.work_folder("codec-micro-smoke" if bench.smoke else "codec-micro")
         self.worlds = os.path.join(self.folder, "worlds.jsonl")
         generate("trained", 2 if bench.smoke else WORLDS, self.worlds, SEED)
         self.text = learnt_text(bench, self.folder)

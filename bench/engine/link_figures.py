@@ -4,7 +4,8 @@ threads, each measurement a new process. Rounds alternate; every ratio is one of
 
 ttft.link_vs_raw: KV stored as it is in fp16 (raw_chunks.h: the same rows recomputed, layers loaded
 ahead in the same way) by the engine's default preset, `high`. ttft.link_vs_raw_PRESET: by the others,
-with profiles learnt from the bench model's own KV. ttft.link_raw_ms, .link_PRESET_ms: the times.
+with profiles learnt from the model's own KV (the bench model, of 512
+tokens only: bench_model.py). ttft.link_raw_ms, .link_PRESET_ms: the times.
 ttft.link_raw_bytes, .link_PRESET_bytes: all that came through the link, protocol and headers included.
 codec.first_level_ttft_share: with the first level of `balanced` alone, by all levels.
 The random weights' KV has none of the structure that profiles find in a trained model's: what presets
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-from bench_model import SMOKE_PROMPT, asked_text, json_of, profile_of, random_model
+from bench_model import SMOKE_PROMPT, asked_text, json_of, profile_of, profiled_model
 from throttled_relay import ThrottledRelay
 
 PROGRAMS = ["ttft_bench", "spoliad", "spolia-engine"]
@@ -67,7 +68,7 @@ class Side:
 
 
 def run(bench):
-    model = random_model(bench)
+    model = profiled_model(bench)
     profiles = {preset: profile_of(bench, model, preset) for preset in PROFILED}
     command = [bench.program("ttft_bench"), "--model", model, "--text", asked_text(bench),
                "--threads", str(len(os.sched_getaffinity(0))), *(SMOKE_PROMPT if bench.smoke else [])]
