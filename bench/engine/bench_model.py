@@ -12,7 +12,7 @@ SMOKE_MODEL = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 2, "head-dim":
                "vocabulary": 512, "positions": 1024}
 SMOKE_PROMPT = ["--chunks", "4", "--chunk-tokens", "64"]
 SMOKE_PROFILE = ["--passages", "12", "--cached", "48", "--continued", "8"]
-PASSAGES = ["--passages", "128", "--judged", "16", "--continued", "16"]
+PASSAGES = ["--passages", "48", "--judged", "8", "--continued", "8"]
 # A profile knows each token of the vocabulary, learnt by a pass of one row each, which reads all weights:
 # minutes for every thousand. Of this model's tokens 258 have a text.
 SMALL_VOCABULARY = 512

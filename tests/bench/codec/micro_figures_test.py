@@ -10,62 +10,55 @@ sys.path.insert(0, os.path.join(ROOT, "bench", "codec"))
 import micro_figures
 
 
-def score(family, method, preset, right, stored=10, part="all"):
-    return {"family": family, "part": part, "method": method, "preset": preset, "worlds": 100,
+def score(family, preset, right, stored=10, part="all"):
+    return {"family": family, "part": part, "method": "first-k", "preset": preset, "worlds": 100,
             "right": right, "stored_bytes": stored, "fp16_bytes": 400}
 
 
-def scores(preset, reuse, first_k, stored=10):
-    """Of two families; the second is always right."""
-    return [score("a", "full", "-", 100, 0),
-            *(score(family, method, preset, right if family == "a" else 100, stored)
-              for family in ("a", "b")
-              for method, right in (("reuse", reuse), ("first-k", first_k))),
-            score("a", "reuse", preset, 0, 999, "inside")]
+def scores(preset, right):
+    """Of two families and a part of one."""
+    return [score("a", "-", 100, 0), score("a", preset, right), score("b", preset, 100, 30),
+            score("a", preset, 0, 999, "inside")]
 
 
-LOSSLESS = scores("lossless", 90, 95)
-
-
-class Micro(unittest.TestCase):
+class Scores(unittest.TestCase):
     def test_all_families_count_and_parts_do_not(self):
-        self.assertEqual(micro_figures.totals(LOSSLESS, "lossless", "reuse"),
-                         {"worlds": 200, "right": 190, "stored_bytes": 20, "fp16_bytes": 800})
-        self.assertEqual(micro_figures.ratio(LOSSLESS, "lossless"), 40)
+        self.assertEqual(micro_figures.totals(scores("small", 90), "small"),
+                         {"worlds": 200, "right": 190, "stored_bytes": 40, "fp16_bytes": 800})
+        self.assertEqual(micro_figures.ratio(scores("small", 90), "small"), 20)
 
-    def test_the_method_that_loses_more_counts(self):
-        lossy = scores("small", 92, 91)
-        self.assertEqual(micro_figures.points_lost(LOSSLESS, lossy, "small"), 2)
+    def test_points_are_of_all_questions_and_may_be_won(self):
+        lossless = scores("lossless", 90)
+        self.assertEqual(micro_figures.points_lost(lossless, scores("small", 87), "small"), 1.5)
+        self.assertEqual(micro_figures.points_lost(lossless, scores("small", 91), "small"), -0.5)
 
-    def test_a_gain_is_no_loss(self):
-        self.assertEqual(
-            micro_figures.points_lost(LOSSLESS, scores("small", 92, 96), "small"), -0.5)
 
-    def chosen(self, right):
-        """By how many of reuse's answers are right at each gain."""
+class Steps(unittest.TestCase):
+    def chosen(self, widest):
+        """Where gains up to `widest` lose nothing that counts."""
         asked = []
 
-        def evaluate(name):
-            asked.append(name)
-            gain = int(name.partition(":")[2] or 0)
-            return scores(name, right(gain), 95, 10 - gain)
+        def measure(gain):
+            asked.append(gain)
+            return 40 + gain, 0.5 if gain <= widest else 0.6
 
-        return micro_figures.widest_bearable(evaluate, "small", LOSSLESS), asked
+        gain, seen = micro_figures.widest_bearable(measure)
+        self.assertEqual(seen[gain][0], 40 + gain)
+        self.assertEqual(len(asked), len(set(asked)))
+        self.assertIn(0, seen)
+        return gain, asked
 
-    def test_the_profiles_own_step_when_it_holds(self):
-        self.assertEqual(self.chosen(lambda gain: 89), ((0, 40, 0.5), ["small"]))
+    def test_the_profiles_own_when_it_holds(self):
+        self.assertEqual(self.chosen(0), (0, [0]))
 
-    def test_finer_until_it_holds(self):
-        (gain, ratio, points), asked = self.chosen(lambda gain: 90 if gain <= -4 else 80)
-        self.assertEqual(asked, ["small", "small:-2", "small:-4"])
-        self.assertEqual((gain, points), (-4, 0))
-        self.assertAlmostEqual(ratio, 400 / 14)
+    def test_the_widest_that_holds(self):
+        for widest in range(-2, micro_figures.FINEST - 1, -2):
+            gain, asked = self.chosen(widest)
+            self.assertEqual(gain, widest)
+            self.assertLessEqual(len(asked), 5)
 
-    def test_the_loss_is_told_where_no_step_holds(self):
-        (gain, _, points), asked = self.chosen(lambda gain: 80)
-        self.assertEqual(gain, micro_figures.FINEST)
-        self.assertEqual(points, 5)
-        self.assertEqual(len(asked), 1 - micro_figures.FINEST // micro_figures.FINER)
+    def test_the_finest_where_none_holds(self):
+        self.assertEqual(self.chosen(-100)[0], micro_figures.FINEST)
 
 
 if __name__ == "__main__":
