@@ -1,6 +1,6 @@
 """What decoding costs where recomputing is the other choice: the bench model of `bench/run ttft` (of 512
 tokens only, which changes nothing of a prefill: bench_model.py), a chunk of 256 tokens of text, profiles
-learnt from the model's own KV; one thread, rounds alternate, ratios of medians.
+learnt from the model's own KV; processor time of one thread, rounds alternate, ratios of medians.
 
 codec.PRESET_decode_share: time to decode the chunk (checks included) by the time of a prefill of the
 same tokens. codec.PRESET_decode_ms, codec.prefill_ms: the times. codec.bench_PRESET_ratio: fp16 bytes

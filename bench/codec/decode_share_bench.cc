@@ -1,6 +1,6 @@
 // Decoding a chunk against computing it, both on one core: a model's own KV of a text, under the
-// profiles it is given. Prints one JSON object: milliseconds of each round, by preset, and what the
-// chunk takes. Rounds alternate.
+// profiles it is given. Prints one JSON object: milliseconds of processor time of each round, by
+// preset, and what the chunk takes. Rounds alternate.
 //
 //   decode_share_bench --model DIR --text FILE --profile FILE... [--tokens N] [--rounds N]
 #include <CLI/CLI.hpp>
@@ -103,9 +103,9 @@ class Bench {
 
   template <typename Work>
   static double millisecondsOf(const Work& work) {
-    const double start = now();
+    const double start = cpuSeconds();
     work();
-    return 1e3 * (now() - start);
+    return 1e3 * (cpuSeconds() - start);
   }
 
   // All that computing the chunk's KV takes; no logits.

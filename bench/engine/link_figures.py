@@ -4,9 +4,10 @@ threads, each measurement a new process. Rounds alternate; every ratio is one of
 
 ttft.link_vs_raw: KV stored as it is in fp16 (raw_chunks.h: the same rows recomputed, layers loaded
 ahead in the same way) by the engine's default preset, `high`. ttft.link_vs_raw_PRESET: by the others,
-with profiles learnt from the model's own KV (the bench model, of 512
-tokens only: bench_model.py). ttft.link_raw_ms, .link_PRESET_ms: the times.
-ttft.link_raw_bytes, .link_PRESET_bytes: all that came through the link, protocol and headers included.
+with profiles learnt from the model's own KV (the bench model, of 512 tokens only: bench_model.py).
+ttft.link_raw_ms, .link_PRESET_ms: the times; _cpu_ms: the engine's processor time in them, which other
+programs on the machine distort less. ttft.link_raw_bytes, .link_PRESET_bytes: all that came through
+the link, protocol and headers included.
 codec.first_level_ttft_share: with the first level of `balanced` alone, by all levels.
 The random weights' KV has none of the structure that profiles find in a trained model's: what presets
 save here is less than on text.
@@ -95,6 +96,7 @@ def figures_of(seen):
                "codec.first_level_ttft_share": ms["first_level"] / ms["balanced"]}
     for name, runs in seen.items():
         figures[f"ttft.link_{name}_ms"] = ms[name]
+        figures[f"ttft.link_{name}_cpu_ms"] = statistics.median(got["cpu_ms"] for got in runs)
         figures[f"ttft.link_{name}_bytes"] = statistics.median(got["link_bytes"] for got in runs)
     for name in PROFILED:
         figures[f"ttft.link_vs_raw_{name}"] = ms["raw"] / ms[name]

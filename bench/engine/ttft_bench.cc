@@ -151,10 +151,12 @@ class Bench {
   void raw() {
     const auto source = openStore();
     warmUp();
+    const double cpuBefore = cpuMilliseconds();
     const auto start = Clock::now();
     const bench::RawChunks::Linked linked = orDie(rawOver(*source).link(prompt_, options_.k));
     firstToken_ = argmax(linked.logits);
     print({{"ms", std::chrono::duration<double, std::milli>(Clock::now() - start).count()},
+           {"cpu_ms", cpuMilliseconds() - cpuBefore},
            {"rows_computed", linked.rowsComputed},
            {"bytes_read", linked.bytesRead}});
   }

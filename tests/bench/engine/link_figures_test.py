@@ -11,7 +11,7 @@ import link_figures
 
 
 def runs(*times, rows=20):
-    return [{"ms": ms, "link_bytes": 7, "rows_computed": rows} for ms in times]
+    return [{"ms": ms, "cpu_ms": ms / 10, "link_bytes": 7, "rows_computed": rows} for ms in times]
 
 
 class Link(unittest.TestCase):
@@ -27,6 +27,7 @@ class Link(unittest.TestCase):
         self.assertAlmostEqual(figures["ttft.link_vs_raw_small"], 610 / 50)
         self.assertAlmostEqual(figures["codec.first_level_ttft_share"], 0.5)
         self.assertEqual(figures["ttft.link_raw_ms"], 610)
+        self.assertEqual(figures["ttft.link_raw_cpu_ms"], 61)
         self.assertEqual(figures["ttft.link_small_bytes"], 7)
 
     def test_other_rows_recomputed_are_no_comparison(self):
