@@ -11,9 +11,12 @@ codec.micro_PRESET_profile_share: of the model's fp16 weights. codec.micro_quest
 asked. codec.micro_lossless_ratio: the same of `lossless`.
 """
 
+import bisect
 import functools
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -29,16 +32,29 @@ WORLDS, LEARNT_WORLDS = 250, 200  # a family
 LEARNT_SEED = SEED + 1
 MOST_POINTS = 0.5
 FINER, FINEST = 2, -16  # quarter octaves
-# Learnt from as it is stored: each chunk behind BOS alone. The shortest have 65 tokens.
-PASSAGES = ["--cached", "64", "--continued", "16"]
+# 16 sentences are coded, about as long as the longest chunks; how the question is answered is judged.
+SENTENCES, BEHIND = 16, 4
+PASSAGES = ["--cached", "128", "--continued", "20"]
+
+
+def page_of(world):
+    """Sentences around the one that answers, the question with its answer, and some more sentences: what
+    the KV of such text is for."""
+    text = "".join(world["chunks"])
+    at = sum(map(len, world["chunks"][:world["dependent_chunk"]])) + world["dependent_char"]
+    sentences = re.findall(r"[^.]*\.\s*", text)
+    answering = bisect.bisect_right(list(itertools.accumulate(map(len, sentences))), at)
+    begin = max(0, min(answering + BEHIND, len(sentences)) - SENTENCES)
+    return ("".join(sentences[begin:begin + SENTENCES]).rstrip() +
+            f"\nQuestion: {world['question']}\nAnswer: {world['answer']}\n" + "".join(sentences[:3]))
 
 
 def learnt_text(bench, folder):
-    """Chunks of worlds that are not asked about, one a page."""
+    """Of worlds that are not asked about."""
     worlds = os.path.join(folder, "learnt.jsonl")
     generate("trained", 4 if bench.smoke else LEARNT_WORLDS, worlds, LEARNT_SEED)
     with open(worlds, encoding="utf-8") as file:
-        pages = [chunk for line in file for chunk in json.loads(line)["chunks"]]
+        pages = [page_of(json.loads(line)) for line in file]
     path = os.path.join(folder, "learnt.txt")
     with open(path, "w", encoding="utf-8") as file:
         file.write("\f".join(pages))

@@ -21,6 +21,27 @@ def scores(preset, right):
             score("a", preset, 0, 999, "inside")]
 
 
+class Pages(unittest.TestCase):
+    def page(self, chunk, sentence):
+        """Of a world of three chunks of ten sentences."""
+        chunks = ["".join(f"C{c} says {i}. " for i in range(10)) for c in range(3)]
+        return micro_figures.page_of({
+            "chunks": chunks, "question": "What?", "answer": "that", "dependent_chunk": chunk,
+            "dependent_char": len("C0 says 0. ") * sentence})
+
+    def test_the_answering_sentence_is_among_those_coded(self):
+        for chunk in range(3):
+            for sentence in range(10):
+                coded, asked = self.page(chunk, sentence).split("\n", 1)
+                self.assertIn(f"C{chunk} says {sentence}.", coded)
+                self.assertEqual(coded.count("."), micro_figures.SENTENCES)
+                self.assertTrue(asked.startswith("Question: What?\nAnswer: that\nC0"))
+
+    def test_some_sentences_stand_behind_it(self):
+        self.assertIn("C1 says 7.", self.page(1, 4))
+        self.assertTrue(self.page(2, 9).split("\n")[0].endswith("C2 says 9."))
+
+
 class Scores(unittest.TestCase):
     def test_all_families_count_and_parts_do_not(self):
         self.assertEqual(micro_figures.totals(scores("small", 90), "small"),
