@@ -31,9 +31,9 @@ Result<Evaluator::Config> configOf(const EngineConfig& config, const EvalRequest
     out.methods.push_back(*std::move(method));
   }
   for (const std::string& name : request.presets) {
-    const Result<codec::Preset> preset = codec::presetFromName(name);
+    Result<PresetChoice> preset = presetChoiceFromName(name);
     if (!preset.ok()) return preset.status().withContext("--presets");
-    out.presets.push_back(*preset);
+    out.presets.push_back(*std::move(preset));
   }
   out.pageType = config.kvType;
   out.questionTemplate = config.questionTemplate;

@@ -13,9 +13,9 @@ namespace spolia::engine {
 struct EvalRequest {
   std::string worlds;                // file of JSON lines, "-" for stdin
   std::vector<std::string> methods;  // "full", "reuse", "first-k", "first-k:32", ...
-  std::vector<std::string> presets;
-  std::filesystem::path plot;     // PNG to write; empty: none
-  std::filesystem::path answers;  // JSON lines with every answer; empty: none
+  std::vector<std::string> presets;  // "high", "small", "small:-4", ...
+  std::filesystem::path plot;        // PNG to write; empty: none
+  std::filesystem::path answers;     // JSON lines with every answer; empty: none
   bool json = false;
 };
 

@@ -115,7 +115,9 @@ void addEvalFlags(CLI::App& app, Arguments& arguments) {
       ->required();
   app.add_option("--methods", eval.methods, "with commas between; first-k:N for another k")
       ->delimiter(',');
-  app.add_option("--presets", eval.presets, "how chunks are encoded, with commas between")
+  app.add_option("--presets", eval.presets,
+                 "how chunks are encoded, with commas between; small:N, balanced:N for steps N "
+                 "quarter octaves wider than the profile's")
       ->delimiter(',');
   addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
   addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "most tokens of an answer");
@@ -132,6 +134,10 @@ void addProfileFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("--cached", profile.cached, "tokens of a passage that are coded");
   app.add_option("--continued", profile.continued,
                  "and of its continuation, on which the damage is measured");
+  app.add_option("--judged", profile.judged,
+                 "most passages on which it is measured; fewer are quicker where the vocabulary is "
+                 "large")
+      ->check(CLI::PositiveNumber);
   app.add_option("--preset", profile.preset, "balanced or small");
   app.add_option("--most-bytes", profile.mostBytes,
                  "size it has to keep within; without: a tenth of the weights in fp16");

@@ -79,6 +79,7 @@ Status makeProfile(const EngineConfig& config, const ProfileRequest& request) {
                           readPassages(request.text, model->tokenizer(), cutting));
   ProfileOptions options;
   options.preset = *preset;
+  options.judged = request.judged;
   options.mostBytes =
       request.mostBytes > 0 ? request.mostBytes : halfWeightBytes(model->config()) / kProfileShare;
   const auto report = [](const std::string& what) { fmt::print(stderr, "{}\n", what); };

@@ -1,5 +1,6 @@
-"""bench/run codec: rates of the codec on one core, on made-up KV; and sizes against damage
-(quality_figures.py).
+"""bench/run codec: rates of the codec on one core, on made-up KV; sizes against damage
+(quality_figures.py); sizes against answers (micro_figures.py); and what decoding takes of the time that
+recomputing would (decode_figures.py).
 
 codec.decode_vs_memcpy, .encode_vs_memcpy: fp16 bytes that the preset `high` gives or takes a second,
 by those of a memcpy of 256 MiB touched before. codec.decode_gb_s, .encode_gb_s, .memcpy_gb_s: the same
@@ -10,16 +11,21 @@ name at the end: on that target. codec.rans_decode_vs_memcpy, .rans_encode_vs_me
 two bytes a symbol, as of fp16. codec.rans_decode_msym_s, .rans_encode_msym_s: million symbols a second.
 codec.balanced_decode_vs_memcpy, .balanced_encode_vs_memcpy: of `balanced`, a profile of 32,000 tokens.
 codec.two_threads: its decode on two threads by that on one.
-Rounds alternate; every ratio is one of medians.
+Rounds alternate; every ratio is one of medians. Which figures have a bar, and whether it is held, goes to
+stderr (bars.py).
 """
 
 import json
 import statistics
 import subprocess
 
+import bars
+import decode_figures
+import micro_figures
 import quality_figures
 
-PROGRAMS = ["codec_bench", *quality_figures.PROGRAMS]
+PARTS = (quality_figures, micro_figures, decode_figures)
+PROGRAMS = sorted({"codec_bench", *(program for part in PARTS for program in part.PROGRAMS)})
 FP16 = 2
 
 
@@ -49,4 +55,7 @@ def run(bench):
         figures[f"codec.balanced_{way}_vs_memcpy"] = (
             FP16 * rate[f"balanced_{way}"] / rate["memcpy"])
     figures["codec.two_threads"] = rate["balanced_decode_two_threads"] / rate["balanced_decode"]
-    return {**figures, **quality_figures.run(bench)}
+    for part in PARTS:
+        figures.update(part.run(bench))
+    bench.say(bars.table(figures))
+    return figures

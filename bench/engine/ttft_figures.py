@@ -1,41 +1,22 @@
 """bench/run ttft: time to the first token over 16 stored chunks of 256 tokens, cold, against full
-recompute, against the same rows with their KV in pages already, and prefill against llama.cpp's.
+recompute, against the same rows with their KV in pages already, and prefill against llama.cpp's; and
+through a narrow link (link_figures.py).
 
 ttft_bench makes one measurement a process; cold is: a new process, no memory tier, O_DIRECT (what the
 host below caches is not known). A round is one of each, so that all see the same machine.
 """
 
-import json
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 
-from llama_cpp import LLAMACPP, LlamaCppMissing, gguf_of, install, python_with_numpy
+import link_figures
+from bench_model import SMOKE_PROMPT, json_of, random_model
+from llama_cpp import LLAMACPP, LlamaCppMissing, gguf_of, install
 
-PROGRAMS = ["ttft_bench", "prefill_bench"]
-HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAMS = ["ttft_bench", "prefill_bench", *link_figures.PROGRAMS]
 ROUNDS = 5
-SMOKE_MODEL = {"layers": 2, "hidden": 64, "heads": 4, "kv-heads": 2, "head-dim": 16, "ffn": 128,
-               "vocabulary": 512, "positions": 1024}
-SMOKE_PROMPT = ["--chunks", "4", "--chunk-tokens", "64"]
-
-
-def json_of(command, **options):
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, **options)
-    return json.loads(done.stdout.strip().split("\n")[-1])
-
-
-def random_model(bench, python):
-    name = "random_model_smoke" if bench.smoke else "random_model"
-    folder = os.path.join(bench.work_folder("data"), name)
-    sizes = SMOKE_MODEL if bench.smoke else {}
-    flags = [part for key, value in sizes.items() for part in ("--" + key, str(value))]
-    subprocess.run([python, os.path.join(HERE, "make_random_model.py"), folder, *flags],
-                   check=True, stdout=sys.stderr)
-    return folder
 
 
 class LlamaCpp:
@@ -57,8 +38,7 @@ class LlamaCpp:
 
 def run(bench):
     threads = len(os.sched_getaffinity(0))
-    python = python_with_numpy()
-    model = random_model(bench, python)
+    model = random_model(bench)
     store = tempfile.mkdtemp(prefix="store", dir=bench.work_folder("data"))
     prompt = SMOKE_PROMPT if bench.smoke else []
     ttft = [bench.program("ttft_bench"), "--model", model, "--store", store,
@@ -87,7 +67,7 @@ def run(bench):
                 f"{key} {values[-1]:.1f} ms" for key, values in seen.items() if values))
     finally:
         shutil.rmtree(store, ignore_errors=True)
-    return figures_of(seen, linked, stored)
+    return {**figures_of(seen, linked, stored), **link_figures.run(bench)}
 
 
 def figures_of(seen, linked, stored):

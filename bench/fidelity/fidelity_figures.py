@@ -30,10 +30,10 @@ COMPARED = 100  # prompts a family that llama.cpp answers too
 SEED = 7
 
 
-def generate(templates, worlds, path):
+def generate(templates, worlds, path, seed=SEED):
     with open(path, "w", encoding="utf-8") as file:
         subprocess.run([sys.executable, os.path.join(HERE, "generator.py"), "--templates",
-                        templates, "--worlds", str(worlds), "--seed", str(SEED)], stdout=file,
+                        templates, "--worlds", str(worlds), "--seed", str(seed)], stdout=file,
                        check=True)
 
 

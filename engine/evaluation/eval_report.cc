@@ -59,7 +59,9 @@ nlohmann::ordered_json scoreJson(const Evaluation& evaluation, const std::vector
                     {"loss", score.loss},
                     {"loss_low", score.lossInterval.low},
                     {"loss_high", score.lossInterval.high},
-                    {"rows_share", score.rowsShare}});
+                    {"rows_share", score.rowsShare},
+                    {"stored_bytes", score.storedBytes},
+                    {"fp16_bytes", score.fp16Bytes}});
   }
   return {{"k", k}, {"scores", std::move(list)}};
 }

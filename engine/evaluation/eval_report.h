@@ -14,7 +14,7 @@ namespace spolia::engine {
 std::string scoreTable(const Evaluation& evaluation, const std::vector<Score>& scores);
 
 // {"k", "scores": [{"family", "part", "method", "preset", "worlds", "right", "share", "low",
-// "high", "loss", "loss_low", "loss_high", "rows_share"}]}
+// "high", "loss", "loss_low", "loss_high", "rows_share", "stored_bytes", "fp16_bytes"}]}
 nlohmann::ordered_json scoreJson(const Evaluation& evaluation, const std::vector<Score>& scores,
                                  uint32_t k);
 

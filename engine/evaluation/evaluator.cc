@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <map>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -36,20 +37,25 @@ class Worker {
     const Variant& full = variants_.front();
     SPOLIA_ASSIGN_OR_RETURN(Trial trial, attempt(prompt, nullptr, full, world.answer));
     out.trials.push_back(std::move(trial));
-    for (const codec::Preset preset : config_.presets) {
+    for (const PresetChoice& preset : config_.presets) {
       SPOLIA_RETURN_IF_ERROR(runPreset(world, prompt, preset, out));
     }
     return out;
   }
 
  private:
-  Status runPreset(const World& world, const Prompt& prompt, codec::Preset preset,
+  Status runPreset(const World& world, const Prompt& prompt, const PresetChoice& preset,
                    WorldResult& out) {
     MemoryKvSource source;
-    SPOLIA_RETURN_IF_ERROR(store(prompt, preset, source));
+    SPOLIA_ASSIGN_OR_RETURN(const StoredBytes stored, store(prompt, preset, source));
     for (const Variant& variant : variants_) {
-      if (variant.preset != codec::presetName(preset)) continue;
+      if (variant.preset != preset.name) continue;
       SPOLIA_ASSIGN_OR_RETURN(Trial trial, attempt(prompt, &source, variant, world.answer));
+      if (const auto bytes = stored.find(compileModeOf(variant.method.method));
+          bytes != stored.end()) {
+        trial.storedBytes = bytes->second;
+        trial.fp16Bytes = fp16BytesOf(prompt);
+      }
       out.trials.push_back(std::move(trial));
     }
     return Status();
@@ -67,7 +73,20 @@ class Worker {
     return prompt;
   }
 
-  Status store(const Prompt& prompt, codec::Preset preset, KvSource& source) const {
+  using StoredBytes = std::map<codec::CompileMode, uint64_t>;
+
+  uint64_t fp16BytesOf(const Prompt& prompt) const {
+    uint64_t tokens = 0;
+    for (const PromptSegment& segment : prompt.segments) {
+      if (segment.kind == SegmentKind::kChunk) tokens += segment.tokens.size();
+    }
+    uint64_t values = 0;
+    for (const codec::LayerShape& layer : model_.kvShape()) values += 2 * layer.channels();
+    return tokens * values * codec::elementSize(codec::ElementType::kF16);
+  }
+
+  Result<StoredBytes> store(const Prompt& prompt, const PresetChoice& preset,
+                            KvSource& source) const {
     std::set<codec::CompileMode> modes;
     for (const Variant& variant : variants_) {
       // The prefix is stored by answering.
@@ -75,17 +94,20 @@ class Worker {
       modes.insert(compileModeOf(variant.method.method));
     }
     codec::ChunkQueue queue;
+    StoredBytes stored;
     for (const codec::CompileMode mode : modes) {
-      const ChunkCompiler compiler(model_, transformer_,
-                                   {preset, config_.pageType, mode, config_.profile});
+      const ChunkCompiler compiler(
+          model_, transformer_,
+          {preset.preset, config_.pageType, mode, config_.profile, preset.gain});
       for (const PromptSegment& segment : prompt.segments) {
         if (segment.kind != SegmentKind::kChunk) continue;
         SPOLIA_ASSIGN_OR_RETURN(AlignedBuffer stream, compiler.compile(segment.tokens));
+        stored[mode] += stream.size();
         source.submitStore(std::move(stream), codec::PutMode::kIfAbsent, 0, queue);
         SPOLIA_RETURN_IF_ERROR(queue.waitPop().status);
       }
     }
-    return Status();
+    return stored;
   }
 
   Result<Trial> attempt(const Prompt& prompt, KvSource* source, const Variant& variant,
@@ -93,8 +115,8 @@ class Worker {
     Linker::Config linking;
     linking.pageType = config_.pageType;
     linking.profile = config_.profile;
-    if (variant.preset != "-") {
-      SPOLIA_ASSIGN_OR_RETURN(linking.prefixPreset, codec::presetFromName(variant.preset));
+    for (const PresetChoice& preset : config_.presets) {
+      if (preset.name == variant.preset) linking.prefixPreset = preset.preset;
     }
     Linker linker(model_, transformer_, pool_, source, linking);
     GenerationOptions options;
@@ -195,13 +217,30 @@ Result<MethodChoice> methodChoiceFromName(std::string_view name, uint32_t k) {
   return out;
 }
 
+Result<PresetChoice> presetChoiceFromName(std::string_view name) {
+  const size_t colon = name.find(':');
+  PresetChoice out;
+  out.name = name;
+  SPOLIA_ASSIGN_OR_RETURN(out.preset, codec::presetFromName(name.substr(0, colon)));
+  if (colon == std::string_view::npos) return out;
+  const std::string_view number = name.substr(colon + 1);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), out.gain);
+  const bool steps = out.preset == codec::Preset::kBalanced || out.preset == codec::Preset::kSmall;
+  if (!steps || error != std::errc() || end != number.data() + number.size()) {
+    return Status(ErrorCode::kInvalidArgument,
+                  "preset \"" + std::string(name) +
+                      "\": expected a preset, or balanced:N or small:N with N from -128 to 127");
+  }
+  return out;
+}
+
 Evaluator::Evaluator(const Model& model, Config config)
     : model_(model), config_(std::move(config)) {
   const std::vector<MethodChoice> methods = withFullFirst(config_.methods);
   variants_.push_back({methods.front(), "-"});
-  for (const codec::Preset preset : config_.presets) {
+  for (const PresetChoice& preset : config_.presets) {
     for (size_t i = 1; i < methods.size(); ++i) {
-      variants_.push_back({methods[i], std::string(codec::presetName(preset))});
+      variants_.push_back({methods[i], preset.name});
     }
   }
 }

@@ -31,6 +31,18 @@ struct MethodChoice {
 // belongs to a method without one. `k` is what first-k without a parameter has.
 Result<MethodChoice> methodChoiceFromName(std::string_view name, uint32_t k);
 
+// How chunks are encoded, as it is named on the command line: "high", "small", or "small:-4" for a
+// gain (codec::EncodeOptions).
+struct PresetChoice {
+  codec::Preset preset = codec::Preset::kHigh;
+  int8_t gain = 0;
+  std::string name;
+};
+
+// kInvalidArgument for an unknown preset, or a gain that is no number from -128 to 127 or belongs
+// to a preset without steps of a profile.
+Result<PresetChoice> presetChoiceFromName(std::string_view name);
+
 // One method over one preset. `full` stores nothing and stands once, with no preset.
 struct Variant {
   MethodChoice method;
@@ -46,6 +58,10 @@ struct Trial {
   bool right = false;
   uint32_t rows = 0;          // of the prompt
   uint32_t rowsComputed = 0;  // of them
+  // Of the prompt's chunks: whole streams, and their values in fp16. 0 where the method stores
+  // them only as it answers.
+  uint64_t storedBytes = 0;
+  uint64_t fp16Bytes = 0;
 };
 
 struct WorldResult {
@@ -64,7 +80,7 @@ class Evaluator {
  public:
   struct Config {
     std::vector<MethodChoice> methods;  // `full` is added where it is absent
-    std::vector<codec::Preset> presets;
+    std::vector<PresetChoice> presets;
     codec::ElementType pageType = codec::ElementType::kBf16;
     std::string questionTemplate = "Question: {question}\nAnswer:";
     uint32_t maxTokens = 8;

@@ -27,6 +27,8 @@ Score scoreOf(const std::vector<const WorldResult*>& worlds, size_t variant) {
     lost += full && !trial.right;
     won += !full && trial.right;
     score.rowsShare += static_cast<double>(trial.rowsComputed) / trial.rows;
+    score.storedBytes += trial.storedBytes;
+    score.fp16Bytes += trial.fp16Bytes;
   }
   const double count = static_cast<double>(score.worlds);
   score.rowsShare /= count;

@@ -38,7 +38,9 @@ struct Score {
   Interval interval;
   double loss = 0;  // share of `full` minus this one's
   Interval lossInterval;
-  double rowsShare = 0;  // of the prompts' rows, computed; mean over the worlds
+  double rowsShare = 0;      // of the prompts' rows, computed; mean over the worlds
+  uint64_t storedBytes = 0;  // as in Trial, of all worlds
+  uint64_t fp16Bytes = 0;
 
   double share() const { return static_cast<double>(right) / static_cast<double>(worlds); }
 };

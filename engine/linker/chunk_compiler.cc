@@ -42,6 +42,7 @@ Result<AlignedBuffer> ChunkCompiler::compile(std::span<const codec::TokenId> tok
   codec::EncodeOptions options;
   options.preset = config_.preset;
   options.profile = config_.profile.get();
+  options.gain = config_.gain;
   SPOLIA_ASSIGN_OR_RETURN(Bytes stream, codec::encodeStream(textChunkIdentity(model_.fingerprint(),
                                                                               tokens, config_.mode),
                                                             model_.kvShape(), kv.view(), options));

@@ -31,6 +31,7 @@ class ChunkCompiler {
     codec::CompileMode mode = codec::CompileMode::kBos;  // or kLego0
     // For the presets `balanced` and `small`.
     std::shared_ptr<const codec::Profile> profile = nullptr;
+    int8_t gain = 0;  // quarter octaves that their steps are widened by
   };
 
   ChunkCompiler(const Model& model, const Transformer& transformer, Config config)

@@ -12,12 +12,13 @@ namespace spolia::engine {
 
 namespace {
 
-codec::KvRange rangeOf(const LayerSpan& layers, const LoadedRows& rows) {
+codec::KvRange rangeOf(const LayerSpan& layers, const LoadedRows& rows, uint8_t maxLevel) {
   codec::KvRange range;
   range.layerBegin = layers.begin;
   range.layerEnd = layers.end;
   range.tokenBegin = rows.rowBegin;
   range.tokenEnd = rows.rowEnd;
+  range.maxLevel = maxLevel;
   return range;
 }
 
@@ -51,7 +52,7 @@ Status checkFrames(const codec::StreamHeader& header, const codec::KvRange& rang
 }  // namespace
 
 std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const LoadedRows& rows,
-                                  uint64_t minBytes) {
+                                  uint64_t minBytes, uint8_t maxLevel) {
   const uint32_t layers = static_cast<uint32_t>(header.layers.size());
   std::vector<bool> cuttable(layers + 1, true);  // [i]: between layers i - 1 and i
   for (const std::vector<codec::PlaneRef>& group : header.planeGroups) {
@@ -64,7 +65,8 @@ std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const Loade
   for (uint32_t end = 1; end <= layers; ++end) {
     if (!cuttable[end]) continue;
     const LayerSpan span{begin, end};
-    if (end < layers && frameBytes(header, rangeOf(span, rows)) < minBytes) continue;
+    const uint64_t bytes = frameBytes(header, rangeOf(span, rows, maxLevel));
+    if (end < layers && bytes < minBytes) continue;
     out.push_back(span);
     begin = end;
   }
@@ -74,11 +76,12 @@ std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const Loade
 // The state of the loads of one request, shared with decoding tasks, which may outlive it.
 class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(std::vector<ChunkLoad> loads, const Config& config) : loads_(std::move(loads)) {
+  Session(std::vector<ChunkLoad> loads, const Config& config)
+      : loads_(std::move(loads)), maxLevel_(config.maxLevel) {
     outcomes_.resize(loads_.size());
     for (size_t i = 0; i < loads_.size(); ++i) {
       for (const LayerSpan& span :
-           fetchSpans(*loads_[i].header, loads_[i].rows, config.minFetchBytes)) {
+           fetchSpans(*loads_[i].header, loads_[i].rows, config.minFetchBytes, maxLevel_)) {
         units_.push_back(std::make_unique<Unit>());
         Unit& unit = *units_.back();
         unit.load = i;
@@ -101,7 +104,7 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   const ChunkId& idOf(uint32_t unit) const { return loads_[units_[unit]->load].id; }
   codec::KvRange rangeOfUnit(uint32_t index) const {
     const Unit& unit = *units_[index];
-    return rangeOf(unit.layers, loads_[unit.load].rows);
+    return rangeOf(unit.layers, loads_[unit.load].rows, maxLevel_);
   }
 
   // Router thread: a fetch was answered.
@@ -206,7 +209,7 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   void decode(uint32_t index, const codec::ChunkCompletion& done) {
     Unit& unit = *units_[index];
     const ChunkLoad& load = loads_[unit.load];
-    const codec::KvRange range = rangeOf(unit.layers, load.rows);
+    const codec::KvRange range = rangeOf(unit.layers, load.rows, maxLevel_);
     DenseKv staging(load.header->layers.front(), unit.type, unit.layers.end - unit.layers.begin,
                     load.rows.rows());
     Status status = checkFrames(*load.header, range, done);
@@ -224,6 +227,7 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   }
 
   const std::vector<ChunkLoad> loads_;
+  const uint8_t maxLevel_;
   std::vector<std::unique_ptr<Unit>> units_;  // by first layer, then in order of loads
   mutable std::mutex mutex_;
   uint32_t next_ = 0;                  // under mutex_: units before it were asked for

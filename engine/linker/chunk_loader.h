@@ -58,9 +58,10 @@ struct LayerSpan {
 inline constexpr uint64_t kMinFetchBytes = 128 << 10;
 
 // Cuts a chunk's layers into the spans to fetch: no plane group lies across a cut, so that no frame
-// is read twice, and a span has at least `minBytes` of frames where the chunk has as many.
+// is read twice, and a span has at least `minBytes` of frames, of levels 0 .. maxLevel, where the
+// chunk has as many.
 std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const LoadedRows& rows,
-                                  uint64_t minBytes);
+                                  uint64_t minBytes, uint8_t maxLevel = UINT8_MAX);
 
 class ChunkLoader {
  public:
@@ -73,6 +74,7 @@ class ChunkLoader {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;
     uint64_t minFetchBytes = kMinFetchBytes;
+    uint8_t maxLevel = UINT8_MAX;  // levels above are not fetched
   };
 
   // `profile`, which may be null, need not be fetched when a chunk names it.

@@ -183,8 +183,8 @@ void Linker::startLoading(Request& request, const LinkPlan& plan) {
     chunk.load = loads.size();
     loads.push_back({chunk.id, chunk.header, *rows, chunk.profile});
   }
-  loader_->start(std::move(loads),
-                 {config_.pageType, config_.lookaheadLayers, config_.minFetchBytes});
+  loader_->start(std::move(loads), {config_.pageType, config_.lookaheadLayers,
+                                    config_.minFetchBytes, config_.maxLevel});
 }
 
 // Logits from one pass, or, when a load failed on the way, from a second one in which what failed
@@ -243,7 +243,7 @@ void Linker::finishProvenance(Request& request, const LinkPlan& plan) {
       entry.outcome = ChunkOutcome::kLoaded;
       entry.rowsComputed -= rows->rows();
       entry.preset = chunk.header->preset;
-      entry.level = static_cast<uint8_t>(chunk.header->levels - 1);
+      entry.level = std::min<uint8_t>(config_.maxLevel, chunk.header->levels - 1);
     } else if (!chunk.status.ok()) {
       entry.outcome = chunkOutcomeOf(chunk.status);
       entry.reason = chunk.status.message();

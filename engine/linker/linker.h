@@ -57,6 +57,7 @@ class Linker {
     codec::ElementType pageType = codec::ElementType::kBf16;
     uint32_t lookaheadLayers = 3;  // how far loading runs ahead of the pass
     uint64_t minFetchBytes = kMinFetchBytes;
+    uint8_t maxLevel = UINT8_MAX;  // the finest level that chunks are read to
     // How prefix chunks are written back. Anything but lossless is exact once only: behind such a
     // chunk nothing is written back any more.
     codec::Preset prefixPreset = codec::Preset::kLossless;

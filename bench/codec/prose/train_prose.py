@@ -139,8 +139,6 @@ class Run:
         self.path = os.path.join(args.work, "latest.pt")
         if os.path.exists(self.path):
             self.load()
-        elif args.grow:
-            self.grow(torch.load(args.grow)["model"])
 
     def load(self):
         saved = torch.load(self.path)
@@ -149,19 +147,6 @@ class Run:
         for moment, kept in zip(self.muon.moments, saved["muon"]):
             moment.copy_(kept)
         self.step, self.seconds = saved["step"], saved["seconds"]
-
-    def grow(self, weights):
-        """Takes the weights of a model whose layers have fewer inner neurons. What is new gives nothing
-        at first: its outputs are multiplied with zeros, which training then moves."""
-        own = self.model.state_dict()
-        for name, narrow in weights.items():
-            wide = own[name]
-            if wide.shape == narrow.shape:
-                wide.copy_(narrow)
-                continue
-            if "down_proj" in name:
-                wide.zero_()
-            wide[:narrow.shape[0], :narrow.shape[1]] = narrow
 
     def save(self):
         torch.save({"model": self.model.state_dict(), "adam": self.adam.state_dict(),
@@ -226,7 +211,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", required=True, help="directory outside the tree")
     parser.add_argument("--out", help="write the model there: after training, or of a checkpoint")
-    parser.add_argument("--grow", metavar="CHECKPOINT", help="begin with a narrower model's weights")
     parser.add_argument("--steps", type=int, default=1700)
     parser.add_argument("--batch", type=int, default=8, help="windows a step")
     parser.add_argument("--threads", type=int, default=2)

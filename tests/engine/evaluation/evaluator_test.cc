@@ -31,7 +31,7 @@ class EvaluatorTest : public ::testing::Test {
     for (const std::string& name : methods) {
       config.methods.push_back(*methodChoiceFromName(name, 16));
     }
-    config.presets = {codec::Preset::kLossless, codec::Preset::kHigh};
+    config.presets = {*presetChoiceFromName("lossless"), *presetChoiceFromName("high")};
     config.threads = threads;
     return Evaluator(*model_, config).run(worlds_);
   }
@@ -56,6 +56,11 @@ TEST_F(EvaluatorTest, EverySetupIsTriedOnEveryWorld) {
     EXPECT_EQ(world.trials[0].rowsComputed, world.trials[0].rows);
     EXPECT_EQ(world.trials[2].rowsComputed, world.trials[1].rowsComputed + 3);
     EXPECT_EQ(world.trials[4].rowsComputed, world.trials[2].rowsComputed);
+    EXPECT_EQ(world.trials[0].fp16Bytes, 0u);
+    // 34 tokens, 5 layers, K and V of 2 heads of 48, two bytes each.
+    EXPECT_EQ(world.trials[1].fp16Bytes, 34u * 5 * 2 * 2 * 48 * 2);
+    EXPECT_EQ(world.trials[1].storedBytes, world.trials[2].storedBytes);
+    EXPECT_LT(world.trials[3].storedBytes, world.trials[1].storedBytes);
   }
   EXPECT_TRUE(evaluation->worlds[0].trials[0].right) << evaluation->worlds[0].trials[0].given;
   EXPECT_TRUE(evaluation->worlds[1].trials[0].right) << evaluation->worlds[1].trials[0].given;
@@ -86,6 +91,18 @@ TEST(MethodChoice, Names) {
   for (const char* bad : {"", "first", "first-k:", "first-k:0", "first-k:-1", "first-k:x",
                           "first-k:1000001", "first-k:99999999999", "reuse:3", ":3"}) {
     EXPECT_EQ(methodChoiceFromName(bad, 5).status().code(), ErrorCode::kInvalidArgument) << bad;
+  }
+}
+
+TEST(PresetChoice, Names) {
+  EXPECT_EQ(presetChoiceFromName("high")->preset, codec::Preset::kHigh);
+  EXPECT_EQ(presetChoiceFromName("small")->gain, 0);
+  EXPECT_EQ(presetChoiceFromName("small:-4")->preset, codec::Preset::kSmall);
+  EXPECT_EQ(presetChoiceFromName("small:-4")->gain, -4);
+  EXPECT_EQ(presetChoiceFromName("balanced:3")->name, "balanced:3");
+  for (const char* bad :
+       {"", "tiny", "small:", "small:x", "small:1 ", "small:128", "high:1", ":1"}) {
+    EXPECT_EQ(presetChoiceFromName(bad).status().code(), ErrorCode::kInvalidArgument) << bad;
   }
 }
 

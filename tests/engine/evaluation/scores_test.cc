@@ -55,6 +55,19 @@ TEST(Scores, AreCountedByFamilyAndPart) {
   EXPECT_THROW(find(scores, "a", Part::kBeyond, 1), std::runtime_error);
 }
 
+TEST(Scores, BytesOfAFamilyAreSummed) {
+  Evaluation evaluation = sample();
+  for (size_t i = 0; i < evaluation.worlds.size(); ++i) {
+    evaluation.worlds[i].trials[1].storedBytes = i + 1;
+    evaluation.worlds[i].trials[1].fp16Bytes = 10;
+  }
+  const auto scores = scoresOf(evaluation, 16);
+  EXPECT_EQ(find(scores, "b", Part::kAll, 1).storedBytes, 1u + 2 + 3 + 4 + 5);
+  EXPECT_EQ(find(scores, "b", Part::kInside, 1).storedBytes, 1u + 2);
+  EXPECT_EQ(find(scores, "b", Part::kAll, 1).fp16Bytes, 50u);
+  EXPECT_EQ(find(scores, "b", Part::kAll, 0).storedBytes, 0u);
+}
+
 TEST(Scores, LargestLossIsAmongTheWorldsInside) {
   const auto scores = scoresOf(sample(), 16);
   EXPECT_DOUBLE_EQ(largestLoss(scores, 1), 1.0);  // family "a": 1 against 0

@@ -62,6 +62,7 @@ class LinkerTest : public ::testing::Test {
                     ThreadPool* pool = nullptr) {
     Linker::Config config{kPageType, lookaheadLayers_, 1};
     config.profile = profile_;
+    config.maxLevel = maxLevel_;
     Linker linker(*model_, transformer_, pool ? *pool : pool_, source, config);
     options.spareRows = 4;
     Result<LinkedPrompt> linked = linker.link(prompt, options);
@@ -92,6 +93,7 @@ class LinkerTest : public ::testing::Test {
 
   static constexpr codec::ElementType kPageType = codec::ElementType::kBf16;
   uint32_t lookaheadLayers_ = 1;
+  uint8_t maxLevel_ = UINT8_MAX;
   std::unique_ptr<Model> model_ = test::makeTinyModel(test::tinyConfig(), 5);
   ThreadPool pool_{3};
   Transformer transformer_{*model_, pool_};
@@ -188,6 +190,23 @@ TEST_F(LinkerTest, AProfileThatDoesNotComeHoldsNothingUp) {
   source.release();
   ASSERT_TRUE(linked.ok()) << linked.status().message();
   EXPECT_EQ(outcomes(*linked), std::vector<ChunkOutcome>(4, ChunkOutcome::kLate));
+}
+
+TEST_F(LinkerTest, LevelsAboveTheOneAskedForAreNotRead) {
+  profile_ = plainProfile(*model_);
+  FakeKvSource source(1);
+  storeAll(source, codec::Preset::kBalanced);
+  const LinkedPrompt fine = link(&source, prompt_, method(LinkMethod::kReuse));
+  const LinkedPrompt full = link(nullptr, prompt_, method(LinkMethod::kFull));
+  maxLevel_ = 0;
+  const LinkedPrompt coarse = link(&source, prompt_, method(LinkMethod::kReuse));
+  EXPECT_EQ(outcomes(coarse), std::vector<ChunkOutcome>(4, kLoaded));
+  EXPECT_EQ(coarse.provenance.chunks[0].level, 0);
+  EXPECT_LT(coarse.provenance.bytesRead, fine.provenance.bytesRead);
+  // Coarser, but of the same values.
+  const float difference = largestDifference(coarse.logits, fine.logits);
+  EXPECT_GT(difference, 0);
+  EXPECT_LT(difference, largestDifference(full.logits, fine.logits));
 }
 
 TEST_F(LinkerTest, FullAsksForNothing) {
