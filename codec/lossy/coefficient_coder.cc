@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "codec/base/varint.h"
+#include "codec/lossy/scaled_tables.h"
 
 namespace spolia::codec {
 namespace {
@@ -14,17 +15,13 @@ namespace {
 constexpr uint8_t kAllZero = 0;
 constexpr uint8_t kCoded = 1;
 
-constexpr PackForm packOf(CoefficientPart part, uint32_t stepClass) {
-  return part == CoefficientPart::kFine ? kFinePack : coarsePack(stepClass);
-}
-
 // Ascending class; within one as given.
 void orderByClass(std::span<const CoefficientGroup> groups, std::vector<uint32_t>& order) {
   order.resize(groups.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
-    return groups[a].stepClass < groups[b].stepClass;
-  });
+  std::array<uint32_t, kStepClasses + 1> next{};  // by class: the place of its next group
+  for (const CoefficientGroup& group : groups) ++next[group.stepClass + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  for (uint32_t g = 0; g < groups.size(); ++g) order[next[groups[g].stepClass]++] = g;
 }
 
 // The symbol of form.values values; the escape when they are too large.
@@ -140,18 +137,45 @@ Status restoreEscaped(std::span<const uint8_t> symbols, PackForm form, int16_t s
 
 }  // namespace
 
-PreparedTables::PreparedTables(const ClassTables& from) : tables(from) {
+PreparedTables::PreparedTables(const ClassTables& from, uint32_t last)
+    : tables(from), lastPair(last) {
   for (uint32_t c = 0; c < kStepClasses; ++c) {
     coarseEncode.emplace_back(tables.coarse[c]);
     coarseDecode.emplace_back(tables.coarse[c]);
     fineEncode.emplace_back(tables.fine[c]);
     fineDecode.emplace_back(tables.fine[c]);
+    const auto likeliest = [](const FrequencyTable& table) {
+      return *std::max_element(table.frequency.begin(), table.frequency.end());
+    };
+    coarseLikeliest[c] = likeliest(tables.coarse[c]);
+    fineLikeliest[c] = likeliest(tables.fine[c]);
   }
 }
 
 const PreparedTables& builtInPrepared() {
   static const PreparedTables prepared(builtInTables());
   return prepared;
+}
+
+const PreparedTables& scaledPrepared() {
+  static const PreparedTables prepared(scaledTables(), kScaledLastPair);
+  return prepared;
+}
+
+// A symbol of frequency f takes a state x to at most x - (4096 - f) (x / 4096), rounded down, and x
+// is 2^16 or more: a little over (4096 - f) / 4096 bits of what the payload has.
+bool coefficientsFit(size_t bytes, std::span<const CoefficientGroup> groups, uint32_t tokens,
+                     CoefficientPart part, const PreparedTables& tables) {
+  const bool fine = part == CoefficientPart::kFine;
+  uint64_t least = 0;
+  for (const CoefficientGroup& group : groups) {
+    const uint32_t likeliest =
+        (fine ? tables.fineLikeliest : tables.coarseLikeliest)[group.stepClass];
+    const uint64_t symbols =
+        uint64_t{tokens} * kPackComponents / tables.pack(part, group.stepClass).values;
+    least += symbols * (kRansProbabilityTotal - likeliest);
+  }
+  return least <= uint64_t{bytes} * 8 * kRansProbabilityTotal;
 }
 
 void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
@@ -166,7 +190,7 @@ void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens
   uint32_t any = 0;
   for (uint32_t at : order) {
     const CoefficientGroup& group = groups[at];
-    const PackForm form = packOf(part, group.stepClass);
+    const PackForm form = tables.pack(part, group.stepClass);
     const FrequencyTable& table =
         (fine ? tables.tables.fine : tables.tables.coarse)[group.stepClass];
     uint8_t* const begin = end;
@@ -187,7 +211,7 @@ void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens
 void countCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, ClassCounts& counts) {
   for (const CoefficientGroup& group : groups) {
-    const PackForm form = packOf(part, group.stepClass);
+    const PackForm form = part == CoefficientPart::kFine ? kFinePack : coarsePack(group.stepClass);
     SymbolCounts& count =
         (part == CoefficientPart::kFine ? counts.fine : counts.coarse)[group.stepClass];
     for (uint32_t t = 0; t < tokens; ++t) {
@@ -223,7 +247,7 @@ Status readCoefficients(ByteReader& in, std::span<const CoefficientGroup> groups
   scratch.symbols.resize(size_t{tokens} * kPackComponents);
   for (uint32_t at : scratch.order) {
     const CoefficientGroup& group = groups[at];
-    const PackForm pack = packOf(part, group.stepClass);
+    const PackForm pack = tables.pack(part, group.stepClass);
     const std::span symbols(scratch.symbols.data(), size_t{tokens} * kPackComponents / pack.values);
     decoder.use((fine ? tables.fineDecode : tables.coarseDecode)[group.stepClass]);
     decoder.decode(symbols);

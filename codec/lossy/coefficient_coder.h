@@ -22,17 +22,29 @@ namespace spolia::codec {
 
 inline constexpr int32_t kMaxCoefficient = 8191;
 
+// What one level stores of coefficients. kWhole: the values. kFine: how far each value is from the
+// next lower level's, -1 to 1, which is added to what is there.
+enum class CoefficientPart : uint8_t { kWhole, kFine };
+
 // Tables of all classes, ready to code with. Built once; never changes; any thread.
 struct PreparedTables {
-  explicit PreparedTables(const ClassTables& tables);
+  explicit PreparedTables(const ClassTables& tables, uint32_t lastPair = kLearntLastPair);
+
+  // How the coefficients of a class are packed.
+  PackForm pack(CoefficientPart part, uint32_t stepClass) const {
+    return part == CoefficientPart::kFine ? kFinePack : coarsePack(stepClass, lastPair);
+  }
 
   ClassTables tables;
+  uint32_t lastPair;
   std::vector<RansEncodeTable> coarseEncode, fineEncode;  // [class]
   std::vector<RansDecodeTable> coarseDecode, fineDecode;
+  std::array<uint16_t, kStepClasses> coarseLikeliest{}, fineLikeliest{};  // frequencies
 };
 
-// Of the built-in tables.
+// Of the built-in tables, and those of scaled channels.
 const PreparedTables& builtInPrepared();
+const PreparedTables& scaledPrepared();
 
 // Four components of a block, all tokens.
 struct CoefficientGroup {
@@ -40,10 +52,6 @@ struct CoefficientGroup {
   size_t tokenStride = 0;    // values
   uint32_t stepClass = 0;    // at the step of the level that is coded
 };
-
-// What one level stores of them. kWhole: the values. kFine: how far each value is from the next
-// lower level's, -1 to 1, which is added to what is there.
-enum class CoefficientPart : uint8_t { kWhole, kFine };
 
 // Appends the coefficients. The groups stand in any order; both sides put them into the order of
 // their classes, which is why they agree on it.
@@ -65,6 +73,11 @@ struct CoefficientScratch {
   std::vector<uint8_t> symbols;
   RansSimdDecoder decoder;
 };
+
+// Whether coefficients that are not all zero can stand in so few bytes: before memory is taken for
+// them.
+bool coefficientsFit(size_t bytes, std::span<const CoefficientGroup> groups, uint32_t tokens,
+                     CoefficientPart part, const PreparedTables& tables);
 
 // Reads what writeCoefficients() wrote, to the end of `in`: kWhole sets the coefficients to `scale`
 // times the stored value, kFine adds. kCorrupt when malformed.

@@ -24,7 +24,6 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::ScalableTag<float>;
 using Integers = hn::RebindToSigned<Floats>;
 using Halves = hn::Rebind<uint16_t, Floats>;
-using Bytes8 = hn::Rebind<uint8_t, Floats>;
 
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
 #define SPOLIA_F16_INSTRUCTIONS 1
@@ -104,38 +103,6 @@ void storeOneBounded(float raw, std::byte* to) {
 }
 
 template <ElementType kType>
-void restore(const uint8_t* symbols, const float* offset, const float* step, size_t count,
-             std::byte* to) {
-  const Floats f;
-  const Integers d;
-  const size_t lanes = hn::Lanes(f);
-  const size_t element = elementSize(kType);
-  size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto symbol = hn::PromoteTo(d, hn::LoadU(Bytes8(), symbols + i));
-    const auto steps = hn::ConvertTo(f, hn::Sub(symbol, hn::Set(d, kQuantMiddle)));
-    const auto raw = hn::Add(hn::LoadU(f, offset + i), hn::Mul(hn::LoadU(f, step + i), steps));
-    storeBounded<kType>(raw, to + i * element);
-  }
-  for (; i < count; ++i) {
-    const float raw = offset[i] + step[i] * static_cast<float>(symbols[i] - kQuantMiddle);
-    storeOneBounded<kType>(raw, to + i * element);
-  }
-}
-
-void restoreHere(const uint8_t* symbols, const float* offset, const float* step, size_t count,
-                 ElementType type, std::byte* to) {
-  switch (type) {
-    case ElementType::kF32:
-      return restore<ElementType::kF32>(symbols, offset, step, count, to);
-    case ElementType::kF16:
-      return restore<ElementType::kF16>(symbols, offset, step, count, to);
-    case ElementType::kBf16:
-      return restore<ElementType::kBf16>(symbols, offset, step, count, to);
-  }
-}
-
-template <ElementType kType>
 float loadOne(const std::byte* from) {
   if constexpr (kType == ElementType::kF32) {
     float value;
@@ -198,24 +165,78 @@ void scaleHere(const float* values, const float* base, const float* factor, size
   }
 }
 
-void quantiseHere(const float* values, const float* offset, const float* divisor, size_t count,
-                  uint8_t* symbols) {
+// A row of integers in steps, [group][token][4] apart, together.
+HWY_INLINE void gatherSteps(const StepRows& from, uint32_t token, uint32_t groups, int16_t* to) {
+  if (from.steps == nullptr) return;
+  const int16_t* at = from.steps + size_t{token} * kStepGroup;
+  for (uint32_t g = 0; g < groups; ++g, at += from.groupStride, to += kStepGroup) {
+    std::memcpy(to, at, kStepGroup * sizeof *to);
+  }
+}
+
+template <ElementType kType, bool kAdd>
+HWY_INLINE void restoreRow(const int16_t* steps, const float* offset, float step, size_t count,
+                           std::byte* to) {
   const Floats f;
   const Integers d;
+  const hn::Rebind<int16_t, Floats> narrow;
   const size_t lanes = hn::Lanes(f);
-  const auto reach = hn::Set(f, kQuantReach);
+  const size_t element = elementSize(kType);
+  const auto factor = hn::Set(f, step);
   size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    const auto steps = hn::Div(hn::Sub(hn::LoadU(f, values + i), hn::LoadU(f, offset + i)),
-                               hn::LoadU(f, divisor + i));
-    const auto bounded = hn::Max(hn::Neg(reach), hn::Min(steps, reach));
-    const auto shifted = hn::Add(hn::Add(bounded, hn::Set(f, kQuantMiddle)), hn::Set(f, 0.5f));
-    hn::StoreU(hn::DemoteTo(Bytes8(), hn::ConvertTo(d, shifted)), Bytes8(), symbols + i);
+    const auto whole = hn::ConvertTo(f, hn::PromoteTo(d, hn::LoadU(narrow, steps + i)));
+    if constexpr (kAdd) {
+      HWY_ALIGN float there[hn::MaxLanes(f)];
+      for (size_t k = 0; k < lanes; ++k) there[k] = loadOne<kType>(to + (i + k) * element);
+      const auto raw = hn::Add(hn::Load(f, there), hn::Mul(whole, factor));
+      storeBounded<kType>(raw, to + i * element);
+    } else {
+      const auto raw = hn::Mul(hn::Add(whole, hn::LoadU(f, offset + i)), factor);
+      storeBounded<kType>(raw, to + i * element);
+    }
   }
   for (; i < count; ++i) {
-    const float steps = (values[i] - offset[i]) / divisor[i];
-    const float bounded = std::max(-kQuantReach, std::min(steps, kQuantReach));
-    symbols[i] = static_cast<uint8_t>(static_cast<int32_t>(bounded + kQuantMiddle + 0.5f));
+    const auto whole = static_cast<float>(steps[i]);
+    const float raw =
+        kAdd ? loadOne<kType>(to + i * element) + whole * step : (whole + offset[i]) * step;
+    storeOneBounded<kType>(raw, to + i * element);
+  }
+}
+
+template <ElementType kType, bool kAdd>
+void restoreRows(const StepRows& from, uint32_t begin, uint32_t end, std::byte* to,
+                 ptrdiff_t tokenStride) {
+  // In runs of whole groups, short enough to stay near.
+  constexpr uint32_t kRunGroups = 64;
+  HWY_ALIGN int16_t row[(kRunGroups + 1) * kStepGroup] = {};
+  for (uint32_t first = 0; first < from.count; first += kRunGroups * kStepGroup) {
+    const uint32_t count = std::min(kRunGroups * kStepGroup, from.count - first);
+    StepRows run = from;
+    if (run.steps) run.steps += (from.channel + first) / kStepGroup * from.groupStride;
+    const uint32_t shift = from.channel % kStepGroup;
+    const uint32_t groups = (shift + count + kStepGroup - 1) / kStepGroup;
+    std::byte* at = to + first * elementSize(kType);
+    for (uint32_t t = begin; t < end; ++t, at += tokenStride) {
+      gatherSteps(run, t, groups, row);
+      restoreRow<kType, kAdd>(row + shift, from.offset + first, from.step, count, at);
+    }
+  }
+}
+
+void restoreHere(const StepRows& from, uint32_t begin, uint32_t end, bool add, ElementType type,
+                 std::byte* to, ptrdiff_t tokenStride) {
+  const auto as = [&]<ElementType kType>() {
+    add ? restoreRows<kType, true>(from, begin, end, to, tokenStride)
+        : restoreRows<kType, false>(from, begin, end, to, tokenStride);
+  };
+  switch (type) {
+    case ElementType::kF32:
+      return as.template operator()<ElementType::kF32>();
+    case ElementType::kF16:
+      return as.template operator()<ElementType::kF16>();
+    case ElementType::kBf16:
+      return as.template operator()<ElementType::kBf16>();
   }
 }
 
@@ -247,23 +268,17 @@ HWY_AFTER_NAMESPACE();
 namespace spolia::codec {
 
 HWY_EXPORT(restoreHere);
-HWY_EXPORT(quantiseHere);
 HWY_EXPORT(scaleHere);
 HWY_EXPORT(widenF16Here);
 
-void restoreRow(const uint8_t* symbols, const float* offset, const float* step, size_t count,
-                ElementType type, std::byte* to) {
-  HWY_DYNAMIC_DISPATCH(restoreHere)(symbols, offset, step, count, type, to);
+void restoreSteps(const StepRows& from, uint32_t begin, uint32_t end, bool add, ElementType type,
+                  std::byte* to, ptrdiff_t tokenStride) {
+  HWY_DYNAMIC_DISPATCH(restoreHere)(from, begin, end, add, type, to, tokenStride);
 }
 
 void scaleRow(const float* values, const float* base, const float* scale, size_t count, bool add,
               ElementType type, std::byte* to) {
   HWY_DYNAMIC_DISPATCH(scaleHere)(values, base, scale, count, add, type, to);
-}
-
-void quantiseRow(const float* values, const float* offset, const float* divisor, size_t count,
-                 uint8_t* symbols) {
-  HWY_DYNAMIC_DISPATCH(quantiseHere)(values, offset, divisor, count, symbols);
 }
 
 void widenRow(const std::byte* from, ElementType type, size_t count, float* to) {
