@@ -158,6 +158,7 @@ Result<std::vector<Bytes>> scaledFrames(const StreamHeader& header, const KvView
   std::vector<LayerShape> shapes;
   ScaledScratch scratch;
   ScaleScratch choosing;
+  LevelScratch writing;
   for (uint32_t i = 0; i < parts; ++i) {
     const FramePlace place = placeOf(header, i);
     const std::vector<PlaneRef>& group = header.planeGroups[place.group];
@@ -168,9 +169,10 @@ Result<std::vector<Bytes>> scaledFrames(const StreamHeader& header, const KvView
                                  .withContext("layer " + std::to_string(group[p].layer) +
                                               (group[p].plane == Plane::kK ? " K" : " V")));
     }
+    takeLattices(scratch, header.levels, writing);
     for (uint8_t level = 0; level < header.levels; ++level) {
       ByteWriter out = beginFrame(FrameCoding::kScaled);
-      writeScaledFrame(level, header.levels, scratch, out);
+      writeScaledFrame(level, header.levels, scratch, writing, out);
       frames[level * parts + i] = out.take();
     }
   }

@@ -53,10 +53,22 @@ struct CoefficientGroup {
   uint32_t stepClass = 0;    // at the step of the level that is coded
 };
 
+// Scratch of a reader or a writer; grows to what the largest frame needs and is then kept.
+struct CoefficientScratch {
+  std::vector<uint32_t> order;
+  std::vector<uint8_t> symbols;
+  std::vector<int16_t> values;  // of one group
+  std::vector<RansRun> runs;
+  RansSimdDecoder decoder;
+};
+
 // Appends the coefficients. The groups stand in any order; both sides put them into the order of
 // their classes, which is why they agree on it.
 void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, const PreparedTables& tables, ByteWriter& out);
+void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
+                       CoefficientPart part, const PreparedTables& tables,
+                       CoefficientScratch& scratch, ByteWriter& out);
 
 // How often each symbol of each class occurs.
 struct ClassCounts {
@@ -66,13 +78,6 @@ struct ClassCounts {
 // Adds the symbols that writeCoefficients() would code.
 void countCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, ClassCounts& counts);
-
-// Scratch of a reader; grows to what the largest frame needs and is then kept.
-struct CoefficientScratch {
-  std::vector<uint32_t> order;
-  std::vector<uint8_t> symbols;
-  RansSimdDecoder decoder;
-};
 
 // Whether coefficients that are not all zero can stand in so few bytes: before memory is taken for
 // them.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "codec/base/varint.h"
+#include "codec/lossy/pack_rows.h"
 #include "codec/lossy/ternary_digits.h"
 #include "codec/lossy/transform_rows.h"
 #include "codec/values/quant_rows.h"
@@ -53,39 +54,35 @@ size_t takeCoded(const ScaledScratch& scratch, uint8_t level, uint32_t below, in
 
 // ---- writing
 
-// One level's numbers.
-std::vector<int16_t> valuesOf(const ScaledScratch& scratch, uint8_t level, uint32_t below) {
-  const auto end = scratch.classes.size() * scratch.groupStride;
-  std::vector<int16_t> values(scratch.values.begin(),
-                              scratch.values.begin() + static_cast<ptrdiff_t>(end));
-  for (uint32_t i = 0; i < below; ++i) thirds(values.data(), values.size(), values.data());
-  if (level > 0) {
-    std::vector<int16_t> above(values.size());
-    thirds(values.data(), values.size(), above.data());
-    for (size_t i = 0; i < values.size(); ++i) {
-      values[i] = static_cast<int16_t>(values[i] - kLevelSplit * above[i]);
-    }
-  }
-  return values;
+// Values on the lattice that has so many finer ones.
+const int16_t* latticeOf(const ScaledScratch& frame, uint32_t below, const LevelScratch& scratch) {
+  return below == 0 ? frame.values.data() : scratch.coarser[below - 1].data();
 }
 
-void writeDigits(const ScaledScratch& scratch, uint32_t below, const std::vector<int16_t>& values,
-                 size_t noise, ByteWriter& out) {
-  if (noise == 0) return;
-  const size_t each = size_t{scratch.tokens} * kStepGroup;
+// What a further level stores: digits of groups that are noise, and numbers of the others.
+void splitValues(const ScaledScratch& frame, uint32_t below, size_t noise, LevelScratch& scratch) {
+  const size_t each = size_t{frame.tokens} * kStepGroup;
   const size_t bytes = ternaryBytes(noise * each);
-  // The last byte's digits that are none stand for 0.
-  std::vector<uint8_t> digits(bytes * kDigitsPerByte, 1);
-  uint8_t* to = digits.data();
-  for (size_t g = 0; g < scratch.classes.size(); ++g) {
-    if (classAt(scratch.classes[g], below) < kNoiseClass) continue;
-    const int16_t* from = values.data() + g * scratch.groupStride;
-    for (size_t i = 0; i < each; ++i) to[i] = static_cast<uint8_t>(from[i] + 1);
-    to += each;
+  scratch.digits.resize(bytes * kDigitsPerByte);
+  uint8_t* to = scratch.digits.data();
+  for (size_t g = 0; g < frame.classes.size(); ++g) {
+    const size_t at = g * frame.groupStride;
+    const int16_t* finer = latticeOf(frame, below, scratch) + at;
+    const int16_t* coarser = latticeOf(frame, below + 1, scratch) + at;
+    if (classAt(frame.classes[g], below) >= kNoiseClass) {
+      splitDigits(finer, coarser, each, to);
+      to += each;
+      continue;
+    }
+    int16_t* difference = scratch.differences.data() + at;
+    for (size_t i = 0; i < each; ++i) {
+      difference[i] = static_cast<int16_t>(finer[i] - kLevelSplit * coarser[i]);
+    }
   }
-  std::vector<std::byte> packed(bytes);
-  packTernary(digits.data(), bytes, packed.data());
-  out.bytes(packed);
+  // The last byte's digits that are none stand for 0.
+  std::fill(to, scratch.digits.data() + scratch.digits.size(), uint8_t{1});
+  scratch.packed.resize(bytes);
+  packTernary(scratch.digits.data(), bytes, scratch.packed.data());
 }
 
 void writeScales(const ScaledScratch& scratch, bool offsets, ByteWriter& out) {
@@ -209,17 +206,31 @@ void layOut(std::span<const LayerShape> planes, uint32_t tokens, ScaledScratch& 
   scratch.silent = true;
 }
 
-void writeScaledFrame(uint8_t level, uint8_t levels, const ScaledScratch& scratch,
-                      ByteWriter& out) {
+void takeLattices(const ScaledScratch& frame, uint8_t levels, LevelScratch& scratch) {
+  const size_t size = frame.classes.size() * frame.groupStride;
+  for (uint32_t below = 1; below < levels; ++below) {
+    std::vector<int16_t>& to = scratch.coarser[below - 1];
+    to.resize(std::max(to.size(), size));
+    thirds(latticeOf(frame, below - 1, scratch), size, to.data());
+  }
+  scratch.differences.resize(std::max(scratch.differences.size(), size));
+}
+
+void writeScaledFrame(uint8_t level, uint8_t levels, const ScaledScratch& frame,
+                      LevelScratch& scratch, ByteWriter& out) {
   const uint32_t below = levels - 1u - level;
-  writeScales(scratch, level == 0, out);
-  std::vector<int16_t> values = valuesOf(scratch, level, below);
-  std::vector<CoefficientGroup> coded;
-  const size_t noise = takeCoded(scratch, level, below, values.data(), coded);
-  writeDigits(scratch, below, values, noise, out);
-  writeCoefficients(coded, scratch.tokens,
+  writeScales(frame, level == 0, out);
+  // Whole values are only read.
+  int16_t* values = level > 0 ? scratch.differences.data()
+                              : const_cast<int16_t*>(latticeOf(frame, below, scratch));
+  const size_t noise = takeCoded(frame, level, below, values, scratch.coded);
+  if (level > 0) {
+    splitValues(frame, below, noise, scratch);
+    out.bytes(scratch.packed);
+  }
+  writeCoefficients(scratch.coded, frame.tokens,
                     level == 0 ? CoefficientPart::kWhole : CoefficientPart::kFine, scaledPrepared(),
-                    out);
+                    scratch.coding, out);
 }
 
 Status readScaledFrame(ByteReader& in, uint8_t level, uint8_t levels, ScaledScratch& scratch) {
@@ -239,12 +250,16 @@ void restoreScaled(const ScaledScratch& scratch, size_t plane, bool onto, const 
     rows.steps = scratch.values.data() + from.group * scratch.groupStride;
     rows.groupStride = scratch.groupStride;
   }
-  for (uint32_t h = 0; h < from.shape.kvHeads; ++h) {
-    rows.channel = h * from.shape.headDim;
-    rows.offset = scratch.offset.data() + from.group * kStepGroup + rows.channel;
-    rows.step = scratch.step[from.head + h];
-    restoreSteps(rows, to.begin, to.end, onto, to.rows.type, to.rows.row(h, 0),
-                 to.rows.tokenStride);
+  // A few tokens of all heads, which mostly lie side by side.
+  for (uint32_t begin = to.begin; begin < to.end; begin += kStepTokens) {
+    const uint32_t end = std::min(to.end, begin + kStepTokens);
+    for (uint32_t h = 0; h < from.shape.kvHeads; ++h) {
+      rows.channel = h * from.shape.headDim;
+      rows.offset = scratch.offset.data() + from.group * kStepGroup + rows.channel;
+      rows.step = scratch.step[from.head + h];
+      restoreSteps(rows, begin, end, onto, to.rows.type, to.rows.row(h, begin - to.begin),
+                   to.rows.tokenStride);
+    }
   }
 }
 

@@ -2,11 +2,12 @@
 // offset of its own, coded in levels, each a third of the step of the one before. Specified in
 // codec/FORMAT.md ("Scaled channels").
 //
-// Encoding: layOut(), analyseScaled() (codec/lossy/scale_choice.h) of every plane,
+// Encoding: layOut(), analyseScaled() (codec/lossy/scale_choice.h) of every plane, takeLattices(),
 // writeScaledFrame() of each level. Decoding: layOut(), readScaledFrame() of some levels in order,
 // then restoreScaled() of the planes wanted. Any thread; a scratch has one.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -54,8 +55,22 @@ size_t leastScaledBytes(std::span<const LayerShape> planes);
 // Forgets what was there; room for planes of these shapes, in the frame's order.
 void layOut(std::span<const LayerShape> planes, uint32_t tokens, ScaledScratch& scratch);
 
-// Appends one level of what was analysed, 0 first.
-void writeScaledFrame(uint8_t level, uint8_t levels, const ScaledScratch& scratch, ByteWriter& out);
+// Memory to write levels in; reused.
+struct LevelScratch {
+  // The values on the lattices above the finest, [levels below]; those are of the frame.
+  std::array<std::vector<int16_t>, kMaxScaledLevels - 1> coarser;
+  std::vector<int16_t> differences;
+  std::vector<uint8_t> digits;
+  std::vector<std::byte> packed;
+  std::vector<CoefficientGroup> coded;
+  CoefficientScratch coding;
+};
+
+// The frame's values on the lattices of all levels: before the first is written.
+void takeLattices(const ScaledScratch& frame, uint8_t levels, LevelScratch& scratch);
+// Appends one level of what was analysed.
+void writeScaledFrame(uint8_t level, uint8_t levels, const ScaledScratch& frame,
+                      LevelScratch& scratch, ByteWriter& out);
 
 // Adds one level. kCorrupt when malformed, or not of one kind with the levels read before. Takes
 // memory for the values only when the frame is long enough to hold them, see FORMAT.md ("Limits").

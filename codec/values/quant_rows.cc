@@ -165,12 +165,39 @@ void scaleHere(const float* values, const float* base, const float* factor, size
   }
 }
 
-// A row of integers in steps, [group][token][4] apart, together.
-HWY_INLINE void gatherSteps(const StepRows& from, uint32_t token, uint32_t groups, int16_t* to) {
-  if (from.steps == nullptr) return;
+// Channels of a tile, short enough that its rows stay near.
+constexpr uint32_t kTileGroups = 64;
+constexpr size_t kTileStride = (kTileGroups + 2) * kStepGroup;
+
+// Integers in steps, [group][token][4], as rows of tokens.
+HWY_INLINE void gatherTile(const StepRows& from, uint32_t token, uint32_t tokens, uint32_t groups,
+                           int16_t* rows) {
   const int16_t* at = from.steps + size_t{token} * kStepGroup;
-  for (uint32_t g = 0; g < groups; ++g, at += from.groupStride, to += kStepGroup) {
-    std::memcpy(to, at, kStepGroup * sizeof *to);
+  uint32_t g = 0;
+#if HWY_TARGET != HWY_SCALAR
+  // Two groups' four channels of two tokens change places.
+  const hn::FixedTag<uint64_t, 2> d;
+  const auto load = [&](const int16_t* p) {
+    return hn::BitCast(d, hn::LoadU(hn::FixedTag<int16_t, 8>(), p));
+  };
+  const auto store = [&](auto v, int16_t* p) {
+    hn::StoreU(hn::BitCast(hn::FixedTag<int16_t, 8>(), v), hn::FixedTag<int16_t, 8>(), p);
+  };
+  for (; tokens == kStepTokens && g + 2 <= groups; g += 2, at += 2 * from.groupStride) {
+    int16_t* to = rows + size_t{g} * kStepGroup;
+    for (uint32_t t = 0; t < kStepTokens; t += 2) {
+      const auto a = load(at + t * kStepGroup);
+      const auto b = load(at + from.groupStride + t * kStepGroup);
+      store(hn::InterleaveLower(d, a, b), to + t * kTileStride);
+      store(hn::InterleaveUpper(d, a, b), to + (t + 1) * kTileStride);
+    }
+  }
+#endif
+  for (; g < groups; ++g, at += from.groupStride) {
+    for (uint32_t t = 0; t < tokens; ++t) {
+      std::memcpy(rows + t * kTileStride + size_t{g} * kStepGroup, at + t * kStepGroup,
+                  kStepGroup * sizeof *rows);
+    }
   }
 }
 
@@ -207,19 +234,21 @@ HWY_INLINE void restoreRow(const int16_t* steps, const float* offset, float step
 template <ElementType kType, bool kAdd>
 void restoreRows(const StepRows& from, uint32_t begin, uint32_t end, std::byte* to,
                  ptrdiff_t tokenStride) {
-  // In runs of whole groups, short enough to stay near.
-  constexpr uint32_t kRunGroups = 64;
-  HWY_ALIGN int16_t row[(kRunGroups + 1) * kStepGroup] = {};
-  for (uint32_t first = 0; first < from.count; first += kRunGroups * kStepGroup) {
-    const uint32_t count = std::min(kRunGroups * kStepGroup, from.count - first);
+  HWY_ALIGN int16_t rows[kStepTokens * kTileStride] = {};
+  for (uint32_t first = 0; first < from.count; first += kTileGroups * kStepGroup) {
+    const uint32_t count = std::min(kTileGroups * kStepGroup, from.count - first);
     StepRows run = from;
     if (run.steps) run.steps += (from.channel + first) / kStepGroup * from.groupStride;
     const uint32_t shift = from.channel % kStepGroup;
     const uint32_t groups = (shift + count + kStepGroup - 1) / kStepGroup;
     std::byte* at = to + first * elementSize(kType);
-    for (uint32_t t = begin; t < end; ++t, at += tokenStride) {
-      gatherSteps(run, t, groups, row);
-      restoreRow<kType, kAdd>(row + shift, from.offset + first, from.step, count, at);
+    for (uint32_t t = begin; t < end; t += kStepTokens) {
+      const uint32_t tokens = std::min(kStepTokens, end - t);
+      if (run.steps) gatherTile(run, t, tokens, groups, rows);
+      for (uint32_t i = 0; i < tokens; ++i, at += tokenStride) {
+        restoreRow<kType, kAdd>(rows + i * kTileStride + shift, from.offset + first, from.step,
+                                count, at);
+      }
     }
   }
 }

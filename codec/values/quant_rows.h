@@ -16,6 +16,9 @@ namespace spolia::codec {
 void scaleRow(const float* values, const float* base, const float* scale, size_t count, bool add,
               ElementType type, std::byte* to);
 
+// Tokens that restoreSteps() is quick at, or a multiple: as many as lie in a cache line.
+inline constexpr uint32_t kStepTokens = 8;
+
 // One head's values in steps, of a plane that has them as [channel / 4][token][4], the first index
 // `groupStride` values apart.
 struct StepRows {

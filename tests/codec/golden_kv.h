@@ -184,7 +184,9 @@ inline Bytes encodeFrame(const StreamHeader& header, uint32_t index, const KvVie
     }
   }
   if (header.preset != Preset::kLossless) {
-    writeScaledFrame(static_cast<uint8_t>(place.level), header.levels, scaled, out);
+    LevelScratch writing;
+    takeLattices(scaled, header.levels, writing);
+    writeScaledFrame(static_cast<uint8_t>(place.level), header.levels, scaled, writing, out);
   }
   return out.take();
 }

@@ -44,6 +44,7 @@ inline Bytes anyScaledStream(std::mt19937_64& random) {
       parseHeader(encodeStream(sampleIdentity(tokens), layers, kv.view(), options).value()).value();
   const size_t parts = header.frames.size() / header.levels;
   std::vector<Bytes> frames(header.frames.size());
+  LevelScratch writing;
   for (uint32_t i = 0; i < parts; ++i) {
     const FramePlace place = placeOf(header, i);
     std::vector<LayerShape> shapes;
@@ -51,10 +52,11 @@ inline Bytes anyScaledStream(std::mt19937_64& random) {
     ScaledScratch scratch;
     layOut(shapes, place.tokenEnd - place.tokenBegin, scratch);
     fillAny(scratch, random);
+    takeLattices(scratch, header.levels, writing);
     for (uint8_t level = 0; level < header.levels; ++level) {
       ByteWriter out;
       out.u8(4);
-      writeScaledFrame(level, header.levels, scratch, out);
+      writeScaledFrame(level, header.levels, scratch, writing, out);
       frames[level * parts + i] = out.take();
     }
   }
