@@ -19,7 +19,7 @@ constexpr double kSpreadByDistance = 1.2533;
 constexpr double kFarthestSteps = kMaxCoefficient - 2;
 // Steps that a mean may be away from zero. Also what a channel of one value is known by.
 constexpr double kFarthestOffset = kMaxOffset - 2 * (kMaxCoefficient + 1);
-// Smaller ones and their inverses are no normal numbers.
+// In the unit of the columns: the inverse of a smaller one would be no finite number.
 constexpr double kLeastStep = 0x1p-120;
 // Values beyond this are counted in units of kManyUnit: sums of them stay finite.
 constexpr float kMany = 0x1p96f;
@@ -96,8 +96,7 @@ double chooseStep(const Part& part, uint32_t head, double kappa, uint32_t tokens
     mean = std::max(mean, std::fabs(double{scratch.mean[c]}));
   }
   const double spread = kSpreadByDistance * distance / part.headDim;
-  return std::max(
-      {kappa * spread, farthest / kFarthestSteps, mean / kFarthestOffset, kLeastStep / part.unit});
+  return std::max({kappa * spread, farthest / kFarthestSteps, mean / kFarthestOffset, kLeastStep});
 }
 
 // Steps, offsets and classes of a part, from what its columns are like.

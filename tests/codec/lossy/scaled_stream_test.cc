@@ -309,6 +309,22 @@ TEST(ScaledStream, ExtremeValuesStayFinite) {
   }
 }
 
+// Heads that are analysed together may have nothing to do with each other.
+TEST(ScaledStream, HeadsOfAnySizesStandSideBySide) {
+  for (uint32_t tokens : {1u, 5u}) {
+    SampleKv kv(1, {4, 1}, tokens, ElementType::kF32);
+    const float values[] = {FLT_MAX, 1e-30f, 0, 3};
+    for (size_t i = 0; i < kv.count(); ++i) kv.set(i, values[i % 4]);
+    const Bytes stream = encodeStream(sampleIdentity(tokens), kv.layers, kv.view(), {}).value();
+    SampleKv out(1, {4, 1}, tokens, ElementType::kF32);
+    const Status status = decodeStream(stream, verifyStream(stream).value(), {}, out.target());
+    ASSERT_TRUE(status.ok()) << status.toString();
+    for (size_t i = 0; i < kv.count(); ++i) {
+      ASSERT_NEAR(out.get(i), kv.get(i), kv.get(i) * 0.12f + 1e-16f) << i;
+    }
+  }
+}
+
 TEST(ScaledStream, EveryGainEncodesAndDecodes) {
   GoldenKv kv({{2, 9}}, 30, ElementType::kF16);
   kv.fill(7);
