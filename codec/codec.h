@@ -1,13 +1,14 @@
 // The codec's face: KV values in, a stream out, and back by ranges. A pure library: it neither
 // prints nor aborts on input nor keeps state; every function may be called from any thread. Streams
-// are untrusted: any bytes give values or an error, and nothing is allocated beyond kMaxHeaderBytes
-// plus a small multiple of what the caller passes in.
+// are untrusted: any bytes give values or an error, and what is allocated on the way is bounded as
+// codec/FORMAT.md ("Limits") says.
 //
 // A stream is a header followed by frames. A frame = (plane group, token group, level), is
 // decodable on its own and has its own checksum. codec/FORMAT.md gives every byte.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -84,18 +85,18 @@ struct EncodeOptions {
   KForm kForm = KForm::kPreRope;
   uint32_t firstPosition = 0;
   uint32_t tokenGroup = 256;
-  // For `balanced` and `small`; borrowed for the call. Of this model, for keys before RoPE.
+  // For `balanced` and `small`, which get smaller by it; borrowed for the call. Of this model, for
+  // keys before RoPE.
   const Profile* profile = nullptr;
-  // Of these presets: how many levels, and quarter octaves that the profile's step is widened by.
+  // But for `lossless`: how many levels, and quarter octaves that the preset's step is widened by.
   uint8_t levels = 2;
   int8_t gain = 0;
 };
 
 // Encodes all layers and tokens of `kv` (its range is the whole chunk). kInvalidArgument when the
-// identity has no rows or too many, or a shape is empty; kUnsupported for `balanced` and `small`
-// without a profile. Values that are not finite survive `lossless` and are refused by the others
-// (kInvalidArgument). kInvalidArgument too for a profile of another model or shape, or without the
-// preset.
+// identity has no rows or too many, a shape is empty, or a profile is of another model or shape or
+// without the preset. Values that are not finite survive `lossless` and are refused by the others
+// (kInvalidArgument, naming layer and tensor).
 Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerShape> layers,
                            const KvView& kv, const EncodeOptions& options);
 
@@ -120,18 +121,37 @@ struct FrameBytes {
 // kCorrupt unless the bytes are those of that frame.
 Status verifyFrame(const StreamHeader& header, const FrameBytes& frame);
 
+// Memory that decoding works in. Passed to one call after another it grows to what the largest
+// frame needs, and nothing is allocated any more. One thread at a time.
+class DecodeScratch {
+ public:
+  DecodeScratch();
+  ~DecodeScratch();
+  DecodeScratch(const DecodeScratch&) = delete;
+  DecodeScratch& operator=(const DecodeScratch&) = delete;
+
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
 // Verifies one frame, decodes it and writes the part of it that lies in `range` to `target`. The
 // bytes of the target outside the range stay. kCorrupt when the frame is not what the table says or
 // is malformed; kInvalidArgument when a `lossless` stream is asked into another element type that
 // cannot hold its values exactly (widening to f32 is exact). A frame of a further level is added to
 // what the levels before it left in the target, which hence come first. On error the range holds
-// anything. A stream that names a profile is decoded with that one: kNotFound without it.
+// anything. A stream that names a profile is decoded with that one: kNotFound without it. Without a
+// scratch the call has one of its own.
 Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const KvRange& range,
-                   const KvTarget& target, const Profile* profile = nullptr);
+                   const KvTarget& target, const Profile* profile = nullptr,
+                   DecodeScratch* scratch = nullptr);
 
 // All frames that cover `range`, each at its place in the complete stream; all levels at once,
 // which costs less than one after another.
 Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& range,
-                    const KvTarget& target, const Profile* profile = nullptr);
+                    const KvTarget& target, const Profile* profile = nullptr,
+                    DecodeScratch* scratch = nullptr);
 
 }  // namespace spolia::codec

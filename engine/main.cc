@@ -68,7 +68,7 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
 void addIngestFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens", "most tokens of a chunk");
   addSetting(app, arguments, "--preset", "ingest.preset",
-             "high or lossless; with a profile also balanced or small");
+             "lossless, high, balanced or small, the last two smaller with a profile");
   addSetting(app, arguments, "--ttl", "ingest.ttl",
              "how long these documents live from now on, as in 12h or 30d (without end)");
   addSetting(app, arguments, "--compile-mode", "ingest.compile_mode",

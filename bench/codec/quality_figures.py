@@ -4,8 +4,9 @@ On the prose model (prose/README.md), or the model and text that the caller name
 are then learnt from, the other half measured on. Damage is the KL divergence of the next-token
 predictions over 32 tokens behind 256 cached ones, and how often the likeliest token stays the same.
 
-codec.balanced_ratio, .small_ratio, .high_ratio: fp16 bytes by all bytes of the stream, at KL 0.003 and
-97 % (high: as it is). codec.vs_cachegen_paper, .vs_kvtc: balanced and small by the other's ratio there.
+codec.balanced_ratio, .small_ratio: fp16 bytes by all bytes of the stream, at KL 0.003 and 97 %.
+codec.balanced_unprofiled_ratio: the same without a profile. codec.high_ratio, .high_kl: at the preset's
+own step. codec.vs_cachegen_paper, .vs_kvtc: balanced and small by the other's ratio there.
 codec.lossless_ratio_bf16, .zstd_ratio_bf16, .zstd_planes_ratio_bf16. codec.PRESET_preset_ratio, _kl,
 _top1: at the step its profile sets. codec.PRESET_level_cost: bytes of two levels by those of one.
 codec.PRESET_first_level_ratio, _kl: the first level alone. codec.PRESET_profile_share: of the model's
@@ -100,11 +101,14 @@ def at(scheme, budget):
     return found["ratio"] if found else 0.0
 
 
+def own_point(scheme):
+    """At the preset's own step."""
+    return next(p for p in scheme["curve"] if p["quality"] == 0)
+
+
 def preset_figures(schemes, preset, profile, model):
-    def point(name):
-        return next(p for p in schemes[name]["curve"] if p["quality"] == 0)
-    own, one = point(preset), point(preset + "-one-level")
-    first = point(preset + "-first-level")
+    own, one = own_point(schemes[preset]), own_point(schemes[preset + "-one-level"])
+    first = own_point(schemes[preset + "-first-level"])
     key = "codec." + preset
     return {key + "_ratio": at(schemes[preset], BUDGET), key + "_preset_ratio": own["ratio"],
             key + "_preset_kl": own["kl"], key + "_preset_top1": own["top1"],
@@ -131,7 +135,9 @@ def run(bench):
     schemes = got["schemes"]
     figures = {"codec.judge_kl_removed": got["removed"]["kl"],
                "codec.judge_cross_entropy": got["cross_entropy"],
-               "codec.high_ratio": schemes["high-f16"]["curve"][0]["ratio"]}
+               "codec.high_ratio": own_point(schemes["high-f16"])["ratio"],
+               "codec.high_kl": own_point(schemes["high-f16"])["kl"],
+               "codec.balanced_unprofiled_ratio": at(schemes["balanced-unprofiled"], BUDGET)}
     for preset, profile in profiles.items():
         figures.update(preset_figures(schemes, preset, profile, model))
     for name in ("cachegen-paper", "cachegen-released", "kvtc", "kvtc-kind", "kivi",

@@ -152,8 +152,9 @@ spolia_result FetchOrder::decode(const codec::ChunkCompletion& done) const {
   Status status = done.status;
   if (status.ok()) status = accepts(*done.header);
   if (status.ok()) status = checkFrames(done, within(*done.header));
+  codec::DecodeScratch scratch;
   for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
-    status = codec::decodeFrame(*done.header, done.frame(i), range, target);
+    status = codec::decodeFrame(*done.header, done.frame(i), range, target, nullptr, &scratch);
   }
   spolia_result out = resultOf(status);
   out.id = giveId(id);

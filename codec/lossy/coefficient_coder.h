@@ -22,13 +22,24 @@ namespace spolia::codec {
 
 inline constexpr int32_t kMaxCoefficient = 8191;
 
+// What one level stores of coefficients. kWhole: the values. kFine: how far each value is from the
+// next lower level's, -1 to 1, which is added to what is there.
+enum class CoefficientPart : uint8_t { kWhole, kFine };
+
 // Tables of all classes, ready to code with. Built once; never changes; any thread.
 struct PreparedTables {
-  explicit PreparedTables(const ClassTables& tables);
+  explicit PreparedTables(const ClassTables& tables, uint32_t lastPair = kLearntLastPair);
+
+  // How the coefficients of a class are packed.
+  PackForm pack(CoefficientPart part, uint32_t stepClass) const {
+    return part == CoefficientPart::kFine ? kFinePack : coarsePack(stepClass, lastPair);
+  }
 
   ClassTables tables;
+  uint32_t lastPair;
   std::vector<RansEncodeTable> coarseEncode, fineEncode;  // [class]
   std::vector<RansDecodeTable> coarseDecode, fineDecode;
+  std::array<uint16_t, kStepClasses> coarseLikeliest{}, fineLikeliest{};  // frequencies
 };
 
 // Of the built-in tables.
@@ -41,14 +52,22 @@ struct CoefficientGroup {
   uint32_t stepClass = 0;    // at the step of the level that is coded
 };
 
-// What one level stores of them. kWhole: the values. kFine: how far each value is from the next
-// lower level's, -1 to 1, which is added to what is there.
-enum class CoefficientPart : uint8_t { kWhole, kFine };
+// Scratch of a reader or a writer; grows to what the largest frame needs and is then kept.
+struct CoefficientScratch {
+  std::vector<uint32_t> order;
+  std::vector<uint8_t> symbols;
+  std::vector<int16_t> values;  // of one group
+  std::vector<RansRun> runs;
+  RansSimdDecoder decoder;
+};
 
 // Appends the coefficients. The groups stand in any order; both sides put them into the order of
 // their classes, which is why they agree on it.
 void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, const PreparedTables& tables, ByteWriter& out);
+void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
+                       CoefficientPart part, const PreparedTables& tables,
+                       CoefficientScratch& scratch, ByteWriter& out);
 
 // How often each symbol of each class occurs.
 struct ClassCounts {
@@ -59,12 +78,10 @@ struct ClassCounts {
 void countCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, ClassCounts& counts);
 
-// Scratch of a reader; grows to what the largest frame needs and is then kept.
-struct CoefficientScratch {
-  std::vector<uint32_t> order;
-  std::vector<uint8_t> symbols;
-  RansSimdDecoder decoder;
-};
+// Whether coefficients that are not all zero can stand in so few bytes: before memory is taken for
+// them.
+bool coefficientsFit(size_t bytes, std::span<const CoefficientGroup> groups, uint32_t tokens,
+                     CoefficientPart part, const PreparedTables& tables);
 
 // Reads what writeCoefficients() wrote, to the end of `in`: kWhole sets the coefficients to `scale`
 // times the stored value, kFine adds. kCorrupt when malformed.

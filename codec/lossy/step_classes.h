@@ -44,11 +44,13 @@ struct PackForm {
   }
 };
 
+// The last class whose symbols hold two values, of learnt transforms.
+inline constexpr uint32_t kLearntLastPair = 18;
 // Of the first or only level. A spread of 0.3 steps needs no more than -1 to 1, one of 1.4 no more
 // than -7 to 7, but once in thousands.
-constexpr PackForm coarsePack(uint32_t stepClass) {
+constexpr PackForm coarsePack(uint32_t stepClass, uint32_t lastPair = kLearntLastPair) {
   if (stepClass <= 9) return {4, 1};
-  if (stepClass <= 18) return {2, 7};
+  if (stepClass <= lastPair) return {2, 7};
   return {1, 127};
 }
 // Of a further level: where in the split step a value lies, by -1, 0 and 1. Never escaped.

@@ -12,6 +12,9 @@
 
 namespace spolia::codec {
 
+// Channels whose steps stand together, token by token, in scaled channels.
+inline constexpr uint32_t kStepGroup = 4;
+
 // `base` is the row of head 0 and the first token; the caller vouches for the extent.
 template <typename Byte>
 struct PlaneRows {

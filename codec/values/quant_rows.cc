@@ -3,6 +3,8 @@
 #include "codec/values/quant_rows.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "codec/values/quant_rows.cc"
@@ -17,40 +19,6 @@ namespace HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-using Bytes8 = hn::Rebind<uint8_t, Floats>;
-
-template <ElementType kType>
-void restore(const uint8_t* symbols, const float* offset, const float* step, size_t count,
-             std::byte* to) {
-  const Floats f;
-  const Integers d;
-  const size_t lanes = hn::Lanes(f);
-  const size_t element = elementSize(kType);
-  size_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    const auto symbol = hn::PromoteTo(d, hn::LoadU(Bytes8(), symbols + i));
-    const auto steps = hn::ConvertTo(f, hn::Sub(symbol, hn::Set(d, kQuantMiddle)));
-    const auto raw = hn::Add(hn::LoadU(f, offset + i), hn::Mul(hn::LoadU(f, step + i), steps));
-    storeBounded<kType>(raw, to + i * element);
-  }
-  for (; i < count; ++i) {
-    const float raw = offset[i] + step[i] * static_cast<float>(symbols[i] - kQuantMiddle);
-    storeOneBounded<kType>(raw, to + i * element);
-  }
-}
-
-void restoreHere(const uint8_t* symbols, const float* offset, const float* step, size_t count,
-                 ElementType type, std::byte* to) {
-  switch (type) {
-    case ElementType::kF32:
-      return restore<ElementType::kF32>(symbols, offset, step, count, to);
-    case ElementType::kF16:
-      return restore<ElementType::kF16>(symbols, offset, step, count, to);
-    case ElementType::kBf16:
-      return restore<ElementType::kBf16>(symbols, offset, step, count, to);
-  }
-}
 
 template <ElementType kType>
 void scale(const float* values, const float* base, const float* factor, size_t count,
@@ -102,24 +70,109 @@ void scaleHere(const float* values, const float* base, const float* factor, size
   }
 }
 
-void quantiseHere(const float* values, const float* offset, const float* divisor, size_t count,
-                  uint8_t* symbols) {
+// Channels of a tile, short enough that its rows stay near.
+constexpr uint32_t kTileGroups = 64;
+constexpr size_t kTileStride = (kTileGroups + 2) * kStepGroup;
+
+// Integers in steps, [group][token][4], as rows of tokens.
+HWY_INLINE void gatherTile(const StepRows& from, uint32_t token, uint32_t tokens, uint32_t groups,
+                           int16_t* rows) {
+  const int16_t* at = from.steps + size_t{token} * kStepGroup;
+  uint32_t g = 0;
+#if HWY_TARGET != HWY_SCALAR
+  // Two groups' four channels of two tokens change places.
+  const hn::FixedTag<uint64_t, 2> d;
+  const auto load = [&](const int16_t* p) {
+    return hn::BitCast(d, hn::LoadU(hn::FixedTag<int16_t, 8>(), p));
+  };
+  const auto store = [&](auto v, int16_t* p) {
+    hn::StoreU(hn::BitCast(hn::FixedTag<int16_t, 8>(), v), hn::FixedTag<int16_t, 8>(), p);
+  };
+  for (; tokens == kStepTokens && g + 2 <= groups; g += 2, at += 2 * from.groupStride) {
+    int16_t* to = rows + size_t{g} * kStepGroup;
+    // The next tile's, by then. Groups lie too far apart for the machine to see what comes.
+    __builtin_prefetch(at + kStepTokens * kStepGroup);
+    __builtin_prefetch(at + from.groupStride + kStepTokens * kStepGroup);
+    for (uint32_t t = 0; t < kStepTokens; t += 2) {
+      const auto a = load(at + t * kStepGroup);
+      const auto b = load(at + from.groupStride + t * kStepGroup);
+      store(hn::InterleaveLower(d, a, b), to + t * kTileStride);
+      store(hn::InterleaveUpper(d, a, b), to + (t + 1) * kTileStride);
+    }
+  }
+#endif
+  for (; g < groups; ++g, at += from.groupStride) {
+    for (uint32_t t = 0; t < tokens; ++t) {
+      std::memcpy(rows + t * kTileStride + size_t{g} * kStepGroup, at + t * kStepGroup,
+                  kStepGroup * sizeof *rows);
+    }
+  }
+}
+
+template <ElementType kType, bool kAdd>
+HWY_INLINE void restoreRow(const int16_t* steps, const float* offset, float step, size_t count,
+                           std::byte* to) {
   const Floats f;
   const Integers d;
+  const hn::Rebind<int16_t, Floats> narrow;
   const size_t lanes = hn::Lanes(f);
-  const auto reach = hn::Set(f, kQuantReach);
+  const size_t element = elementSize(kType);
+  const auto factor = hn::Set(f, step);
   size_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    const auto steps = hn::Div(hn::Sub(hn::LoadU(f, values + i), hn::LoadU(f, offset + i)),
-                               hn::LoadU(f, divisor + i));
-    const auto bounded = hn::Max(hn::Neg(reach), hn::Min(steps, reach));
-    const auto shifted = hn::Add(hn::Add(bounded, hn::Set(f, kQuantMiddle)), hn::Set(f, 0.5f));
-    hn::StoreU(hn::DemoteTo(Bytes8(), hn::ConvertTo(d, shifted)), Bytes8(), symbols + i);
+    const auto whole = hn::ConvertTo(f, hn::PromoteTo(d, hn::LoadU(narrow, steps + i)));
+    if constexpr (kAdd) {
+      const auto raw = hn::Add(loadValues<kType>(to + i * element), hn::Mul(whole, factor));
+      storeBounded<kType>(raw, to + i * element);
+    } else {
+      const auto raw = hn::Mul(hn::Add(whole, hn::LoadU(f, offset + i)), factor);
+      storeBounded<kType>(raw, to + i * element);
+    }
   }
   for (; i < count; ++i) {
-    const float steps = (values[i] - offset[i]) / divisor[i];
-    const float bounded = std::max(-kQuantReach, std::min(steps, kQuantReach));
-    symbols[i] = static_cast<uint8_t>(static_cast<int32_t>(bounded + kQuantMiddle + 0.5f));
+    const auto whole = static_cast<float>(steps[i]);
+    const float raw =
+        kAdd ? loadOne<kType>(to + i * element) + whole * step : (whole + offset[i]) * step;
+    storeOneBounded<kType>(raw, to + i * element);
+  }
+}
+
+template <ElementType kType, bool kAdd>
+void restoreRows(const StepRows& from, uint32_t begin, uint32_t end, std::byte* to,
+                 ptrdiff_t tokenStride) {
+  HWY_ALIGN int16_t rows[kStepTokens * kTileStride];
+  if (from.steps == nullptr) std::fill(std::begin(rows), std::end(rows), int16_t{0});
+  for (uint32_t first = 0; first < from.count; first += kTileGroups * kStepGroup) {
+    const uint32_t count = std::min(kTileGroups * kStepGroup, from.count - first);
+    StepRows run = from;
+    if (run.steps) run.steps += (from.channel + first) / kStepGroup * from.groupStride;
+    const uint32_t shift = from.channel % kStepGroup;
+    const uint32_t groups = (shift + count + kStepGroup - 1) / kStepGroup;
+    std::byte* at = to + first * elementSize(kType);
+    for (uint32_t t = begin; t < end; t += kStepTokens) {
+      const uint32_t tokens = std::min(kStepTokens, end - t);
+      if (run.steps) gatherTile(run, t, tokens, groups, rows);
+      for (uint32_t i = 0; i < tokens; ++i, at += tokenStride) {
+        restoreRow<kType, kAdd>(rows + i * kTileStride + shift, from.offset + first, from.step,
+                                count, at);
+      }
+    }
+  }
+}
+
+void restoreHere(const StepRows& from, uint32_t begin, uint32_t end, bool add, ElementType type,
+                 std::byte* to, ptrdiff_t tokenStride) {
+  const auto as = [&]<ElementType kType>() {
+    add ? restoreRows<kType, true>(from, begin, end, to, tokenStride)
+        : restoreRows<kType, false>(from, begin, end, to, tokenStride);
+  };
+  switch (type) {
+    case ElementType::kF32:
+      return as.template operator()<ElementType::kF32>();
+    case ElementType::kF16:
+      return as.template operator()<ElementType::kF16>();
+    case ElementType::kBf16:
+      return as.template operator()<ElementType::kBf16>();
   }
 }
 
@@ -154,23 +207,17 @@ HWY_AFTER_NAMESPACE();
 namespace spolia::codec {
 
 HWY_EXPORT(restoreHere);
-HWY_EXPORT(quantiseHere);
 HWY_EXPORT(scaleHere);
 HWY_EXPORT(widenHere);
 
-void restoreRow(const uint8_t* symbols, const float* offset, const float* step, size_t count,
-                ElementType type, std::byte* to) {
-  HWY_DYNAMIC_DISPATCH(restoreHere)(symbols, offset, step, count, type, to);
+void restoreSteps(const StepRows& from, uint32_t begin, uint32_t end, bool add, ElementType type,
+                  std::byte* to, ptrdiff_t tokenStride) {
+  HWY_DYNAMIC_DISPATCH(restoreHere)(from, begin, end, add, type, to, tokenStride);
 }
 
 void scaleRow(const float* values, const float* base, const float* scale, size_t count, bool add,
               ElementType type, std::byte* to) {
   HWY_DYNAMIC_DISPATCH(scaleHere)(values, base, scale, count, add, type, to);
-}
-
-void quantiseRow(const float* values, const float* offset, const float* divisor, size_t count,
-                 uint8_t* symbols) {
-  HWY_DYNAMIC_DISPATCH(quantiseHere)(values, offset, divisor, count, symbols);
 }
 
 void widenRow(const std::byte* from, ElementType type, size_t count, float* to) {

@@ -85,7 +85,7 @@ class Evaluator {
     std::string questionTemplate = "Question: {question}\nAnswer:";
     uint32_t maxTokens = 8;
     unsigned threads = 1;
-    std::shared_ptr<const codec::Profile> profile;  // for the presets that need one
+    std::shared_ptr<const codec::Profile> profile;  // for `balanced` and `small`; may be null
   };
   // Worlds done; from any of the threads, one call at a time.
   using Progress = std::function<void(size_t done)>;

@@ -213,11 +213,13 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
     DenseKv staging(load.header->layers.front(), unit.type, unit.layers.end - unit.layers.begin,
                     load.rows.rows());
     Status status = checkFrames(*load.header, range, done);
+    std::unique_ptr<codec::DecodeScratch> scratch = takeScratch();
     for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
       status = codec::decodeFrame(*load.header, done.frame(i), range, staging.target(),
-                                  load.profile.get());
+                                  load.profile.get(), scratch.get());
     }
     std::lock_guard lock(mutex_);
+    scratches_.push_back(std::move(scratch));
     if (status.ok()) {
       unit.staging = std::move(staging);
       unit.decoded = true;
@@ -226,10 +228,20 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
     }
   }
 
+  // One that nobody decodes with now; as many are made as workers decode at a time.
+  std::unique_ptr<codec::DecodeScratch> takeScratch() {
+    std::lock_guard lock(mutex_);
+    if (scratches_.empty()) return std::make_unique<codec::DecodeScratch>();
+    std::unique_ptr<codec::DecodeScratch> out = std::move(scratches_.back());
+    scratches_.pop_back();
+    return out;
+  }
+
   const std::vector<ChunkLoad> loads_;
   const uint8_t maxLevel_;
   std::vector<std::unique_ptr<Unit>> units_;  // by first layer, then in order of loads
   mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<codec::DecodeScratch>> scratches_;  // under mutex_: idle ones
   uint32_t next_ = 0;                  // under mutex_: units before it were asked for
   std::vector<LoadOutcome> outcomes_;  // under mutex_; one per load
   std::vector<bool> dropped_;          // under mutex_; one per load, or empty

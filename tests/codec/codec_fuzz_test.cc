@@ -47,7 +47,8 @@ struct Sample {
 };
 constexpr Sample kSamples[] = {{Preset::kLossless, ElementType::kF32},
                                {Preset::kLossless, ElementType::kBf16},
-                               {Preset::kHigh, ElementType::kF16}};
+                               {Preset::kHigh, ElementType::kF16},
+                               {Preset::kSmall, ElementType::kF32}};
 
 TEST(CodecFuzz, EveryFlippedBitIsNoticed) {
   for (const Sample& sample : kSamples) {

@@ -23,13 +23,36 @@ struct GoldenCase {
   KForm kForm = KForm::kPreRope;
   uint32_t firstPosition = 0;
   enum class Identity { kPlain, kPrefix, kImage } identity = Identity::kPlain;
-  enum class Values { kLikeKv, kBits, kConstant } values = Values::kLikeKv;
+  enum class Values { kLikeKv, kBits, kConstant, kOutliers } values = Values::kLikeKv;
   bool oneGroup = false;  // all planes in one group, last plane first
   std::vector<SidePart> sides = {};
   std::string profile = {};  // NAME.profile; values are then such as it describes
-  uint8_t levels = 1;        // of `balanced` and `small`, as the gain
+  uint8_t levels = 1;        // but for lossless, as the gain
   int8_t gain = 0;
 };
+
+// Without a profile: each preset and number of levels, and what scales are hard to choose for.
+inline std::vector<GoldenCase> goldenScaledCases() {
+  using enum ElementType;
+  GoldenCase odd{"high_odd_heads", Preset::kHigh, kF32, {{3, 7}, {1, 1}, {2, 5}}, 30, 16};
+  odd.levels = 2;
+  GoldenCase three{"high_three_levels", Preset::kHigh, kBf16, {{2, 16}}, 64};
+  three.levels = 3;
+  GoldenCase outliers{"high_outliers", Preset::kHigh, kF16, {{2, 10}}, 50};
+  outliers.values = GoldenCase::Values::kOutliers;
+  outliers.levels = 2;
+  GoldenCase gain{"high_gain_down", Preset::kHigh, kF32, {{1, 12}}, 40};
+  gain.gain = -20;
+  gain.levels = 2;
+  GoldenCase balanced{"balanced_scaled", Preset::kBalanced, kF16, {{2, 12}, {1, 6}}, 70, 48};
+  balanced.levels = 2;
+  GoldenCase small{"small_scaled", Preset::kSmall, kBf16, {{2, 12}}, 70};
+  small.levels = 2;
+  GoldenCase coarse{"small_scaled_gain_up", Preset::kSmall, kF32, {{2, 8}}, 40};
+  coarse.gain = 9;
+  coarse.levels = 3;
+  return {odd, three, outliers, gain, balanced, small, coarse};
+}
 
 // Of lossless and `high`.
 inline std::vector<GoldenCase> goldenPlainCases() {
@@ -76,6 +99,10 @@ inline std::vector<GoldenCase> goldenPlainCases() {
                    {7, Bytes(300, std::byte{0x5a})}};
     out.push_back(sides);
   }
+  for (GoldenCase& golden : out) {
+    if (golden.preset == high && golden.type != kF16) golden.levels = 2;
+  }
+  for (const GoldenCase& golden : goldenScaledCases()) out.push_back(golden);
   for (ElementType type : {kF32, kF16, kBf16}) {
     GoldenCase bits{"lossless_bits_" + std::string(elementTypeName(type)), lossless, type};
     bits.values = GoldenCase::Values::kBits;
@@ -118,6 +145,7 @@ inline GoldenKv makeGoldenInput(const GoldenCase& golden, const Profile* profile
   }
   if (golden.values == GoldenCase::Values::kBits) kv.fillBits(1);
   if (golden.values == GoldenCase::Values::kLikeKv) kv.fill(1);
+  if (golden.values == GoldenCase::Values::kOutliers) kv.fillWithOutliers(1);
   return kv;
 }
 
@@ -135,7 +163,7 @@ inline Result<Bytes> encodeGolden(const GoldenCase& golden, const GoldenKv& kv,
       all.insert(all.begin(), group.begin(), group.end());
     std::swap(all.front(), all.back());
     header.planeGroups = {all};
-    header.frames.assign(header.tokenGroups(), {});
+    header.frames.assign(header.levels * header.tokenGroups(), {});
   }
   std::vector<Bytes> frames;
   for (uint32_t i = 0; i < header.frames.size(); ++i) {

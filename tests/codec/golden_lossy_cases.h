@@ -84,10 +84,8 @@ inline std::vector<GoldenCase> goldenCases() {
 // What a golden's input is encoded to for sizes.csv.
 inline std::vector<GoldenCase> goldenEncodings(const GoldenCase& golden) {
   std::vector<Preset> presets{Preset::kLossless};
-  if (golden.values != GoldenCase::Values::kBits) presets.push_back(Preset::kHigh);
-  if (!golden.profile.empty()) {
-    presets.push_back(Preset::kBalanced);
-    presets.push_back(Preset::kSmall);
+  if (golden.values != GoldenCase::Values::kBits) {
+    for (Preset p : {Preset::kHigh, Preset::kBalanced, Preset::kSmall}) presets.push_back(p);
   }
   std::vector<GoldenCase> out;
   for (Preset preset : presets) out.emplace_back(golden).preset = preset;

@@ -85,10 +85,10 @@ GoldenKv inputOf(const GoldenCase& golden) {
   return kv;
 }
 
-// Bit-equal, or for a lossy preset at most one step of the type apart: FORMAT.md.
+// Bit-equal, or by learnt transforms at most one step of the type apart: FORMAT.md.
 void expectValues(const GoldenCase& golden, const Bytes& got, const Bytes& expected) {
   ASSERT_EQ(got.size(), expected.size());
-  if (golden.preset == Preset::kLossless) {
+  if (golden.profile.empty()) {
     EXPECT_TRUE(got == expected);
     return;
   }

@@ -87,7 +87,8 @@ inline Bytes RawStream::bytes() const {
   return out.take();
 }
 
-// Three tokens, one layer of two channels, f16: one frame of two planes, all raw blocks.
+// Three tokens, one layer of two channels, f16: one frame of two planes, of raw blocks; or of steps
+// of 1, offsets of 1 and -1, and zeros.
 inline RawStream smallRawStream(Preset preset = Preset::kLossless) {
   ChunkIdentity identity;
   identity.fingerprint.bytes.fill(std::byte{9});
@@ -111,21 +112,21 @@ inline RawStream smallRawStream(Preset preset = Preset::kLossless) {
   s["shapes"] = raw({1, 1, 2});
   s["plane groups"] = raw({1, 2, 0, 1});
   const Bytes block = raw({0, 6, 0, 0, 0, 1, 2, 3, 4, 5, 6});
-  const Bytes scales = raw({0x80, 0x3f, 0, 0, 0x80, 0x3f, 0, 0});
+  const Bytes scales = raw({0x80, 0x3f, 2, 1, 16});
   s.frames = {preset == Preset::kLossless
                   ? raw({1}) + raw({0}) + block + block + raw({1, 7, 8}) + block + block
-                  : raw({2}) + scales + block + scales + block};
+                  : raw({4}) + scales + scales + raw({0})};
   s.seal();
   s["side sections"] = raw({0});
   return s;
 }
 
-// One plane of `symbols` bytes behind a rANS block with this body, in place of the first block.
+// A rANS block with this body in place of the first block.
 inline RawStream ransStream(const Bytes& body) {
-  RawStream s = smallRawStream(Preset::kHigh);
-  const Bytes scales = raw({0x80, 0x3f, 0, 0, 0x80, 0x3f, 0, 0});
-  s.frames = {raw({2}) + scales + raw({2}) + rawNumber(static_cast<uint32_t>(body.size())) + body +
-              scales + raw({1, 1, 0, 0, 0, 128})};
+  RawStream s = smallRawStream();
+  const Bytes constant = raw({1, 1, 0, 0, 0, 128});
+  s.frames = {raw({1, 0, 2}) + rawNumber(static_cast<uint32_t>(body.size())) + body + constant +
+              raw({0}) + constant + constant};
   s.seal();
   return s;
 }
@@ -232,8 +233,8 @@ inline void codings(Cases& out) {
   set(out, "k_form", "k_form", "k_form", raw({2}));
   set(out, "position_of_pre_rope", "first position", "first position", raw({1}));
   set(out, "preset_unknown", "preset 4", "preset", raw({4}), later);
-  set(out, "preset_balanced", "preset", "preset", raw({2}), later);
-  set(out, "preset_small", "preset", "preset", raw({3}), later);
+  set(out, "preset_balanced", "coding", "preset", raw({2}), later);
+  set(out, "preset_small", "coding", "preset", raw({3}), later);
   set(out, "preset_of_other_coding", "coding", "preset", raw({1}), later);
   set(out, "levels_zero", "levels", "levels", raw({0}));
   set(out, "levels_over_limit", "levels", "levels", raw({17}));
@@ -308,7 +309,6 @@ inline void framesAndBlocks(Cases& out) {
     };
   };
   const Preset lossless = Preset::kLossless;
-  const Preset high = Preset::kHigh;
   frame("frame_empty", "empty", lossless, [](Bytes) { return Bytes(); });
   frame("frame_coding", "coding 9", lossless, poke(0, 9), ErrorCode::kUnsupported);
   frame("frame_byte_over", "left over", lossless, [](Bytes b) { return b + raw({0}); });
@@ -322,17 +322,73 @@ inline void framesAndBlocks(Cases& out) {
   frame("block_length_huge", "cut off", lossless, poke(6, 0xff));
   frame("block_constant_of_six", "length", lossless, poke(2, 1));
   frame("bases_cut", "cut off", lossless, [](Bytes) { return raw({1, 1, 7}); });
-  frame("offset_infinite", "not finite", high, [](Bytes b) {
-    b[1] = std::byte{0x80};
-    b[2] = std::byte{0x7f};
-    return b;
+}
+
+// Of `high`: a frame is coding, then for K and for V a step, two offsets and a class, then a form.
+inline void scaledFrames(Cases& out) {
+  const ErrorCode later = ErrorCode::kUnsupported;
+  const auto frame = [&](const std::string& name, const std::string& message, const Bytes& bytes,
+                         ErrorCode code = ErrorCode::kCorrupt) {
+    add(
+        out, "scaled_" + name, message,
+        [&](RawStream& s) {
+          s.frames[0] = bytes;
+          s.seal();
+        },
+        code, Preset::kHigh);
+  };
+  const Bytes good = raw({0x80, 0x3f, 2, 1, 16});
+  const auto withKey = [&](const Bytes& key) { return raw({4}) + key + good + raw({0}); };
+  frame("eight_bits", "coding 2", raw({2}) + good + good + raw({0}), later);
+  frame("coding_3", "coding 3", raw({3}) + good + good + raw({0}), later);
+  frame("empty", "empty", {});
+  frame("step_zero", "step", withKey(raw({0, 0, 2, 1, 16})));
+  frame("step_negative", "step", withKey(raw({0x80, 0xbf, 2, 1, 16})));
+  frame("step_infinite", "step", withKey(raw({0x80, 0x7f, 2, 1, 16})));
+  frame("step_nan", "step", withKey(raw({0xc1, 0x7f, 2, 1, 16})));
+  frame("offset_large", "offset", withKey(raw({0x80, 0x3f, 0x82, 0x80, 0x80, 0x04, 1, 16})));
+  frame("offset_low", "offset", withKey(raw({0x80, 0x3f, 0x81, 0x80, 0x80, 0x04, 1, 16})));
+  frame("offset_padded", "offset", withKey(raw({0x80, 0x3f, 0x82, 0, 1, 16})));
+  frame("class_48", "class", withKey(raw({0x80, 0x3f, 2, 1, 48})));
+  frame("scales_cut", "offset", raw({4}) + good + toBytes(ByteSpan(good).first(3)));
+  frame("form_missing", "cut off", raw({4}) + good + good);
+  frame("form", "form", raw({4}) + good + good + raw({2}));
+  frame("byte_over", "left over", raw({4}) + good + good + raw({0, 0}));
+  // Twelve pairs of each plane need more than the states of a payload if they are to be all zero.
+  frame("payload_short", "too", raw({4}) + good + good + raw({1, 0}) + Bytes(100));
+  const auto header = [&](const std::string& name, const std::function<void(RawStream&)>& change) {
+    add(out, "scaled_" + name, "levels", change, later, Preset::kHigh);
+  };
+  header("profile", [](RawStream& s) { s["profile"] = raw({1}) + Bytes(32, std::byte{7}); });
+  header("four_levels", [](RawStream& s) {
+    s["levels"] = raw({4});
+    s.frames.resize(4, s.frames[0]);
+    s.seal();
   });
-  frame("step_nan", "not finite", high, [](Bytes b) {
-    b[5] = std::byte{0xc1};
-    b[6] = std::byte{0xff};
-    return b;
-  });
-  frame("scales_cut", "cut off", high, [](Bytes b) { return toBytes(ByteSpan(b).first(8)); });
+}
+
+// Level 1 of two: its planes have no offsets; 24 digits of two groups in five bytes.
+inline void scaledLevels(Cases& out) {
+  const Bytes scales = raw({0x80, 0x3f, 16});
+  const Bytes digits = raw({0, 121, 242, 7, 80});
+  const auto level = [&](const std::string& name, const std::string& message, const Bytes& bytes) {
+    add(
+        out, "scaled_" + name, message,
+        [&](RawStream& s) {
+          s["levels"] = raw({2});
+          s.frames.push_back(bytes);
+          s.seal();
+        },
+        ErrorCode::kCorrupt, Preset::kHigh);
+  };
+  level("digits_cut", "cut off", raw({4}) + scales + scales + toBytes(ByteSpan(digits).first(4)));
+  level("digit_243", "above 242", raw({4}) + scales + scales + raw({0, 1, 243, 3, 4, 0}));
+  level("level_step", "level before",
+        raw({4}) + raw({0x81, 0x3f, 16}) + scales + digits + raw({0}));
+  level("level_class", "level before",
+        raw({4}) + raw({0x80, 0x3f, 17}) + scales + digits + raw({0}));
+  level("level_form", "cut off", raw({4}) + scales + scales + digits);
+  level("level_byte_over", "left over", raw({4}) + scales + scales + digits + raw({0, 9}));
 }
 
 // Bodies of rANS blocks for six symbols. {7, 7, 0} is the table of one symbol, without bits.
@@ -379,6 +435,8 @@ inline std::vector<RefusedCase> refusedCases() {
   refused::codings(out);
   refused::shapesAndTables(out);
   refused::framesAndBlocks(out);
+  refused::scaledFrames(out);
+  refused::scaledLevels(out);
   refused::entropy(out);
   return out;
 }

@@ -109,7 +109,7 @@ inline void lossyHeaders(Cases& out, const LossyParts& good) {
   });
   add("shape", "shape", [](LossyParts& p) { p.header.layers[0] = {1, 16}; });
   add(
-      "without_profile", "profile", [](LossyParts& p) { p.header.profile = {}; },
+      "without_profile", "coding 3", [](LossyParts& p) { p.header.profile = {}; },
       ErrorCode::kUnsupported);
   add(
       "profile_not_at_hand", "not at hand",

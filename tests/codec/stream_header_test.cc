@@ -128,6 +128,7 @@ TEST(StreamHeader, ForeignGroupingAndSideSectionsDecode) {
   SampleKv kv(2, {2, 8}, 20, ElementType::kF32);
   kv.fill(3);
   EncodeOptions options;
+  options.preset = Preset::kLossless;
   options.tokenGroup = 16;
   const Bytes plain = encodeStream(sampleIdentity(20), kv.layers, kv.view(), options).value();
   StreamHeader header = parseHeader(plain).value();

@@ -19,7 +19,9 @@ struct Request {
 Request readRequest(fuzz::Choices& in) {
   Request r;
   r.type = static_cast<ElementType>(in.any() % 3);
-  r.options.preset = in.any() % 2 == 0 ? Preset::kLossless : Preset::kHigh;
+  r.options.preset = static_cast<Preset>(in.any() % 4);
+  r.options.levels = static_cast<uint8_t>(in.upTo(3));
+  r.options.gain = static_cast<int8_t>(in.any());
   r.options.tokenGroup = in.upTo(70);
   if (in.any() % 2 == 0) {
     r.options.kForm = KForm::kRotated;

@@ -23,7 +23,9 @@ std::vector<std::unique_ptr<Scheme>> allSchemes(const Profiles& profiles) {
     out.push_back(std::make_unique<ZstdScheme>(type, ZstdScheme::Order::kPlain));
     out.push_back(std::make_unique<ZstdScheme>(type, ZstdScheme::Order::kBytePlanes));
   }
-  out.push_back(std::make_unique<StreamScheme>(Preset::kHigh, ElementType::kF16));
+  for (const Preset preset : {Preset::kHigh, Preset::kBalanced, Preset::kSmall}) {
+    out.push_back(std::make_unique<StreamScheme>(preset, ElementType::kF16));
+  }
   for (const auto& profile : profiles) {
     for (const codec::ProfileTransform& transform : profile->data().transforms) {
       for (const auto form : {ProfileScheme::Form::kWhole, ProfileScheme::Form::kOneLevel,

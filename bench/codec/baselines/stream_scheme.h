@@ -1,5 +1,6 @@
-// The project's own streams (codec/codec.h), a preset of one quality each. What is counted is the
-// whole stream, header and token ids included.
+// The project's own streams without a profile (codec/codec.h): the quality is the gain, in quarter
+// octaves, of which `lossless` has none. What is counted is the whole stream, header and token ids
+// included.
 #pragma once
 
 #include "bench/codec/baselines/scheme.h"
@@ -13,7 +14,7 @@ class StreamScheme : public Scheme {
   StreamScheme(codec::Preset preset, codec::ElementType type) : preset_(preset), type_(type) {}
 
   std::string name() const override;
-  std::vector<double> qualities() const override { return {1}; }
+  std::vector<double> qualities() const override;
   Status calibrate(std::span<const KvSample> samples, const KvShape& shape) override;
   Outcome code(const KvSample& sample, double quality) const override;
 

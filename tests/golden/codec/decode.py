@@ -17,11 +17,12 @@ import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from basics import (ELEMENT_BYTES, LARGEST, Reader, Refused, as_f32, corrupt,  # noqa: E402
-                    element_bytes, unsupported)
+from basics import (ELEMENT_BYTES, LARGEST, Reader, Refused, corrupt, element_bytes,  # noqa: E402
+                    unsupported)
 from kv_profile import Profile  # noqa: E402
 from learnt import decode_learnt  # noqa: E402
 from rans import rans  # noqa: E402
+from scaled import decode_scaled  # noqa: E402
 from stream_header import Header  # noqa: E402
 from xxh3 import xxh3  # noqa: E402
 
@@ -58,28 +59,8 @@ def byte_planes(r, element, tokens, channels):
     return rows
 
 
-def channel_quant(r, element, tokens, channels):
-    def scales(what):
-        raw = struct.unpack(f'<{channels}H', r.bytes(2 * channels, what))
-        if any(v & 0x7f80 == 0x7f80 for v in raw):
-            raise corrupt(f'{what}: not finite')
-        return [struct.unpack('<f', struct.pack('<I', v << 16))[0] for v in raw]
-
-    offsets, steps = scales('offsets'), scales('steps')
-    symbols = symbol_block(r, tokens * channels)
-    limit, rows = LARGEST[element], []
-    for token in range(tokens):
-        row = bytearray()
-        for channel in range(channels):
-            moved = as_f32(steps[channel] * (symbols[token * channels + channel] - 128))
-            value = as_f32(offsets[channel] + moved)
-            row += element_bytes(max(-limit, min(value, limit)), element)
-        rows.append(bytes(row))
-    return rows
-
-
-def decode_simple(header, stream):
-    """Codings 1 and 2: by plane and token, the row's bytes."""
+def decode_lossless(header, stream):
+    """Coding 1: by plane and token, the row's bytes."""
     planes = [[] for _ in range(2 * len(header.layers))]
     index = 0
     for group in header.plane_groups:
@@ -89,11 +70,10 @@ def decode_simple(header, stream):
             offset, size = header.parts[index][:2]
             index += 1
             r = Reader(stream[offset:offset + size])
-            if r.number(1, 'coding') != header.preset + 1:
+            if r.number(1, 'coding') != 1:
                 raise unsupported('coding')
-            read_plane = byte_planes if header.preset == 0 else channel_quant
             for plane in group:
-                planes[plane] += read_plane(r, header.element, tokens, header.layers[plane // 2])
+                planes[plane] += byte_planes(r, header.element, tokens, header.layers[plane // 2])
             if not r.finished():
                 raise corrupt('bytes left over in a frame')
     return b''.join(b''.join(rows) for rows in planes)
@@ -105,12 +85,14 @@ def decode(stream, profiles):
     for offset, size, checksum, seed in header.parts:
         if xxh3(stream[offset:offset + size], seed) != checksum:
             raise corrupt('checksum of a frame or side section')
-    if header.preset < 2:
+    if header.preset == 0:
         if header.levels != 1 or header.profile is not None:
             raise unsupported('levels or profile')
-        return header, decode_simple(header, stream)
-    if header.profile is None or header.levels > 3:
-        raise unsupported('profile or levels')
+        return header, decode_lossless(header, stream)
+    if header.levels > 3 or (header.preset == 1 and header.profile is not None):
+        raise unsupported('levels or profile')
+    if header.profile is None:
+        return header, decode_scaled(header, stream)
     if header.profile not in profiles:
         raise Refused('not_found', 'profile')
     planes = decode_learnt(header, stream, profiles[header.profile])
@@ -139,22 +121,11 @@ def half_place(value, element):
     return 2.0 ** (max(math.frexp(value)[1] - bits, smallest) - 1)
 
 
-def ordered(raw, element):
-    """Bit patterns as integers in the order of the values, so that neighbours differ by one."""
-    size = ELEMENT_BYTES[element]
-    top = 1 << (8 * size - 1)
-    bits = struct.unpack(f'<{len(raw) // size}' + ('I' if size == 4 else 'H'), raw)
-    return [top - b if b & top else b for b in bits]
-
-
 def close(header, got, expected):
-    """Bit-equal; values of `high` may differ in the last bit, those of coding 3 by half of it and
-    by what sums of floats lose."""
+    """Bit-equal; values of coding 3 may differ by half of the last bit and by what sums of floats
+    lose."""
     if isinstance(got, bytes):
-        if got == expected or header.preset == 0 or len(got) != len(expected):
-            return got == expected
-        pairs = zip(ordered(got, header.element), ordered(expected, header.element))
-        return all(abs(a - b) <= 1 for a, b in pairs)
+        return got == expected
     floats = as_floats(expected, header.element)
     return len(got) == len(floats) and all(
         abs(clamped(v, header.element) - e) <= tolerance + half_place(v, header.element)

@@ -17,9 +17,12 @@ FINE_SYMBOLS = 81  # 3 to the fourth
 MAX_BYTES, MAX_FLOAT = 256 << 20, 2.0 ** 30
 
 
-def coarse_form(step_class):
+LAST_PAIR = 18  # of learnt transforms
+
+
+def coarse_form(step_class, last_pair=LAST_PAIR):
     """Values in a symbol of level 0, and their largest magnitude."""
-    return (4, 1) if step_class < 10 else (2, 7) if step_class < 19 else (1, 127)
+    return (4, 1) if step_class < 10 else (2, 7) if step_class <= last_pair else (1, 127)
 
 
 def escape_of(form):
@@ -80,6 +83,8 @@ class Block:
 
 
 class Transform:
+    last_pair = LAST_PAIR
+
     def __init__(self, r, code_rank, head_bounds):
         self.preset = r.number(1, 'preset of a transform')
         if self.preset not in (2, 3):

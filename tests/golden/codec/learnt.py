@@ -41,7 +41,8 @@ def unpack(symbol, form, escaped):
 
 
 def coefficients(r, groups, tokens, transform, coarse):
-    """What the frame stores: by place in `groups`, four values for each token."""
+    """What the frame stores: by place in `groups`, four values for each token. `transform` has the
+    tables and, where it is not that of profiles, the last class of two values a symbol."""
     if r.choice(2, 'form') == 0:
         if not r.finished():
             raise corrupt('bytes behind a level of zeros')
@@ -50,7 +51,7 @@ def coefficients(r, groups, tokens, transform, coarse):
     payload = Payload(r)
     out = [[] for _ in groups]
     for step_class, place in sorted((c, i) for i, c in enumerate(groups)):
-        form = coarse_form(step_class) if coarse else FINE_FORM
+        form = coarse_form(step_class, transform.last_pair) if coarse else FINE_FORM
         table = (transform.coarse if coarse else transform.fine)[step_class]
         for _ in range(tokens):
             values = []

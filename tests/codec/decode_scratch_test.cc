@@ -1,0 +1,95 @@
+// Decoding with a scratch: what the first call took is enough for the next.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "codec/codec.h"
+#include "tests/codec/codec_samples.h"
+#include "tests/codec/lossy/fitting_kv.h"
+
+namespace {
+
+std::atomic<size_t> allocations{0};
+
+void* counted(size_t size) {
+  ++allocations;
+  void* out = std::malloc(size == 0 ? 1 : size);
+  if (out == nullptr) throw std::bad_alloc();
+  return out;
+}
+
+}  // namespace
+
+// Of the whole test program.
+void* operator new(size_t size) {
+  return counted(size);
+}
+void* operator new[](size_t size) {
+  return counted(size);
+}
+void operator delete(void* p) noexcept {
+  std::free(p);
+}
+void operator delete[](void* p) noexcept {
+  std::free(p);
+}
+void operator delete(void* p, size_t /*size*/) noexcept {
+  std::free(p);
+}
+void operator delete[](void* p, size_t /*size*/) noexcept {
+  std::free(p);
+}
+
+namespace spolia::codec {
+namespace {
+
+size_t allocationsOf(const std::function<Status()>& work) {
+  const size_t before = allocations;
+  const Status status = work();
+  const size_t count = allocations - before;
+  EXPECT_TRUE(status.ok()) << status.toString();
+  return count;
+}
+
+void expectSteady(const std::function<Status()>& work) {
+  work().ignore();  // seen below
+  EXPECT_EQ(allocationsOf(work), 0u);
+}
+
+TEST(DecodeScratch, ScaledChannelsTakeNothingTheSecondTime) {
+  SampleKv kv(3, {2, 10}, 90, ElementType::kF16);
+  kv.fill(1);
+  SampleKv out(3, {2, 10}, 90, ElementType::kF16);
+  for (Preset preset : {Preset::kHigh, Preset::kBalanced, Preset::kSmall}) {
+    EncodeOptions options;
+    options.preset = preset;
+    options.tokenGroup = 40;
+    const Bytes stream = encodeStream(sampleIdentity(90), kv.layers, kv.view(), options).value();
+    const StreamHeader header = parseHeader(stream).value();
+    DecodeScratch scratch;
+    expectSteady([&] { return decodeStream(stream, header, {}, out.target(), nullptr, &scratch); });
+    KvRange part{1, 2, 20, 60, 0};
+    expectSteady(
+        [&] { return decodeStream(stream, header, part, out.target(), nullptr, &scratch); });
+    const FrameEntry& f = header.frames.back();
+    const FrameBytes last{static_cast<uint32_t>(header.frames.size() - 1),
+                          ByteSpan(stream).subspan(f.offset, f.size)};
+    expectSteady([&] { return decodeFrame(header, last, {}, out.target(), nullptr, &scratch); });
+  }
+}
+
+TEST(DecodeScratch, LearntTransformsTakeNothingTheSecondTime) {
+  const LossySample sample(unevenRecipe(BlockCut::kPlane), madeUpIdentity(40), ElementType::kF32);
+  const Bytes stream = sample.encoded(sample.options(2, 16));
+  const StreamHeader header = parseHeader(stream).value();
+  GoldenKv out = sample.like(ElementType::kF32);
+  DecodeScratch scratch;
+  expectSteady([&] {
+    return decodeStream(stream, header, {}, out.target(), sample.profile.get(), &scratch);
+  });
+}
+
+}  // namespace
+}  // namespace spolia::codec
