@@ -148,8 +148,13 @@ Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const Kv
                    const KvTarget& target, const Profile* profile = nullptr,
                    DecodeScratch* scratch = nullptr);
 
-// All frames that cover `range`, each at its place in the complete stream; all levels at once,
-// which costs less than one after another.
+// The frames that coveringFrames() names for `range`, in that order: the levels of a place at once,
+// which costs less than one after another and rounds once. kInvalidArgument when they are others.
+Status decodeFrames(const StreamHeader& header, std::span<const FrameBytes> frames,
+                    const KvRange& range, const KvTarget& target, const Profile* profile = nullptr,
+                    DecodeScratch* scratch = nullptr);
+
+// The same, of a complete stream.
 Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& range,
                     const KvTarget& target, const Profile* profile = nullptr,
                     DecodeScratch* scratch = nullptr);

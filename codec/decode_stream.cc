@@ -175,22 +175,21 @@ Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const Kv
   return decodePart(header, std::span(&frame, 1), want, target, profile, own.state());
 }
 
-Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& range,
-                    const KvTarget& target, const Profile* profile, DecodeScratch* scratch) {
+Status decodeFrames(const StreamHeader& header, std::span<const FrameBytes> frames,
+                    const KvRange& range, const KvTarget& target, const Profile* profile,
+                    DecodeScratch* scratch) {
   if (scratch == nullptr) {
     DecodeScratch own;
-    return decodeStream(stream, header, range, target, profile, &own);
+    return decodeFrames(header, frames, range, target, profile, &own);
   }
-  State& state = scratch->state();
-  state.frames.clear();
-  forEachCovering(header, range, [&](uint32_t index) { state.frames.push_back({index, {}}); });
-  for (FrameBytes& frame : state.frames) {
-    const FrameEntry& entry = header.frames[frame.index];
-    if (entry.offset > stream.size() || entry.size > stream.size() - entry.offset) {
-      return Status(ErrorCode::kCorrupt,
-                    "frame " + std::to_string(frame.index) + ": stream is cut off");
-    }
-    frame.bytes = stream.subspan(entry.offset, entry.size);
+  size_t covering = 0;
+  bool right = true;
+  forEachCovering(header, range, [&](uint32_t index) {
+    right &= covering < frames.size() && frames[covering].index == index;
+    ++covering;
+  });
+  if (!right || covering != frames.size()) {
+    return Status(ErrorCode::kInvalidArgument, "frames: not those that cover the range");
   }
   // Level-major order: the levels of a part are equally far apart.
   const KvRange want = clipped(header, range);
@@ -198,16 +197,37 @@ Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& 
       codingOf(header.preset, !header.profile.isZero()) == FrameCoding::kBytePlanes
           ? 1
           : size_t{want.maxLevel} + 1;
-  const size_t parts = state.frames.size() / levels;
+  const size_t parts = frames.size() / levels;
+  State& state = scratch->state();
   for (size_t i = 0; i < parts; ++i) {
     state.part.clear();
     for (size_t level = 0; level < levels; ++level) {
-      state.part.push_back(state.frames[level * parts + i]);
+      state.part.push_back(frames[level * parts + i]);
       SPOLIA_RETURN_IF_ERROR(verifyFrame(header, state.part.back()));
     }
     SPOLIA_RETURN_IF_ERROR(decodePart(header, state.part, want, target, profile, state));
   }
   return {};
+}
+
+Status decodeStream(ByteSpan stream, const StreamHeader& header, const KvRange& range,
+                    const KvTarget& target, const Profile* profile, DecodeScratch* scratch) {
+  if (scratch == nullptr) {
+    DecodeScratch own;
+    return decodeStream(stream, header, range, target, profile, &own);
+  }
+  std::vector<FrameBytes>& frames = scratch->state().frames;
+  frames.clear();
+  forEachCovering(header, range, [&](uint32_t index) { frames.push_back({index, {}}); });
+  for (FrameBytes& frame : frames) {
+    const FrameEntry& entry = header.frames[frame.index];
+    if (entry.offset > stream.size() || entry.size > stream.size() - entry.offset) {
+      return Status(ErrorCode::kCorrupt,
+                    "frame " + std::to_string(frame.index) + ": stream is cut off");
+    }
+    frame.bytes = stream.subspan(entry.offset, entry.size);
+  }
+  return decodeFrames(header, frames, range, target, profile, scratch);
 }
 
 }  // namespace spolia::codec

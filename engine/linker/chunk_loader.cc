@@ -214,9 +214,11 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
                     load.rows.rows());
     Status status = checkFrames(*load.header, range, done);
     std::unique_ptr<codec::DecodeScratch> scratch = takeScratch();
-    for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
-      status = codec::decodeFrame(*load.header, done.frame(i), range, staging.target(),
-                                  load.profile.get(), scratch.get());
+    if (status.ok()) {
+      std::vector<codec::FrameBytes> frames;
+      for (size_t i = 0; i < done.frames.size(); ++i) frames.push_back(done.frame(i));
+      status = codec::decodeFrames(*load.header, frames, range, staging.target(),
+                                   load.profile.get(), scratch.get());
     }
     std::lock_guard lock(mutex_);
     scratches_.push_back(std::move(scratch));

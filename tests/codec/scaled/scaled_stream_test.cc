@@ -185,6 +185,46 @@ TEST(ScaledStream, LevelAfterLevelGivesWhatAllAtOnceDo) {
   }
 }
 
+// Frames as they were fetched, in buffers of their own, have the bits of the stream; others than
+// those asked for are told.
+TEST(ScaledStream, FetchedFramesAreDecodedTogether) {
+  const std::vector<LayerShape> layers{{3, 6}, {1, 9}};
+  const uint32_t tokens = 19;
+  GoldenKv kv(layers, tokens, ElementType::kF32);
+  kv.fill(3);
+  const Bytes stream = encoded(kv, tokens, optionsOf(Preset::kHigh, 3, 8));
+  const StreamHeader header = verifyStream(stream).value();
+  for (uint8_t maxLevel : {0, 1, 2}) {
+    KvRange range;
+    range.maxLevel = maxLevel;
+    std::vector<Bytes> bytes;
+    std::vector<FrameBytes> frames;
+    for (uint32_t index : coveringFrames(header, range)) {
+      const auto& f = header.frames[index];
+      const ByteSpan view = ByteSpan(stream).subspan(f.offset, f.size);
+      frames.push_back({index, bytes.emplace_back(view.begin(), view.end())});
+    }
+    GoldenKv got(layers, tokens, ElementType::kF16);
+    ASSERT_TRUE(decodeFrames(header, frames, range, got.target()).ok());
+    EXPECT_EQ(got.dense(), decoded(stream, ElementType::kF16, maxLevel).dense());
+
+    const auto refused = [&](const std::vector<FrameBytes>& others) {
+      return decodeFrames(header, others, range, got.target()).code();
+    };
+    std::vector<FrameBytes> fewer(frames.begin(), frames.end() - 1);
+    EXPECT_EQ(refused(fewer), ErrorCode::kInvalidArgument);
+    std::vector<FrameBytes> more = frames;
+    more.push_back(frames.back());
+    EXPECT_EQ(refused(more), ErrorCode::kInvalidArgument);
+    std::vector<FrameBytes> swapped = frames;
+    std::swap(swapped[0], swapped[1]);
+    EXPECT_EQ(refused(swapped), ErrorCode::kInvalidArgument);
+    bytes.back().back() ^= std::byte{1};
+    frames.back().bytes = bytes.back();
+    EXPECT_EQ(refused(frames), ErrorCode::kCorrupt);
+  }
+}
+
 TEST(ScaledStream, AnyRangeHasTheBitsOfTheWhole) {
   const std::vector<LayerShape> layers{{2, 8}, {1, 5}, {3, 4}};
   const uint32_t tokens = 41;
