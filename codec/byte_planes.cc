@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "codec/symbol_block.h"
+#include "codec/entropy/symbol_block.h"
 
 namespace spolia::codec {
 namespace {

@@ -7,6 +7,7 @@
 
 #include "codec/base/checksum.h"
 #include "codec/base/varint.h"
+#include "codec/lossy/profile_rows.h"
 #include "codec/lossy/pseudo_inverse.h"
 #include "codec/values/half.h"
 #include "codec/values/layer_shapes.h"
@@ -99,10 +100,10 @@ void writeBlock(const ProfileBlock& block, ByteWriter& out) {
   writeFloats(block.mean, out);
   writeFloats(block.scale, out);
   writeFloats(block.mapScale, out);
-  writeAll(block.maps, out);
+  writeRows(block.maps, block.channels(), out);
   writeAll(block.classes, out);
   writeAll(block.shifts, out);
-  writeAll(block.components, out);
+  writeRows(block.components, block.channels(), out);
 }
 
 // Reads `count` bytes as a vector of T; false when there are not as many.
@@ -154,7 +155,7 @@ Status readTables(ByteReader& in, ClassTables& tables) {
   return {};
 }
 
-Status readBlock(ByteReader& in, uint32_t mapRows, ProfileBlock& block) {
+Status readBlock(ByteReader& in, uint32_t mapRows, RowBudget& budget, ProfileBlock& block) {
   uint32_t channels = 0;
   uint32_t components = 0;
   if (!readVarint(in, channels) || !readVarint(in, components) || channels == 0 ||
@@ -175,15 +176,17 @@ Status readBlock(ByteReader& in, uint32_t mapRows, ProfileBlock& block) {
   if (!std::all_of(block.mapScale.begin(), block.mapScale.end(), isBounded)) {
     return corrupt("block: scale of a channel's map out of range");
   }
-  const bool read = readAll(in, uint64_t{mapRows} * channels, block.maps) &&
-                    readAll(in, components / kPackComponents, block.classes) &&
-                    readAll(in, components, block.shifts) &&
-                    readAll(in, uint64_t{components} * channels, block.components);
-  if (!read) return corrupt("block: cut off");
+  SPOLIA_RETURN_IF_ERROR(
+      readRows(in, mapRows, channels, budget, block.maps).withContext("block: maps"));
+  if (!readAll(in, components / kPackComponents, block.classes) ||
+      !readAll(in, components, block.shifts)) {
+    return corrupt("block: cut off");
+  }
   if (!within(block.classes, kStepClasses - 1) || !within(block.shifts, kMaxShift)) {
     return corrupt("block: class or shift out of range");
   }
-  return {};
+  return readRows(in, components, channels, budget, block.components)
+      .withContext("block: components");
 }
 
 // Where heads begin, in channels counted through all planes, and where the last one ends.
@@ -195,7 +198,8 @@ std::vector<uint32_t> headBounds(const std::vector<LayerShape>& layers) {
   return out;
 }
 
-Status readTransform(ByteReader& in, const ProfileData& data, ProfileTransform& transform) {
+Status readTransform(ByteReader& in, const ProfileData& data, RowBudget& budget,
+                     ProfileTransform& transform) {
   transform.preset = in.u8();
   transform.step = in.read<float>();
   transform.planesPerGroup = in.u8();
@@ -213,7 +217,8 @@ Status readTransform(ByteReader& in, const ProfileData& data, ProfileTransform& 
   for (uint32_t b = 0; b < blocks; ++b) {
     ProfileBlock& block = transform.blocks.emplace_back();
     block.begin = begin;
-    SPOLIA_RETURN_IF_ERROR(readBlock(in, transform.ownCodes + transform.codesBefore, block));
+    SPOLIA_RETURN_IF_ERROR(
+        readBlock(in, transform.ownCodes + transform.codesBefore, budget, block));
     begin = block.end;
     if (!std::binary_search(bounds.begin(), bounds.end(), begin)) {
       return corrupt("block: does not end where a head does");
@@ -223,7 +228,7 @@ Status readTransform(ByteReader& in, const ProfileData& data, ProfileTransform& 
   return readTables(in, transform.tables);
 }
 
-Status readContents(ByteReader& in, ProfileData& data) {
+Status readContents(ByteReader& in, size_t profileBytes, ProfileData& data) {
   data.fingerprint.bytes = in.read<std::array<std::byte, 32>>();
   SPOLIA_RETURN_IF_ERROR(readShapes(in, data.layers).withContext("profile"));
   uint32_t vocabulary = 0;
@@ -235,10 +240,11 @@ Status readContents(ByteReader& in, ProfileData& data) {
       !readCodes(in, vocabulary, data)) {
     return corrupt("token codes: cut off or out of range");
   }
+  RowBudget budget(profileBytes);
   const uint8_t transforms = in.u8();
   if (!in.ok() || transforms > kMostTransforms) return corrupt("transforms: too many");
   for (uint8_t i = 0; i < transforms; ++i) {
-    SPOLIA_RETURN_IF_ERROR(readTransform(in, data, data.transforms.emplace_back()));
+    SPOLIA_RETURN_IF_ERROR(readTransform(in, data, budget, data.transforms.emplace_back()));
   }
   if (!in.finished()) return corrupt("length does not fit its fields");
   return {};
@@ -334,7 +340,7 @@ Result<std::shared_ptr<const Profile>> Profile::parse(ByteSpan bytes) {
   if (bytes.size() > kMaxProfileBytes || in.u32() != bytes.size()) return corrupt("length");
   if (in.u64() != checksumOf(bytes)) return corrupt("checksum does not hold");
   ProfileData data;
-  const Status read = readContents(in, data);
+  const Status read = readContents(in, bytes.size(), data);
   if (!read.ok()) return in.ok() ? read : corrupt("cut off");
   Sha256Digest id;
   id.bytes = sha256(bytes);

@@ -67,6 +67,12 @@ Cut smallCut(const KvShape& shape) {
   return out;
 }
 
+void keepFirst(uint32_t components, codec::ProfileBlock& block) {
+  block.shifts.resize(components);
+  block.classes.resize(components / codec::kPackComponents);
+  block.components.resize(size_t{components} * block.channels());
+}
+
 class Builder {
  public:
   Builder(const Model& model, const Judge& judge, const ProfileOptions& options,
@@ -88,6 +94,7 @@ class Builder {
   uint64_t codeBytes(uint32_t rank) const;
   uint32_t affordableRank() const;
   Status setBases(float step, codec::ProfileTransform& transform) const;
+  void fit(codec::ProfileTransform& transform) const;
   Status learnTables(codec::ProfileTransform& transform) const;
   Result<std::shared_ptr<const codec::Profile>> profileOf(
       const codec::ProfileTransform& transform) const;
@@ -193,17 +200,31 @@ Status Builder::learnCodes(const Transformer& transformer, std::span<const KvSam
 
 Status Builder::setBases(float step, codec::ProfileTransform& transform) const {
   transform.step = step;
-  const uint64_t used = codeBytes(data_.codeRank);
-  const uint64_t left = options_.mostBytes - std::min(options_.mostBytes, used);
   for (codec::ProfileBlock& block : transform.blocks) {
-    Keep keep{kLeastSpread};
-    if (options_.preset == Preset::kSmall) {
-      keep.most = static_cast<uint32_t>(std::min<uint64_t>(
-          keep.most, left / shape_.columns() / codec::kPackComponents * codec::kPackComponents));
-    }
-    SPOLIA_RETURN_IF_ERROR(learnBasis(rows_, metrics_, step, keep, block));
+    SPOLIA_RETURN_IF_ERROR(learnBasis(rows_, metrics_, step, kLeastSpread, block));
   }
+  fit(transform);
   return {};
+}
+
+// Leaves out the components that spread least until the profile has the size it may have.
+void Builder::fit(codec::ProfileTransform& transform) const {
+  codec::ProfileData data = data_;
+  for (bool more = true; more;) {
+    data.transforms = {transform};
+    const uint64_t bytes = codec::writeProfile(data).size();
+    if (bytes <= options_.mostBytes) return;
+    const uint64_t excess = (bytes - options_.mostBytes) / transform.blocks.size();
+    more = false;
+    for (codec::ProfileBlock& block : transform.blocks) {
+      // The last rows take about half a byte a number.
+      const uint64_t packs = 1 + excess * 2 / block.channels() / codec::kPackComponents;
+      const uint32_t count = block.componentCount();
+      const uint64_t dropped = std::min<uint64_t>(count, packs * codec::kPackComponents);
+      keepFirst(static_cast<uint32_t>(count - dropped), block);
+      more |= dropped > 0;
+    }
+  }
 }
 
 Result<std::shared_ptr<const codec::Profile>> Builder::profileOf(
@@ -332,6 +353,7 @@ Status Builder::learnTransform() {
   }
   SPOLIA_RETURN_IF_ERROR(setBases(step, transform));
   SPOLIA_RETURN_IF_ERROR(learnTables(transform));
+  fit(transform);
   data_.transforms.push_back(std::move(transform));
   return {};
 }

@@ -48,8 +48,19 @@ void forEachSlice(const ScaledRows& rows, const TokenCodes& codes, CodeUse use, 
   }
 }
 
-// Sets 8-bit rows with shifts from `values` [row][column]; gives the common scale.
-float quantiseRows(const Matrix& values, std::vector<uint8_t>& shifts, std::vector<int8_t>& out) {
+// What the numbers of a row are multiples of, whose component spreads so many steps: errors of a
+// row count as its component does, and coarser numbers take fewer bytes. So they stay below a
+// twelfth of what quantising the component does.
+float granuleOf(float spread) {
+  float granule = 1;
+  for (float below = 4; spread < below && granule < 8; below /= 2) granule *= 2;
+  return granule;
+}
+
+// Sets 8-bit rows with shifts from `values` [row][column], whose components spread so many steps;
+// gives the common scale.
+float quantiseRows(const Matrix& values, const std::vector<float>& spread,
+                   std::vector<uint8_t>& shifts, std::vector<int8_t>& out) {
   std::vector<float> largest;
   for (size_t r = 0; r < values.rows(); ++r) {
     float most = 1e-20f;
@@ -64,10 +75,12 @@ float quantiseRows(const Matrix& values, std::vector<uint8_t>& shifts, std::vect
     const float need = std::ceil(std::log2(largest[r] / (scale * kReach)) - 1e-3f);
     shifts.push_back(
         static_cast<uint8_t>(std::clamp(need, 0.0f, static_cast<float>(kMostRowShift))));
-    const float unit = std::ldexp(scale, shifts.back());
+    const float granule = granuleOf(spread[r]);
+    const float unit = std::ldexp(scale, shifts.back()) * granule;
+    const float reach = std::floor(kReach / granule);
     for (size_t c = 0; c < values.columns(); ++c) {
-      out.push_back(
-          static_cast<int8_t>(std::clamp(std::round(values.row(r)[c] / unit), -kReach, kReach)));
+      const float whole = std::clamp(std::round(values.row(r)[c] / unit), -reach, reach);
+      out.push_back(static_cast<int8_t>(whole * granule));
     }
   }
   // Only what is needed: large shifts take range from the coefficients.
@@ -221,7 +234,7 @@ void intoMetric(const HeadMetrics& metrics, const codec::ProfileBlock& block, Ma
 }  // namespace
 
 Status learnBasis(const ScaledRows& residual, const HeadMetrics& metrics, float step,
-                  const Keep& keep, codec::ProfileBlock& block) {
+                  float leastSpread, codec::ProfileBlock& block) {
   const uint32_t channels = block.channels();
   Matrix covariance = Matrix::zeroed(channels, channels);
   const size_t count = residual.rows.rows();
@@ -241,8 +254,8 @@ Status learnBasis(const ScaledRows& residual, const HeadMetrics& metrics, float 
     spread.push_back(std::sqrt(variance) / step);
   }
   uint32_t kept = 0;
-  const uint32_t most = std::min({channels, codec::kMaxBlockComponents, keep.most});
-  while (kept + codec::kPackComponents <= most && spread[kept] >= keep.leastSpread) {
+  const uint32_t most = std::min(channels, codec::kMaxBlockComponents);
+  while (kept + codec::kPackComponents <= most && spread[kept] >= leastSpread) {
     kept += codec::kPackComponents;
   }
   Matrix basis(kept, channels);
@@ -255,7 +268,7 @@ Status learnBasis(const ScaledRows& residual, const HeadMetrics& metrics, float 
   block.shifts.clear();
   block.components.clear();
   block.classes.clear();
-  block.componentScale = quantiseRows(basis, block.shifts, block.components);
+  block.componentScale = quantiseRows(basis, spread, block.shifts, block.components);
   for (uint32_t g = 0; g < kept; g += codec::kPackComponents) {
     float square = 0;
     for (uint32_t i = 0; i < codec::kPackComponents; ++i) {

@@ -51,12 +51,6 @@ Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes, CodeUs
 codec::ProfileBlock learnBlock(ScaledRows& rows, const TokenCodes& codes, const CodeMaps& maps,
                                uint32_t begin, uint32_t end);
 
-// Which components of a basis are kept: those that spread over so many steps, and so many of them.
-struct Keep {
-  float leastSpread = 0;
-  uint32_t most = codec::kMaxBlockComponents;
-};
-
 // Heads whose errors do not count alike in all directions: roots of their metrics.
 struct HeadMetrics {
   uint32_t headDim = 0;
@@ -64,8 +58,9 @@ struct HeadMetrics {
 };
 
 // The basis of a block whose rows are residuals already: components, shifts and classes at `step`.
-// The components are orthonormal in the metric, so that one step serves them all.
+// The components are orthonormal in the metric, so that one step serves them all; those that spread
+// less than `leastSpread` steps are left out, the others stand in descending order of spread.
 Status learnBasis(const ScaledRows& residual, const HeadMetrics& metrics, float step,
-                  const Keep& keep, codec::ProfileBlock& block);
+                  float leastSpread, codec::ProfileBlock& block);
 
 }  // namespace spolia::engine

@@ -8,7 +8,7 @@
 #include "codec/entropy/rans_simd_encoder.h"
 #include "codec/entropy/rans_tables.h"
 #include "codec/entropy/simd_targets.h"
-#include "codec/symbol_block.h"
+#include "codec/entropy/symbol_block.h"
 #include "tests/fuzz/fuzz_target.h"
 
 namespace spolia::codec {

@@ -21,22 +21,10 @@ from basics import (ELEMENT_BYTES, LARGEST, Reader, Refused, corrupt, element_by
                     unsupported)
 from kv_profile import Profile  # noqa: E402
 from learnt import decode_learnt  # noqa: E402
-from rans import rans  # noqa: E402
+from rans import symbol_block  # noqa: E402
 from scaled import decode_scaled  # noqa: E402
 from stream_header import Header  # noqa: E402
 from xxh3 import xxh3  # noqa: E402
-
-
-def symbol_block(r, count):
-    mode = r.number(1, 'symbol block')
-    body = r.bytes(r.number(4, 'symbol block'), 'symbol block')
-    if mode == 0 and len(body) == count:
-        return body
-    if mode == 1 and len(body) == 1:
-        return body * count
-    if mode == 2:
-        return rans(Reader(body), count)
-    raise corrupt('symbol block: mode or length')
 
 
 def byte_planes(r, element, tokens, channels):

@@ -7,7 +7,7 @@ import struct
 import sys
 
 from basics import Reader, corrupt, unsupported
-from rans import frequency_table
+from rans import frequency_table, symbol_block
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from xxh3 import xxh3  # noqa: E402
@@ -62,6 +62,16 @@ def bf16s(r, count, what, good):
     return values
 
 
+def rows_of(r, count, channels):
+    """`count` rows of signed numbers, sixteen in a symbol block."""
+    rows = []
+    while len(rows) < count:
+        some = min(16, count - len(rows))
+        symbols = [s - 128 for s in symbol_block(r, some * channels)]
+        rows += [symbols[i * channels:(i + 1) * channels] for i in range(some)]
+    return rows
+
+
 class Block:
     def __init__(self, r, begin, codes):
         self.begin = begin
@@ -76,10 +86,10 @@ class Block:
         self.means = bf16s(r, self.channels, 'means', lambda v: True)
         self.scales = bf16s(r, self.channels, 'scales', lambda v: v > 0)
         self.map_scales = bf16s(r, self.channels, 'map scales', lambda v: abs(v) <= MAX_FLOAT)
-        self.maps = [signed(r, self.channels, 'maps') for _ in range(codes)]
+        self.maps = rows_of(r, codes, self.channels)
         self.classes = [up_to(r, CLASSES - 1, 'class') for _ in range(self.components // 4)]
         self.shifts = [up_to(r, 8, 'shift') for _ in range(self.components)]
-        self.rows = [signed(r, self.channels, 'components') for _ in range(self.components)]
+        self.rows = rows_of(r, self.components, self.channels)
 
 
 class Transform:

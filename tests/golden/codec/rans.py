@@ -2,7 +2,7 @@
 
 import struct
 
-from basics import corrupt
+from basics import Reader, corrupt
 
 LANES, TOTAL, FLOOR = 32, 4096, 65536
 
@@ -91,3 +91,15 @@ def rans(r, count):
     out = bytes(payload.symbol(table) for _ in range(count))
     payload.end()
     return out
+
+
+def symbol_block(r, count):
+    mode = r.number(1, 'symbol block')
+    body = r.bytes(r.number(4, 'symbol block'), 'symbol block')
+    if mode == 0 and len(body) == count:
+        return body
+    if mode == 1 and len(body) == 1:
+        return body * count
+    if mode == 2:
+        return rans(Reader(body), count)
+    raise corrupt('symbol block: mode or length')

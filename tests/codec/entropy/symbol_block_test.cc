@@ -1,4 +1,4 @@
-#include "codec/symbol_block.h"
+#include "codec/entropy/symbol_block.h"
 
 #include <gtest/gtest.h>
 
