@@ -74,7 +74,7 @@ def material(bench):
 
 def make_profile(bench, preset, model, text):
     path = os.path.join(bench.work_folder("codec-quality"), preset + ".profile")
-    size = [*SMALL, "--passages", "12"] if bench.smoke else []
+    size = [*SMALL, "--passages", "12"] if bench.smoke else ["--passages", "1000"]
     subprocess.run([bench.engine(), "profile", text, "--model", model, "--preset", preset,
                     "--out", path, *size], check=True, stdout=sys.stderr)
     return path

@@ -25,8 +25,8 @@ class RowBudget {
   }
 
  private:
-  static constexpr uint64_t kLeastBytes = 64 << 10;
-  static constexpr uint64_t kBytesPerByte = 4;
+  static constexpr uint64_t kLeastBytes = 4 << 20;
+  static constexpr uint64_t kBytesPerByte = 16;
 
   uint64_t left_;
 };

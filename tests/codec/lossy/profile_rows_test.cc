@@ -59,7 +59,7 @@ TEST(ProfileRows, CutOffAnywhereIsAnError) {
 
 // A few bytes that claim to be many rows take no memory.
 TEST(ProfileRows, NoMoreThanTheProfilesLengthMayHold) {
-  const Bytes bytes = written(std::vector<int8_t>(size_t{512} * 16384, 3), 16384);
+  const Bytes bytes = written(std::vector<int8_t>(size_t{512} * 16384, 3), 16384);  // 8 Mi
   ASSERT_LT(bytes.size(), 1000u);
   ByteReader in(bytes);
   RowBudget budget(bytes.size());
