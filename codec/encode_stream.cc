@@ -10,7 +10,18 @@
 #include "codec/stream_header.h"
 
 namespace spolia::codec {
+
+struct EncodeScratch::State {
+  LossyScratch learnt;
+  ScaledScratch scaled;
+  ScaleScratch choosing;
+  LevelScratch writing;
+  std::vector<LayerShape> shapes;
+};
+
 namespace {
+
+using State = EncodeScratch::State;
 
 static_assert(kMaxLossyLevels == kMaxScaledLevels);
 
@@ -127,11 +138,11 @@ std::vector<Bytes> bytePlanesFrames(const StreamHeader& header, const KvView& kv
 }
 
 Result<std::vector<Bytes>> learntFrames(const StreamHeader& header, const KvView& kv,
-                                        const EncodeOptions& options) {
+                                        const EncodeOptions& options, State& state) {
   const LossyContext context = lossyContext(header, *options.profile);
   std::vector<Bytes> frames(header.frames.size());
   const size_t parts = frames.size() / header.levels;
-  LossyScratch scratch;
+  LossyScratch& scratch = state.learnt;
   for (uint32_t i = 0; i < parts; ++i) {
     SPOLIA_ASSIGN_OR_RETURN(const LossyPart part, lossyPart(header, placeOf(header, i)));
     SPOLIA_RETURN_IF_ERROR(analyseLossy(context, part, kv, options.gain, scratch));
@@ -151,14 +162,11 @@ double kappaOf(Preset preset, int8_t gain) {
 }
 
 Result<std::vector<Bytes>> scaledFrames(const StreamHeader& header, const KvView& kv,
-                                        const EncodeOptions& options) {
+                                        const EncodeOptions& options, State& state) {
   const double kappa = kappaOf(options.preset, options.gain);
   std::vector<Bytes> frames(header.frames.size());
   const size_t parts = frames.size() / header.levels;
-  std::vector<LayerShape> shapes;
-  ScaledScratch scratch;
-  ScaleScratch choosing;
-  LevelScratch writing;
+  auto& [learnt, scratch, choosing, writing, shapes] = state;
   for (uint32_t i = 0; i < parts; ++i) {
     const FramePlace place = placeOf(header, i);
     const std::vector<PlaneRef>& group = header.planeGroups[place.group];
@@ -181,22 +189,29 @@ Result<std::vector<Bytes>> scaledFrames(const StreamHeader& header, const KvView
 
 // Every frame's bytes, in the order of the table: a part is analysed once for all its levels.
 Result<std::vector<Bytes>> framesOf(const StreamHeader& header, FrameCoding coding,
-                                    const KvView& kv, const EncodeOptions& options) {
+                                    const KvView& kv, const EncodeOptions& options, State& state) {
   switch (coding) {
     case FrameCoding::kBytePlanes:
       return bytePlanesFrames(header, kv);
     case FrameCoding::kLearnt:
-      return learntFrames(header, kv, options);
+      return learntFrames(header, kv, options, state);
     case FrameCoding::kScaled:
       break;
   }
-  return scaledFrames(header, kv, options);
+  return scaledFrames(header, kv, options, state);
 }
 
 }  // namespace
 
+EncodeScratch::EncodeScratch() : state_(std::make_unique<State>()) {}
+EncodeScratch::~EncodeScratch() = default;
+
 Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerShape> layers,
-                           const KvView& kv, const EncodeOptions& options) {
+                           const KvView& kv, const EncodeOptions& options, EncodeScratch* scratch) {
+  if (scratch == nullptr) {
+    EncodeScratch own;
+    return encodeStream(identity, layers, kv, options, &own);
+  }
   SPOLIA_RETURN_IF_ERROR(checkRequest(identity, layers, options));
   const FrameCoding coding = codingOf(options.preset, options.profile != nullptr);
   if (coding == FrameCoding::kLearnt) {
@@ -206,7 +221,8 @@ Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerS
   // Before the work: a table of too many frames is refused. A header's length does not depend on
   // what the frames turn out to be.
   SPOLIA_ASSIGN_OR_RETURN(const Bytes draft, writeHeader(header));
-  SPOLIA_ASSIGN_OR_RETURN(const std::vector<Bytes> frames, framesOf(header, coding, kv, options));
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<Bytes> frames,
+                          framesOf(header, coding, kv, options, scratch->state()));
   size_t size = draft.size();
   for (uint32_t i = 0; i < frames.size(); ++i) {
     if (frames[i].size() > UINT32_MAX) return invalid("tokenGroup: a frame exceeds 4 GiB");

@@ -115,6 +115,8 @@ struct HighStream {
   SampleKv out;
   ChunkIdentity identity;
   Bytes stream;
+  EncodeScratch encoding;
+  DecodeScratch decoding;
 
   explicit HighStream(uint32_t tokens)
       : kv(kLayers, kShape, tokens, ElementType::kF16),
@@ -123,10 +125,10 @@ struct HighStream {
     kv.fill(1);
     encode();
   }
-  void encode() { stream = encodeStream(identity, kv.layers, kv.view(), {}).value(); }
+  void encode() { stream = encodeStream(identity, kv.layers, kv.view(), {}, &encoding).value(); }
   void decode() {
     const StreamHeader header = parseHeader(stream).value();
-    SPOLIA_CHECK(decodeStream(stream, header, {}, out.target()).ok());
+    SPOLIA_CHECK(decodeStream(stream, header, {}, out.target(), nullptr, &decoding).ok());
   }
 };
 
@@ -135,6 +137,8 @@ struct ProfiledStream {
   ProfiledKv kv;
   EncodeOptions options;
   Bytes stream;
+  EncodeScratch encoding;
+  DecodeScratch decoding[2];  // by thread
 
   ProfiledStream(const std::shared_ptr<const Profile>& profile, uint8_t preset, uint32_t tokens)
       : kv(profile, preset, tokens) {
@@ -143,21 +147,23 @@ struct ProfiledStream {
     encode();
   }
   void encode() {
-    stream = encodeStream(kv.identity, kv.profile->data().layers, kv.view(), options).value();
+    stream =
+        encodeStream(kv.identity, kv.profile->data().layers, kv.view(), options, &encoding).value();
   }
-  void decode(uint32_t begin = 0, uint32_t end = UINT32_MAX) {
+  void decode() { decode(0, UINT32_MAX, decoding[0]); }
+  void decode(uint32_t begin, uint32_t end, DecodeScratch& scratch) {
     const StreamHeader header = parseHeader(stream).value();
     KvRange range;
     range.tokenBegin = begin;
     range.tokenEnd = end;
     KvTarget target = kv.target();
     target.base += begin * target.tokenStride;
-    SPOLIA_CHECK(decodeStream(stream, header, range, target, kv.profile.get()).ok());
+    SPOLIA_CHECK(decodeStream(stream, header, range, target, kv.profile.get(), &scratch).ok());
   }
   void decodeByTwo() {
     const uint32_t half = kv.identity.rows() / 2;
-    std::thread other([&] { decode(0, half); });
-    decode(half);
+    std::thread other([&] { decode(0, half, decoding[1]); });
+    decode(half, UINT32_MAX, decoding[0]);
     other.join();
   }
 };

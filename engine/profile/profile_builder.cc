@@ -26,6 +26,8 @@ constexpr float kLeastSpread = 0.25f;
 // Of a code: what is told with 8 bits; and how much of the token before counts.
 constexpr uint32_t kWideCodes = 8;
 constexpr uint32_t kCodesBefore = 32;
+// Tables of all classes take about so many.
+constexpr uint64_t kTableBytes = 24 << 10;
 constexpr size_t kMetricPassages = 24;
 constexpr int kMostRefinements = 3;
 constexpr int8_t kFinestGain = -12;
@@ -136,27 +138,24 @@ Status Builder::learnMetrics(const Transformer& transformer, std::span<const Pas
   return {};
 }
 
-// Of the codes and their maps.
+// Of the codes and their maps, whose rows are coded in about three quarters of their numbers.
 uint64_t Builder::codeBytes(uint32_t rank) const {
   const uint32_t wide = std::min(rank, kWideCodes);
   const uint64_t token = wide + (rank - wide + 1) / 2;
   return token * model_.config().vocabSize +
-         (rank + std::min(rank, kCodesBefore)) * shape_.columns();
+         (rank + std::min(rank, kCodesBefore)) * shape_.columns() * 3 / 4;
 }
 
-// In steps of eight. Codes take at most two fifths where bases may grow too, two thirds of what the
-// bases leave where those have their size.
+// In steps of eight: what bases, tables and scales leave, and never less than two fifths.
 uint32_t Builder::affordableRank() const {
-  uint64_t bases = 0;
-  if (options_.preset == Preset::kBalanced) {
-    for (size_t b = 0; b + 1 < cut_.bounds.size(); ++b) {
-      bases +=
-          uint64_t{cut_.bounds[b + 1] - cut_.bounds[b]} * (cut_.bounds[b + 1] - cut_.bounds[b]);
-    }
+  uint64_t others = kTableBytes;
+  for (size_t b = 0; b + 1 < cut_.bounds.size(); ++b) {
+    const uint64_t channels = cut_.bounds[b + 1] - cut_.bounds[b];
+    others +=
+        channels * std::min<uint64_t>(channels, codec::kMaxBlockComponents) / 2 + 6 * channels;
   }
-  const uint64_t left = options_.mostBytes - std::min(options_.mostBytes, bases);
-  const uint64_t share =
-      options_.preset == Preset::kSmall ? options_.mostBytes / 5 * 2 : left / 3 * 2;
+  const uint64_t share = std::max(options_.mostBytes - std::min(options_.mostBytes, others),
+                                  options_.mostBytes / 5 * 2);
   uint32_t rank =
       std::min({options_.mostCodes, codec::kMaxCodeRank, static_cast<uint32_t>(shape_.columns())});
   while (rank > 0 && codeBytes(rank) > share) rank -= std::min(rank, 8u);

@@ -279,7 +279,7 @@ static void test_forms_and_types(spolia_client* client) {
   CHECK_CODE(SPOLIA_OK, spolia_fetch(client, &get, &result, &error));
   for (size_t i = 0; i < kPacked / 4; ++i) {
     const float off = back[i] - original[i];
-    CHECK(off < 0.05f && off > -0.05f); /* values are in +-2.2 */
+    CHECK(off < 0.13f && off > -0.13f); /* half a step: 0.09 of the spread of values in +-2.2 */
   }
   /* Lossy into bf16: allowed. Lossless f32 into bf16 cannot hold the values. */
   narrow.element = SPOLIA_BF16;
@@ -298,7 +298,7 @@ static void test_forms_and_types(spolia_client* client) {
   CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_store(client, &put, &result, &error));
   put.first_position = 0;
   put.preset = SPOLIA_SMALL;
-  CHECK_CODE(SPOLIA_ERROR_UNSUPPORTED, spolia_store(client, &put, &result, &error));
+  CHECK_CODE(SPOLIA_OK, spolia_store(client, &put, &result, &error)); /* needs no profile */
   free(original);
   free(half);
   free(back);

@@ -91,5 +91,30 @@ TEST(DecodeScratch, LearntTransformsTakeNothingTheSecondTime) {
   });
 }
 
+// One scratch for streams of all presets and of other sizes, larger and smaller: the same bytes as
+// with one of their own.
+TEST(EncodeScratch, LeavesNoTraceInTheBytes) {
+  const LossySample learnt(unevenRecipe(BlockCut::kPlane), madeUpIdentity(40), ElementType::kF32);
+  EncodeScratch scratch;
+  for (uint32_t tokens : {90, 3, 57, 300, 1}) {
+    SampleKv kv(3, {2, 10}, tokens, ElementType::kF16);
+    kv.fill(tokens);
+    for (Preset preset : {Preset::kLossless, Preset::kHigh, Preset::kBalanced, Preset::kSmall}) {
+      EncodeOptions options;
+      options.preset = preset;
+      options.levels = static_cast<uint8_t>(1 + tokens % 3);
+      options.tokenGroup = 40;
+      const auto identity = sampleIdentity(tokens);
+      EXPECT_EQ(encodeStream(identity, kv.layers, kv.view(), options, &scratch).value(),
+                encodeStream(identity, kv.layers, kv.view(), options).value());
+    }
+    const EncodeOptions options = learnt.options(2, 16);
+    EXPECT_EQ(encodeStream(learnt.identity, learnt.profile->data().layers, learnt.kv.view(),
+                           options, &scratch)
+                  .value(),
+              learnt.encoded(options));
+  }
+}
+
 }  // namespace
 }  // namespace spolia::codec

@@ -133,7 +133,8 @@ TEST_F(EngineCli, AProfileIsFoundWithItsChunks) {
                                "--cached", "48", "--continued", "8", "--passages", "16"},
                               {});
   ASSERT_EQ(made.code, 0) << made.err;
-  ServerProcess server(directory_.path());
+  fs::create_directory(directory_.path() / "served");
+  ServerProcess server(directory_.path() / "served");
   ASSERT_TRUE(server.ready()) << server.errors();
   for (const std::vector<std::string>& place :
        {embedded_, std::vector<std::string>{"--cache", server.tcp()}}) {

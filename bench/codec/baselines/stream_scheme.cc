@@ -20,7 +20,7 @@ std::vector<double> StreamScheme::qualities() const {
     case codec::Preset::kBalanced:
       return {-8, -4, -2, -1, 0, 1, 2, 4};
     case codec::Preset::kSmall:
-      return {-8, -4, -2, 0, 2, 4};
+      return {-12, -8, -4, -2, 0, 2, 4};
   }
   return {0};
 }

@@ -96,23 +96,89 @@ TEST(TokenCodes, NumbersStayWithinTheirBits) {
   }
 }
 
+HeadMetrics noMetrics() {
+  return {kShape.headDim, std::vector<const MetricRoot*>(kShape.columns() / kShape.headDim)};
+}
+
+// A component as it is multiplied with coefficients.
+std::vector<double> componentOf(const codec::ProfileBlock& block, uint32_t j) {
+  std::vector<double> out;
+  for (uint32_t c = 0; c < block.channels(); ++c) {
+    out.push_back(std::ldexp(double{block.componentScale}, block.shifts[j]) *
+                  block.components[size_t{j} * block.channels() + c]);
+  }
+  return out;
+}
+
 TEST(TransformLearner, ABasisTakesUpMostOfTheEnergyInItsFirstComponents) {
   const Material material(0.01f);
   ScaledRows rows = scaleRows(material.samples, kShape, std::vector<float>(kShape.columns(), 1.0f));
   codec::ProfileBlock block;
   block.end = static_cast<uint32_t>(kShape.columns());
-  ASSERT_TRUE(learnBasis(rows, 0.05f, {0.25f}, block).ok());
+  ASSERT_TRUE(learnBasis(rows, noMetrics(), 0.05f, 0.25f, block).ok());
   // Twelve features span twelve directions; the noise of the others is far below the step.
   EXPECT_EQ(block.componentCount(), kFeatures);
   EXPECT_TRUE(std::is_sorted(block.classes.rbegin(), block.classes.rend()));
   for (uint32_t j = 0; j < block.componentCount(); ++j) {
     double length = 0;
-    for (uint32_t c = 0; c < block.channels(); ++c) {
-      const double v = std::ldexp(double{block.componentScale}, block.shifts[j]) *
-                       block.components[j * block.channels() + c];
-      length += v * v;
-    }
+    for (const double v : componentOf(block, j)) length += v * v;
     EXPECT_NEAR(length, 1, 0.02);
+  }
+}
+
+// Rows of components that spread little have fewer digits.
+TEST(TransformLearner, RowsAreAsPreciseAsTheirComponentsNeed) {
+  const Material material(0.01f);
+  ScaledRows rows = scaleRows(material.samples, kShape, std::vector<float>(kShape.columns(), 1.0f));
+  for (const float step : {0.01f, 3.0f}) {
+    codec::ProfileBlock block;
+    block.end = static_cast<uint32_t>(kShape.columns());
+    ASSERT_TRUE(learnBasis(rows, noMetrics(), step, 0, block).ok());
+    for (uint32_t j = 0; j < block.componentCount(); ++j) {
+      const auto first = block.components.begin() + size_t{j} * block.channels();
+      const bool eighths =
+          std::all_of(first, first + block.channels(), [](int8_t v) { return v % 8 == 0; });
+      const int spread = block.classes[j / codec::kPackComponents] - codec::kUnitClass;
+      if (spread < -2 || spread > 10) {
+        EXPECT_EQ(eighths, spread < -2) << step << " " << j;
+      }
+    }
+  }
+}
+
+// With a metric M of a head, errors e count as e' M e: the components are orthonormal in that.
+TEST(TransformLearner, ComponentsAreOrthonormalInTheMetric) {
+  const Material material(0.3f);
+  ScaledRows rows = scaleRows(material.samples, kShape, std::vector<float>(kShape.columns(), 1.0f));
+  Matrix metric = Matrix::zeroed(kShape.headDim, kShape.headDim);
+  for (uint32_t i = 0; i < kShape.headDim; ++i) {
+    metric.at(i, i) = 0.3f + 0.4f * static_cast<float>(i);
+    if (i > 0) metric.at(i, i - 1) = metric.at(i - 1, i) = 0.15f;
+  }
+  const MetricRoot root = rootOf(metric).value();
+  HeadMetrics metrics = noMetrics();
+  metrics.roots[1] = &root;
+  codec::ProfileBlock block;
+  block.end = static_cast<uint32_t>(kShape.columns());
+  ASSERT_TRUE(learnBasis(rows, metrics, 0.001f, 0, block).ok());
+  ASSERT_EQ(block.componentCount(), block.channels() / 4 * 4);
+  const auto product = [&](const std::vector<double>& a, const std::vector<double>& b) {
+    double sum = 0;
+    for (uint32_t c = 0; c < block.channels(); ++c) {
+      if (c / kShape.headDim != 1) {
+        sum += a[c] * b[c];
+        continue;
+      }
+      for (uint32_t d = 0; d < kShape.headDim; ++d) {
+        sum += a[c] * double{metric.at(c % kShape.headDim, d)} * b[kShape.headDim + d];
+      }
+    }
+    return sum;
+  };
+  for (uint32_t j = 0; j < block.componentCount(); ++j) {
+    for (uint32_t k = 0; k <= j; ++k) {
+      EXPECT_NEAR(product(componentOf(block, j), componentOf(block, k)), j == k ? 1 : 0, 0.05);
+    }
   }
 }
 
