@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "codec/base/check.h"
+#include "codec/lossy/pack_odds.h"
 
 namespace spolia::codec {
 namespace {
@@ -20,38 +21,21 @@ constexpr std::array<uint64_t, kStepClasses> kHalfStepTail{
     4109287957, 4138284039, 4162825044, 4183574096, 4201101925, 4215897841, 4228380000, 4238904802,
     4247775344, 4255248918, 4261543595, 4266843974, 4271306145, 4275061981, 4278222805, 4280882540};
 
-constexpr uint64_t kOne = uint64_t{1} << 32;
+constexpr uint64_t kOne = kOddsOne;
 // Counts below total / this are left to the escape: a frequency of 1 would cost the others more.
 constexpr uint64_t kRarest = 6000;
-
-uint64_t product(uint64_t a, uint64_t b) {
-  return (a * b) >> 32;
-}
 
 // Probability of each value from -reach to reach, times 2^32.
 std::array<uint64_t, 255> laplace(uint32_t stepClass, uint32_t reach) {
   std::array<uint64_t, 255> out{};
   const uint64_t half = kHalfStepTail[stepClass];
-  const uint64_t whole = product(half, half);
+  const uint64_t whole = oddsProduct(half, half);
   out[reach] = kOne - half;
   uint64_t tail = half;
   for (uint32_t v = 1; v <= reach; ++v) {
-    const uint64_t next = product(tail, whole);
+    const uint64_t next = oddsProduct(tail, whole);
     out[reach + v] = out[reach - v] = (tail - next) / 2;
     tail = next;
-  }
-  return out;
-}
-
-// The same of every symbol of a pack.
-std::array<uint64_t, 256> packed(const std::array<uint64_t, 255>& value, PackForm form) {
-  std::array<uint64_t, 256> out{};
-  for (uint32_t symbol = 0; symbol < form.escape(); ++symbol) {
-    uint64_t p = kOne - 1;
-    for (uint32_t rest = symbol, i = 0; i < form.values; ++i, rest /= form.base()) {
-      p = product(p, value[rest % form.base()]);
-    }
-    out[symbol] = p;
   }
   return out;
 }
@@ -77,12 +61,12 @@ ClassTables makeBuiltIn() {
   ClassTables out;
   for (uint32_t c = 0; c < kStepClasses; ++c) {
     const PackForm form = coarsePack(c);
-    auto weights = packed(laplace(c, form.reach), form);
+    auto weights = packOdds(laplace(c, form.reach), form);
     // What the values do not reach: nearly half of it all in the widest class.
     weights[form.escape()] =
         std::accumulate(weights.begin(), weights.end(), kOne - 1, std::minus());
     out.coarse[c] = coarseTableOf(countsOf(weights), form);
-    out.fine[c] = fineTableOf(countsOf(packed(splitLaplace(c), kFinePack)));
+    out.fine[c] = fineTableOf(countsOf(packOdds(splitLaplace(c), kFinePack)));
   }
   return out;
 }

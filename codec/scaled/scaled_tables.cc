@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "codec/lossy/pack_odds.h"
+
 namespace spolia::codec {
 namespace {
 
@@ -17,43 +19,26 @@ constexpr std::array<uint64_t, kStepClasses> kHalfStepOdds{
     4058294092, 4095058069, 4126230419, 4152626725, 4174953940, 4193821704, 4209753521, 4223197364,
     4234535469, 4244093197, 4252146951, 4258931153, 4264644341, 4269454471, 4273503492, 4276911271};
 
-constexpr uint64_t kOne = uint64_t{1} << 32;
+constexpr uint64_t kOne = kOddsOne;
 // Symbols less likely than a quarter of a table's unit are left to the escape.
 constexpr uint64_t kRarest = kOne / kRansProbabilityTotal / 4;
 // No symbol is so likely that very many of them fit into a byte: 2,048 values, which costs classes
 // that are all but silent 0.006 bits a value.
 constexpr uint32_t kMostFrequent = kRansProbabilityTotal - 64;
 
-uint64_t product(uint64_t a, uint64_t b) {
-  return (a * b) >> 32;
-}
-
 // Probability of each value from -reach to reach, times 2^32.
 std::array<uint64_t, 255> logistic(uint32_t stepClass, uint32_t reach) {
   std::array<uint64_t, 255> out{};
   uint64_t odds = kHalfStepOdds[stepClass];
-  const uint64_t step = product(odds, odds);
+  const uint64_t step = oddsProduct(odds, odds);
   const auto beyond = [&] { return odds * kOne / (kOne + odds); };
   uint64_t tail = beyond();
   out[reach] = kOne - 2 * tail;
   for (uint32_t v = 1; v <= reach; ++v) {
-    odds = product(odds, step);
+    odds = oddsProduct(odds, step);
     const uint64_t next = beyond();
     out[reach + v] = out[reach - v] = tail - next;
     tail = next;
-  }
-  return out;
-}
-
-// The same of every symbol of a pack.
-std::array<uint64_t, 256> packed(const std::array<uint64_t, 255>& value, PackForm form) {
-  std::array<uint64_t, 256> out{};
-  for (uint32_t symbol = 0; symbol < form.escape(); ++symbol) {
-    uint64_t p = kOne - 1;
-    for (uint32_t rest = symbol, i = 0; i < form.values; ++i, rest /= form.base()) {
-      p = product(p, value[rest % form.base()]);
-    }
-    out[symbol] = p;
   }
   return out;
 }
@@ -71,7 +56,7 @@ FrequencyTable shared(const std::array<uint64_t, 256>& weights, uint32_t last, u
   for (uint32_t symbol = 0; symbol < last; ++symbol) {
     if (weights[symbol] < least) continue;
     sum += weights[symbol];
-    const uint64_t upTo = product(sum, share);
+    const uint64_t upTo = oddsProduct(sum, share);
     out.frequency[symbol] = static_cast<uint16_t>(1 + upTo - given);
     given = upTo;
     total += out.frequency[symbol];
@@ -83,7 +68,7 @@ FrequencyTable shared(const std::array<uint64_t, 256>& weights, uint32_t last, u
 FrequencyTable coarseTable(uint32_t stepClass) {
   const PackForm form = coarsePack(stepClass, kScaledLastPair);
   FrequencyTable out =
-      shared(packed(logistic(stepClass, form.reach), form), form.escape(), kRarest);
+      shared(packOdds(logistic(stepClass, form.reach), form), form.escape(), kRarest);
   uint16_t& zeros = out.frequency[form.escape() / 2];
   const uint32_t over = zeros - std::min<uint32_t>(zeros, kMostFrequent);
   zeros = static_cast<uint16_t>(zeros - over);
@@ -102,7 +87,7 @@ FrequencyTable fineTable(uint32_t stepClass) {
     if (v % kLevelSplit == 0) split[1] += value[static_cast<size_t>(v + kReach)];
   }
   split[0] = split[2] = (sum - split[1]) / 2;
-  return shared(packed(split, kFinePack), kFinePack.escape() - 1, 0);
+  return shared(packOdds(split, kFinePack), kFinePack.escape() - 1, 0);
 }
 
 ClassTables makeTables() {
