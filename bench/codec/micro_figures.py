@@ -28,7 +28,7 @@ from fidelity_figures import DEFAULT_METHOD, SEED, generate  # noqa: E402
 
 PROGRAMS = ["spolia-engine"]
 PRESETS = ("balanced", "small")
-WORLDS, LEARNT_WORLDS = 250, 200  # a family
+WORLDS, LEARNT_WORLDS = 100, 200  # a family
 LEARNT_SEED = SEED + 1
 MOST_POINTS = 0.5
 FINER, FINEST = 2, -16  # quarter octaves
