@@ -160,12 +160,6 @@ bool coefficientsFit(size_t bytes, std::span<const CoefficientGroup> groups, uin
 }
 
 void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
-                       CoefficientPart part, const PreparedTables& tables, ByteWriter& out) {
-  CoefficientScratch scratch;
-  writeCoefficients(groups, tokens, part, tables, scratch, out);
-}
-
-void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, const PreparedTables& tables,
                        CoefficientScratch& scratch, ByteWriter& out) {
   const bool fine = part == CoefficientPart::kFine;

@@ -64,8 +64,6 @@ struct CoefficientScratch {
 // Appends the coefficients. The groups stand in any order; both sides put them into the order of
 // their classes, which is why they agree on it.
 void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
-                       CoefficientPart part, const PreparedTables& tables, ByteWriter& out);
-void writeCoefficients(std::span<const CoefficientGroup> groups, uint32_t tokens,
                        CoefficientPart part, const PreparedTables& tables,
                        CoefficientScratch& scratch, ByteWriter& out);
 

@@ -17,10 +17,6 @@ uint32_t classAt(const ProfileBlock& block, uint32_t group, int8_t spread, int8_
                       spread - gain - kSplitClasses * static_cast<int32_t>(levelsBelow));
 }
 
-int32_t powerOfSplit(uint32_t n) {
-  return n == 0 ? 1 : n == 1 ? kLevelSplit : kLevelSplit * kLevelSplit;
-}
-
 void makeGroups(std::span<const Block> blocks, uint32_t levelsBelow, LossyScratch& scratch,
                 std::vector<int16_t>& values) {
   scratch.groups.clear();
@@ -72,7 +68,8 @@ void writeLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t
   out.u8(static_cast<uint8_t>(scratch.gain));
   for (int8_t s : scratch.spread) out.u8(static_cast<uint8_t>(s));
   takeLevel(context, part, level, levels, scratch);
-  writeCoefficients(scratch.groups, part.tokens(), partOf(level), context.transform.tables, out);
+  writeCoefficients(scratch.groups, part.tokens(), partOf(level), context.transform.tables,
+                    scratch.coding, out);
 }
 
 void countLossyFrame(const LossyContext& context, const LossyPart& part, uint8_t level,
@@ -108,9 +105,8 @@ Status readLossyFrame(ByteReader& in, const LossyContext& context, const LossyPa
   ++scratch.levelsRead;
   const uint32_t below = levels - 1u - level;
   makeGroups(blocks, below, scratch, scratch.values);
-  return readCoefficients(in, scratch.groups, part.tokens(), partOf(level),
-                          static_cast<int16_t>(powerOfSplit(below)), context.transform.tables,
-                          scratch.coding);
+  return readCoefficients(in, scratch.groups, part.tokens(), partOf(level), powerOfSplit(below),
+                          context.transform.tables, scratch.coding);
 }
 
 }  // namespace spolia::codec

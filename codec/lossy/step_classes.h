@@ -23,6 +23,10 @@ inline constexpr uint32_t kPackComponents = 4;
 inline constexpr int32_t kLevelSplit = 3;
 // log2(kLevelSplit) in classes: the first of two levels is coded that much lower.
 inline constexpr int32_t kSplitClasses = 6;
+// Finest steps of a level that has so many finer ones below it, at most 2.
+constexpr int16_t powerOfSplit(uint32_t levelsBelow) {
+  return levelsBelow == 0 ? 1 : levelsBelow == 1 ? kLevelSplit : kLevelSplit * kLevelSplit;
+}
 
 // Nearest class of a spread of `ratio` steps (> 0), within the table.
 uint32_t classOf(float ratio);

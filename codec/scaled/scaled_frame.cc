@@ -29,10 +29,6 @@ uint32_t classAt(uint8_t stepClass, uint32_t levelsBelow) {
   return shiftedClass(stepClass, -kSplitClasses * static_cast<int32_t>(levelsBelow));
 }
 
-int16_t powerOfSplit(uint32_t n) {
-  return n == 0 ? 1 : n == 1 ? kLevelSplit : kLevelSplit * kLevelSplit;
-}
-
 bool isNoise(uint8_t level, uint32_t stepClass) {
   return level > 0 && stepClass >= kNoiseClass;
 }

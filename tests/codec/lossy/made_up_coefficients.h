@@ -32,7 +32,8 @@ struct Coefficients {
   }
   Bytes written(CoefficientPart part, const PreparedTables& tables = builtInPrepared()) {
     ByteWriter out;
-    writeCoefficients(groups(), tokens, part, tables, out);
+    CoefficientScratch scratch;
+    writeCoefficients(groups(), tokens, part, tables, scratch, out);
     return out.take();
   }
   Status read(ByteSpan bytes, CoefficientPart part, int16_t scale = 1,

@@ -86,8 +86,9 @@ inline Bytes anyFrame(const ProfileTransform& transform, std::span<const Profile
   for (size_t g = 0; g < classes.size(); ++g) {
     groups.push_back({values.data() + g * tokens * kPackComponents, kPackComponents, classes[g]});
   }
+  CoefficientScratch scratch;
   writeCoefficients(groups, tokens, whole ? CoefficientPart::kWhole : CoefficientPart::kFine,
-                    tables, out);
+                    tables, scratch, out);
   return out.take();
 }
 
