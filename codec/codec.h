@@ -68,7 +68,11 @@ struct StreamHeader {
   uint8_t levels = 1;
   uint32_t tokenGroup = 0;         // tokens of a frame; the last group may be shorter
   std::vector<LayerShape> layers;  // [layer]
+  // Of all planes but those of derived layers.
   std::vector<std::vector<PlaneRef>> planeGroups;
+  // The first so many layers, 0 or 1, are not in the stream: their K and V follow from the token
+  // ids and the model's weights alone. Whoever reads them computes them.
+  uint32_t derivedLayers = 0;
   std::vector<FrameEntry> frames;  // level-major, then plane group, then token group
   std::vector<SideSection> sideSections;
   uint32_t headerBytes = 0;  // where the first frame may start
@@ -86,7 +90,8 @@ struct EncodeOptions {
   uint32_t firstPosition = 0;
   uint32_t tokenGroup = 256;
   // For `balanced` and `small`, which get smaller by it; borrowed for the call. Of this model, for
-  // keys before RoPE.
+  // keys before RoPE. One that leaves out the first layer makes a stream without that layer, of
+  // text only.
   const Profile* profile = nullptr;
   // But for `lossless`: how many levels, and quarter octaves that the preset's step is widened by.
   uint8_t levels = 2;
@@ -159,8 +164,8 @@ class DecodeScratch {
 // is malformed; kInvalidArgument when a `lossless` stream is asked into another element type that
 // cannot hold its values exactly (widening to f32 is exact). A frame of a further level is added to
 // what the levels before it left in the target, which hence come first. On error the range holds
-// anything. A stream that names a profile is decoded with that one: kNotFound without it. Without a
-// scratch the call has one of its own.
+// anything. Derived layers of the range stay as they were. A stream that names a profile is decoded
+// with that one: kNotFound without it. Without a scratch the call has one of its own.
 Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const KvRange& range,
                    const KvTarget& target, const Profile* profile = nullptr,
                    DecodeScratch* scratch = nullptr);

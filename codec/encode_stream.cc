@@ -68,8 +68,11 @@ Status checkProfile(const ChunkIdentity& identity, std::span<const LayerShape> l
       !std::equal(layers.begin(), layers.end(), data.layers.begin(), data.layers.end())) {
     return invalid("profile: of another model");
   }
-  if (options.profile->transform(static_cast<uint8_t>(options.preset)) == nullptr) {
-    return invalid("profile: made without the preset " + preset);
+  const auto* transform = options.profile->transform(static_cast<uint8_t>(options.preset));
+  if (transform == nullptr) return invalid("profile: made without the preset " + preset);
+  if (transform->data->derivedLayers() > 0 && identity.modality != Modality::kText) {
+    return invalid(
+        "profile: leaves out the first layer, which follows from the tokens of text only");
   }
   if (options.kForm != KForm::kPreRope) return invalid("profile: only for keys before RoPE");
   return {};
@@ -95,6 +98,7 @@ StreamHeader draftHeader(const ChunkIdentity& identity, std::span<const LayerSha
     const auto* transform = options.profile->transform(static_cast<uint8_t>(options.preset));
     bounds = lossyGroupBounds(*transform, layers.size());
     header.profile = options.profile->id();
+    header.derivedLayers = transform->data->derivedLayers();
   } else {
     for (uint32_t layer = 0; layer <= layers.size(); ++layer) bounds.push_back(2 * layer);
   }

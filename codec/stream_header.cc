@@ -130,7 +130,13 @@ void writeGroups(const std::vector<std::vector<PlaneRef>>& groups, ByteWriter& o
   }
 }
 
-// Every (layer, plane) in exactly one group.
+// Whether a reader can derive the first layer, so that it may be left out.
+bool mayDerive(const StreamHeader& header) {
+  return header.identity.modality == Modality::kText && header.kForm == KForm::kPreRope &&
+         !header.profile.isZero() && header.layers.size() > 1;
+}
+
+// Every (layer, plane) in exactly one group, or all but those of the first layer.
 Status readGroups(ByteReader& in, StreamHeader& header) {
   const auto planes = static_cast<uint32_t>(header.layers.size() * 2);
   std::vector<bool> seen(planes, false);
@@ -155,7 +161,11 @@ Status readGroups(ByteReader& in, StreamHeader& header) {
       group.push_back({ref / 2, static_cast<Plane>(ref % 2)});
     }
   }
-  if (listed != planes) return corrupt("plane groups: a plane is missing");
+  if (listed == planes) return {};
+  if (listed + 2 != planes || seen[0] || seen[1] || !mayDerive(header)) {
+    return corrupt("plane groups: a plane is missing");
+  }
+  header.derivedLayers = 1;
   return {};
 }
 

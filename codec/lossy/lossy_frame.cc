@@ -56,7 +56,7 @@ Status corrupt(std::string what) {
 std::vector<uint32_t> lossyGroupBounds(const Profile::Transform& transform, size_t layers) {
   const auto planes = static_cast<uint32_t>(2 * layers);
   const uint32_t each = transform.data->planesPerGroup;
-  std::vector<uint32_t> out{0};
+  std::vector<uint32_t> out{2 * transform.data->derivedLayers()};
   while (out.back() < planes) {
     out.push_back(each == 0 ? planes : std::min(planes, out.back() + each));
   }

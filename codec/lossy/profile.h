@@ -49,8 +49,8 @@ struct ProfileBlock {
   bool operator==(const ProfileBlock&) const = default;
 };
 
-// What a preset does. The blocks cover all channels, in order; a plane lies in one block or in
-// several, but no block begins or ends within a head.
+// What a preset does. The blocks cover all channels, in order, or all but those of the first layer;
+// a plane lies in one block or in several, but no block begins or ends within a head.
 struct ProfileTransform {
   uint8_t preset = 0;          // 2 balanced, 3 small: as in stream headers
   float step = 0;              // of the finest level at gain 0
@@ -60,6 +60,8 @@ struct ProfileTransform {
   std::vector<ProfileBlock> blocks;
   ClassTables tables;
 
+  // How many of the first layers, 0 or 1, its streams leave to the reader.
+  uint32_t derivedLayers() const { return blocks.front().begin == 0 ? 0 : 1; }
   bool operator==(const ProfileTransform&) const = default;
 };
 

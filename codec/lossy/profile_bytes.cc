@@ -198,6 +198,27 @@ std::vector<uint32_t> headBounds(const std::vector<LayerShape>& layers) {
   return out;
 }
 
+// Moves blocks that follow each other from channel 0 on to where their number of channels says that
+// they stand: from the first layer on, or from the second.
+Status placeBlocks(const std::vector<LayerShape>& layers, std::vector<ProfileBlock>& blocks) {
+  const std::vector<uint32_t> bounds = headBounds(layers);
+  const uint32_t last = blocks.back().end;
+  const uint32_t first = 2 * layers.front().channels();
+  const bool second = layers.size() > 1 && last + first == bounds.back();
+  const uint32_t skipped = second ? first : 0;
+  for (ProfileBlock& block : blocks) {
+    block.begin += skipped;
+    block.end += skipped;
+    if (!std::binary_search(bounds.begin(), bounds.end(), block.end)) {
+      return corrupt("block: does not end where a head does");
+    }
+  }
+  if (blocks.back().end != bounds.back()) {
+    return corrupt("transform: blocks do not cover the channels");
+  }
+  return {};
+}
+
 Status readTransform(ByteReader& in, const ProfileData& data, RowBudget& budget,
                      ProfileTransform& transform) {
   transform.preset = in.u8();
@@ -206,10 +227,10 @@ Status readTransform(ByteReader& in, const ProfileData& data, RowBudget& budget,
   transform.ownCodes = in.u8();
   transform.codesBefore = in.u8();
   uint32_t blocks = 0;
-  const std::vector<uint32_t> bounds = headBounds(data.layers);
+  const size_t heads = headBounds(data.layers).size() - 1;
   if (!readVarint(in, blocks) || transform.preset < kFirstLossy || transform.preset > kLastPreset ||
       !(transform.step >= kLeastStep && transform.step <= kLargestScale) || blocks == 0 ||
-      blocks >= bounds.size() || transform.ownCodes > data.codeRank ||
+      blocks > heads || transform.ownCodes > data.codeRank ||
       transform.codesBefore > data.codeRank) {
     return corrupt("transform: preset, step, codes or number of blocks out of range");
   }
@@ -220,11 +241,8 @@ Status readTransform(ByteReader& in, const ProfileData& data, RowBudget& budget,
     SPOLIA_RETURN_IF_ERROR(
         readBlock(in, transform.ownCodes + transform.codesBefore, budget, block));
     begin = block.end;
-    if (!std::binary_search(bounds.begin(), bounds.end(), begin)) {
-      return corrupt("block: does not end where a head does");
-    }
   }
-  if (begin != bounds.back()) return corrupt("transform: blocks do not cover the channels");
+  SPOLIA_RETURN_IF_ERROR(placeBlocks(data.layers, transform.blocks));
   return readTables(in, transform.tables);
 }
 

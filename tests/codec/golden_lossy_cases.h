@@ -15,7 +15,8 @@ struct GoldenProfile {
 };
 
 // A block for each plane, with wide and narrow codes; one block, with narrow codes and tables of
-// its own; a block for each head, some without components, and nothing to predict from.
+// its own; a block for each head, some without components, and nothing to predict from; one without
+// the first layer.
 inline std::vector<GoldenProfile> goldenProfiles() {
   ProfileRecipe planes;
   planes.layers = {{2, 8}, {1, 8}};
@@ -33,7 +34,15 @@ inline std::vector<GoldenProfile> goldenProfiles() {
   heads.codeRank = 0;
   heads.mixed = true;
   heads.seed = 3;
-  return {{"profile_planes", planes}, {"profile_whole", whole}, {"profile_heads", heads}};
+  ProfileRecipe derived;
+  derived.layers = {{2, 8}, {1, 8}, {2, 4}};
+  derived.cut = BlockCut::kAll;
+  derived.derived = true;
+  derived.seed = 4;
+  return {{"profile_planes", planes},
+          {"profile_whole", whole},
+          {"profile_heads", heads},
+          {"profile_derived", derived}};
 }
 
 inline GoldenCase goldenLossy(std::string name, Preset preset, ElementType type,
@@ -72,7 +81,8 @@ inline std::vector<GoldenCase> goldenLossyCases() {
           groups,
           coarse,
           fine,
-          one};
+          one,
+          goldenLossy("small_derived_layer", small, kF16, profiles[3], 2)};
 }
 
 inline std::vector<GoldenCase> goldenCases() {

@@ -107,6 +107,33 @@ inline void lossyHeaders(Cases& out, const LossyParts& good) {
     p.header.planeGroups = {all};
     p.frames = {p.frames.front(), p.frames.back()};
   });
+  const auto without = [](const std::vector<PlaneRef>& planes, LossyParts& p) {
+    std::vector<PlaneRef> rest;
+    for (const auto& group : p.header.planeGroups) {
+      std::copy_if(group.begin(), group.end(), std::back_inserter(rest), [&](const PlaneRef& ref) {
+        return std::find(planes.begin(), planes.end(), ref) == planes.end();
+      });
+    }
+    p.header.planeGroups = {rest};
+  };
+  const std::vector<PlaneRef> first{{0, Plane::kK}, {0, Plane::kV}};
+  const char* const missing = "a plane is missing";
+  add("first_keys_missing", missing, [=](LossyParts& p) { without({first[0]}, p); });
+  add("last_layer_missing", missing, [=](LossyParts& p) {
+    without({{1, Plane::kK}, {1, Plane::kV}}, p);
+  });
+  add("first_layer_missing_rotated", missing, [=](LossyParts& p) {
+    without(first, p);
+    p.header.kForm = KForm::kRotated;
+  });
+  add("first_layer_missing_of_image", missing, [=](LossyParts& p) {
+    without(first, p);
+    p.header.identity = madeUpImage(p.header.tokens());
+  });
+  add("first_layer_missing_without_profile", missing, [=](LossyParts& p) {
+    without(first, p);
+    p.header.profile = {};
+  });
   add("shape", "shape", [](LossyParts& p) { p.header.layers[0] = {1, 16}; });
   add(
       "without_profile", "coding 3", [](LossyParts& p) { p.header.profile = {}; },

@@ -18,6 +18,7 @@ LossySample makeSample(uint32_t seed) {
   ProfileRecipe recipe;
   recipe.layers = kLayers;
   recipe.cut = kAllCuts[seed % std::size(kAllCuts)];
+  recipe.derived = seed >= 5;
   recipe.mixed = seed % 2 == 1;
   recipe.ownTables = seed % 3 == 1;
   recipe.seed = seed;
@@ -30,7 +31,7 @@ struct Samples {
   std::vector<Bytes> streams;
 
   Samples() {
-    for (uint32_t seed = 0; seed < 6; ++seed) {
+    for (uint32_t seed = 0; seed < 8; ++seed) {
       all.push_back(makeSample(seed));
       const auto levels = static_cast<uint8_t>(1 + seed % 3);
       streams.push_back(all.back().encoded(all.back().options(levels, seed % 2 == 0 ? 4 : 64)));
@@ -112,6 +113,16 @@ void checkRange(const Bytes& stream, const StreamHeader& header, const Profile& 
   }
 }
 
+// Nobody looks at a layer that is not stored, also where it is not finite.
+void clearFirstLayer(GoldenKv& kv, uint32_t tokens) {
+  size_t heads = size_t{2} * kLayers[0].kvHeads * tokens;
+  kv.forEachHead([&](MutableByteSpan head) {
+    if (heads == 0) return;
+    --heads;
+    std::ranges::fill(head, std::byte{0});
+  });
+}
+
 void roundTrip(fuzz::Choices& in) {
   const LossySample& sample = samples().all[in.any() % samples().all.size()];
   const bool image = sample.identity.modality == Modality::kImage;
@@ -124,6 +135,7 @@ void roundTrip(fuzz::Choices& in) {
   const uint8_t kind = in.any();
   kind % 2 == 0 ? kv.fill(in.any<uint32_t>()) : kv.fillBits(in.any<uint32_t>());
   const ChunkIdentity identity = image ? sample.identity : madeUpIdentity(tokens, kind);
+  if (sample.profile->transform(2)->data->derivedLayers() > 0) clearFirstLayer(kv, tokens);
   const Result<Bytes> stream = encodeStream(identity, kLayers, kv.view(), options);
   FUZZ_CHECK(stream.ok() == allFinite(kv, type));
   if (!stream.ok()) return;

@@ -46,8 +46,8 @@ void checkRange(const LossySample& sample, ByteSpan stream, const KvRange& range
   };
   KvRange all{0, 3, 0, header.tokens()};
   forEachRow(all, [&](uint32_t layer, Plane plane, uint32_t h, uint32_t t) {
-    const bool inside = layer >= range.layerBegin && layer < range.layerEnd &&
-                        t >= range.tokenBegin && t < range.tokenEnd;
+    const bool inside = layer >= std::max(range.layerBegin, header.derivedLayers) &&
+                        layer < range.layerEnd && t >= range.tokenBegin && t < range.tokenEnd;
     EXPECT_EQ(row(part, layer, plane, h, t), row(inside ? whole : before, layer, plane, h, t))
         << layer << ' ' << t;
   });
@@ -56,18 +56,62 @@ void checkRange(const LossySample& sample, ByteSpan stream, const KvRange& range
 TEST(LossyStream, AnyRangeHasTheBitsOfTheWhole) {
   std::mt19937 random(1);
   uint32_t seed = 0;
+  std::vector<ProfileRecipe> recipes;
   for (BlockCut cut : kAllCuts) {
+    for (bool derived : {false, true}) {
+      recipes.push_back(unevenRecipe(cut, ++seed));
+      recipes.back().derived = derived;
+    }
+  }
+  for (const ProfileRecipe& recipe : recipes) {
     const uint32_t tokens = 41;
-    LossySample sample(unevenRecipe(cut, ++seed), madeUpIdentity(tokens), ElementType::kF32);
+    LossySample sample(recipe, madeUpIdentity(tokens), ElementType::kF32);
     const Bytes stream = sample.encoded(sample.options(2, 1 + random() % 20));
     for (ElementType type : {ElementType::kF32, ElementType::kF16, ElementType::kBf16}) {
       GoldenKv whole = sample.decoded(stream, UINT8_MAX, type);
       for (int round = 0; round < 25; ++round) {
         checkRange(sample, stream, anyRange(tokens, random), whole, type);
-        if (HasFailure()) FAIL() << "cut " << static_cast<int>(cut);
+        if (HasFailure()) {
+          FAIL() << "cut " << static_cast<int>(recipe.cut) << ", derived " << recipe.derived;
+        }
       }
     }
   }
+}
+
+ProfileRecipe derivedRecipe(BlockCut cut) {
+  ProfileRecipe recipe = unevenRecipe(cut);
+  recipe.derived = true;
+  return recipe;
+}
+
+TEST(LossyStream, TheFirstLayerIsLeftToTheReaderWhereTheProfileSaysSo) {
+  for (BlockCut cut : kAllCuts) {
+    LossySample sample(derivedRecipe(cut), madeUpIdentity(9), ElementType::kF32);
+    const Bytes before = sample.encoded(sample.options());
+    // Whatever stands there.
+    float* first = reinterpret_cast<float*>(sample.kv.target().at(0, Plane::kV, 1, 3));
+    *first = std::numeric_limits<float>::quiet_NaN();
+    const Bytes stream = sample.encoded(sample.options());
+    EXPECT_EQ(stream, before);
+    const StreamHeader header = verifyStream(stream).value();
+    EXPECT_EQ(header.derivedLayers, 1u);
+    EXPECT_EQ(header.layers, kUnevenLayers);
+    for (const auto& group : header.planeGroups) {
+      for (const PlaneRef& ref : group) EXPECT_NE(ref.layer, 0u);
+    }
+    EXPECT_TRUE(coveringFrames(header, {0, 1}).empty());
+    EXPECT_EQ(coveringFrames(header, {}).size(), header.frames.size());
+    EXPECT_TRUE(decodeStream(stream, header, {0, 1}, {}, sample.profile.get()).ok());
+  }
+}
+
+TEST(LossyStream, AnImageHasNoTokensToDeriveTheFirstLayerFrom) {
+  LossySample sample(derivedRecipe(BlockCut::kPlane), madeUpIdentity(9), ElementType::kF32);
+  const auto stream =
+      encodeStream(madeUpImage(9), kUnevenLayers, sample.kv.view(), sample.options());
+  EXPECT_EQ(stream.status().code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(stream.status().message().find("first layer"), std::string::npos);
 }
 
 TEST(LossyStream, TokenGroupsDoNotMatter) {

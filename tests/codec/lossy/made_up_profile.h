@@ -32,6 +32,7 @@ struct ProfileRecipe {
   uint32_t codeRank = 7;
   uint32_t narrowCodes = 3;              // of them take 4 bits, if there are as many
   uint32_t components = kAllComponents;  // of a block; as many as its channels allow
+  bool derived = false;                  // without the first layer; of several layers
   bool mixed = false;                    // every block draws its own number of components
   bool ownTables = false;                // not the built-in ones
   float step = 0.0625f;
@@ -61,6 +62,16 @@ inline std::vector<uint32_t> blockBounds(const std::vector<LayerShape>& layers, 
   std::vector<uint32_t> layersOnly;
   for (size_t i = 0; i < out.size(); i += 2) layersOnly.push_back(out[i]);
   return layersOnly;
+}
+
+// The same without the blocks of the first layer.
+inline std::vector<uint32_t> blockBounds(const ProfileRecipe& recipe) {
+  std::vector<uint32_t> out = blockBounds(recipe.layers, recipe.cut);
+  if (!recipe.derived) return out;
+  const uint32_t first = 2 * recipe.layers.front().channels();
+  std::erase_if(out, [&](uint32_t bound) { return bound < first; });
+  if (out.front() != first) out.insert(out.begin(), first);
+  return out;
 }
 
 // `count` orthonormal rows, times 1 / componentScale: channels in pairs that are turned by the
@@ -148,7 +159,7 @@ inline ProfileData madeUpProfileData(const ProfileRecipe& recipe) {
     const auto narrow = static_cast<int8_t>(static_cast<int32_t>(random() % 15) - kNarrowCodeReach);
     data.codes[i] = i % recipe.codeRank < data.wideCodes ? static_cast<int8_t>(random()) : narrow;
   }
-  const std::vector<uint32_t> bounds = blockBounds(recipe.layers, recipe.cut);
+  const std::vector<uint32_t> bounds = blockBounds(recipe);
   for (uint8_t preset : {2, 3}) {
     ProfileTransform& transform = data.transforms.emplace_back();
     transform.preset = preset;

@@ -22,6 +22,7 @@ inline ProfileRecipe randomRecipe(std::mt19937_64& random) {
   recipe.history = static_cast<uint8_t>(random() % 3);
   recipe.codeRank = kRanks[random() % std::size(kRanks)];
   recipe.narrowCodes = static_cast<uint32_t>(random() % 21);
+  recipe.derived = recipe.layers.size() > 1 && random() % 3 == 0;
   recipe.mixed = random() % 2 == 0;
   recipe.ownTables = random() % 2 == 0;
   recipe.step = std::exp2(-static_cast<float>(random() % 8));
@@ -48,7 +49,7 @@ inline GoldenCase randomLossyCase(const ProfileRecipe& recipe, std::mt19937_64& 
   c.layers = recipe.layers;
   c.tokens = static_cast<uint32_t>(1 + random() % 60);
   c.tokenGroup = static_cast<uint32_t>(1 + random() % 70);
-  if (random() % 4 == 0) c.identity = GoldenCase::Identity::kImage;
+  if (!recipe.derived && random() % 4 == 0) c.identity = GoldenCase::Identity::kImage;
   c.levels = static_cast<uint8_t>(1 + random() % 3);
   c.gain = static_cast<int8_t>(static_cast<int>(random() % 41) - 20);
   return c;

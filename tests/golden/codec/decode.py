@@ -68,7 +68,8 @@ def decode_lossless(header, stream):
 
 
 def decode(stream, profiles):
-    """The header; and bytes, or for coding 3 the values in order, each with its tolerance."""
+    """The header; and bytes, or for coding 3 the values in order, each with its tolerance. A layer
+    that is left to the reader comes as zeros."""
     header = Header(stream)
     for offset, size, checksum, seed in header.parts:
         if xxh3(stream[offset:offset + size], seed) != checksum:

@@ -95,7 +95,7 @@ class Block:
 class Transform:
     last_pair = LAST_PAIR
 
-    def __init__(self, r, code_rank, head_bounds):
+    def __init__(self, r, code_rank, head_bounds, first_layer):
         self.preset = r.number(1, 'preset of a transform')
         if self.preset not in (2, 3):
             raise corrupt('preset of a transform')
@@ -109,12 +109,19 @@ class Transform:
         for _ in range(r.varint('blocks')):
             self.blocks.append(Block(r, channel, self.own_codes + self.codes_before))
             channel = self.blocks[-1].end
-            if channel not in head_bounds:
-                raise corrupt('a block that cuts a head')
-        if channel != max(head_bounds):
-            raise corrupt('blocks do not cover the channels')
+        self.place_blocks(max(head_bounds) - channel, head_bounds, first_layer)
         self.coarse = [self.coarse_table(r, c) for c in range(CLASSES)]
         self.fine = [self.fine_table(r) for _ in range(CLASSES)]
+
+    def place_blocks(self, skipped, head_bounds, first_layer):
+        """`first_layer`: its channels, if it may be left out."""
+        if not self.blocks or skipped not in (0, first_layer):
+            raise corrupt('blocks do not cover the channels')
+        for block in self.blocks:
+            block.begin += skipped
+            block.end += skipped
+            if block.end not in head_bounds:
+                raise corrupt('a block that cuts a head')
 
     @staticmethod
     def coarse_table(r, step_class):
@@ -143,8 +150,10 @@ class Profile:
         for heads, dimension in self.shapes:
             for _ in range(2 * heads):
                 bounds.add(max(bounds) + dimension)
+        heads, dimension = self.shapes[0]
+        first_layer = 2 * heads * dimension if len(self.shapes) > 1 else None
         count = up_to(r, 4, 'transforms')
-        self.transforms = [Transform(r, self.code_rank, bounds) for _ in range(count)]
+        self.transforms = [Transform(r, self.code_rank, bounds, first_layer) for _ in range(count)]
         if not r.finished():
             raise corrupt('bytes left over in a profile')
 

@@ -157,4 +157,6 @@ def decode_learnt(header, stream, profile):
             for plane in group:
                 own, columns = columns[:channels[plane]], columns[channels[plane]:]
                 planes[plane] += [list(row) for row in zip(*own)]
+    for plane in range(2 if header.derived else 0):
+        planes[plane] = [[(0.0, 0.0)] * channels[plane]] * header.rows
     return planes

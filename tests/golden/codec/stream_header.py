@@ -50,7 +50,7 @@ class Header:
         has_parent = r.choice(2, 'parent')
         parent = r.bytes(32, 'parent') if has_parent else b''
         mode = r.choice(3, 'compile mode')
-        modality = r.choice(2, 'modality')
+        modality = self.modality = r.choice(2, 'modality')
         self.rows = r.within(1, 65536, 'rows')
         canonical = b'spolia chunk id\n' + bytes([1]) + fingerprint + bytes([has_parent]) + parent
         canonical += bytes([mode, modality])
@@ -86,7 +86,11 @@ class Header:
         for _ in range(r.within(1, planes, 'plane groups')):
             size = r.within(1, planes, 'planes of a group')
             self.plane_groups.append([r.within(0, planes - 1, 'plane') for _ in range(size)])
-        if sorted(p for group in self.plane_groups for p in group) != list(range(planes)):
+        present = sorted(p for group in self.plane_groups for p in group)
+        may_derive = (self.modality == 0 and self.k_form == 0 and self.profile is not None
+                      and len(self.layers) > 1)
+        self.derived = may_derive and present == list(range(2, planes))
+        if not self.derived and present != list(range(planes)):
             raise corrupt('plane groups')
 
     def table(self, r, offset, stream_length):
