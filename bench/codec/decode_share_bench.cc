@@ -66,7 +66,10 @@ class Bench {
   explicit Bench(const Options& options)
       : model_(orDie(Model::load(options.model))),
         tokens_(tokensOf(options, model_->tokenizer())),
-        out_(model_->config(), kPageType, model_->config().layers, options.tokens) {
+        positions_(tokens_.size()),
+        out_(model_->config(), kPageType, model_->config().layers, options.tokens),
+        firstLayer_(model_->config(), kPageType, options.tokens) {
+    std::iota(positions_.begin(), positions_.end(), 0);
     for (const std::string& path : options.profiles) add(path);
   }
 
@@ -110,26 +113,30 @@ class Bench {
 
   // All that computing the chunk's KV takes; no logits.
   void prefillOnce() {
-    std::vector<uint32_t> positions(tokens_.size());
-    std::iota(positions.begin(), positions.end(), 0);
     KvPages pages(model_->config(), kPageType, static_cast<uint32_t>(tokens_.size()));
-    Pass pass = orDie(transformer_.begin(tokens_, positions, OutputRows::kLast));
+    Pass pass = orDie(transformer_.begin(tokens_, positions_, OutputRows::kLast));
     transformer_.run(pass, pages);
   }
 
-  // From stored bytes to values in the page type, checks included.
+  // From stored bytes to values in the page type, checks included, and the first layer where the
+  // stream leaves it to the reader.
   void decodeOnce(const Encoded& chunk) {
     const codec::StreamHeader header = orDie(codec::parseHeader(chunk.stream.span()));
     SPOLIA_CHECK(
         codec::decodeStream(chunk.stream.span(), header, {}, out_.target(), chunk.profile.get())
             .ok());
+    if (header.derivedLayers > 0) {
+      SPOLIA_CHECK(transformer_.writeFirstLayer(tokens_, positions_, firstLayer_).ok());
+    }
   }
 
   const std::unique_ptr<Model> model_;
   const std::vector<codec::TokenId> tokens_;
   ThreadPool pool_{1};
   const Transformer transformer_{*model_, pool_};
+  std::vector<uint32_t> positions_;
   DenseKv out_;
+  KvPages firstLayer_;
   std::vector<Encoded> chunks_;
 };
 

@@ -162,6 +162,7 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
     std::vector<Unit*> due;
     for (const auto& unit : units_) {
       if (!covers(*unit, layer) || isDropped(unit->load) || unit->imported > layer) continue;
+      if (layer < loads_[unit->load].header->derivedLayers) continue;
       due.push_back(unit.get());
     }
     pool.parallelFor(due.size(), [&](size_t i) {

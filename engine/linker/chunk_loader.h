@@ -96,7 +96,8 @@ class ChunkLoader {
   // Begins to load; the loads' headers have one shape for all layers they list.
   void start(std::vector<ChunkLoad> loads, const Config& config);
 
-  // Waits until this layer of every load is decoded and puts it into the pages. False when a load
+  // Waits until this layer of every load is decoded and puts it into the pages; derived layers are
+  // the caller's. False when a load
   // has failed or is late: then nothing may be computed on top of these pages until dropFailed().
   bool importLayer(uint32_t layer, KvPages& pages);
 

@@ -212,6 +212,22 @@ Status Linker::runPasses(Request& request) {
   return Status();
 }
 
+// What the loaded chunks leave to their reader, computed while they are on their way.
+Status Linker::deriveFirstLayer(Request& request, const LinkPlan& plan) const {
+  std::vector<codec::TokenId> tokens;
+  std::vector<uint32_t> positions;
+  for (const Request::Chunk& chunk : request.chunks) {
+    const auto rows = std::ranges::find(plan.loaded, chunk.segment, &LoadedRows::segment);
+    if (rows == plan.loaded.end() || chunk.header->derivedLayers == 0) continue;
+    const uint32_t begin = rows->firstPosition + rows->rowBegin;
+    for (uint32_t position = begin; position < begin + rows->rows(); ++position) {
+      tokens.push_back(request.tokens[position]);
+      positions.push_back(position);
+    }
+  }
+  return transformer_.writeFirstLayer(tokens, positions, *request.linked.pages);
+}
+
 // False when a load failed.
 Result<bool> Linker::runPass(Request& request, const LinkPlan& plan, bool load) {
   ++request.provenance().passes;
@@ -219,6 +235,7 @@ Result<bool> Linker::runPass(Request& request, const LinkPlan& plan, bool load) 
   rows.reserve(plan.computed.size());
   for (uint32_t position : plan.computed) rows.push_back(request.tokens[position]);
   SPOLIA_ASSIGN_OR_RETURN(Pass pass, transformer_.begin(rows, plan.computed, OutputRows::kLast));
+  if (load) SPOLIA_RETURN_IF_ERROR(deriveFirstLayer(request, plan));
   for (uint32_t layer = 0; layer < model_.config().layers; ++layer) {
     if (load && !loader_->importLayer(layer, *request.linked.pages)) return false;
     transformer_.runLayer(pass, layer, *request.linked.pages);

@@ -93,6 +93,7 @@ class Linker {
   void openChunks(Request& request);
   static void breakChain(Request& request);
   Status runPasses(Request& request);
+  Status deriveFirstLayer(Request& request, const LinkPlan& plan) const;
   Result<bool> runPass(Request& request, const LinkPlan& plan, bool load);
   LinkPlan planOf(const Request& request) const;
   void startLoading(Request& request, const LinkPlan& plan);

@@ -43,12 +43,18 @@ struct Cut {
   std::vector<uint32_t> bounds;  // of blocks
 };
 
+// Where what is stored begins: a reader has the model, and computes the first layer from the
+// tokens.
+uint32_t firstColumn(const KvShape& shape) {
+  return shape.layers > 1 ? static_cast<uint32_t>(2 * shape.channels()) : 0;
+}
+
 // Heads of one plane, as many as a block may have.
 Cut balancedCut(const KvShape& shape) {
-  Cut out{2, {0}};
+  Cut out{2, {firstColumn(shape)}};
   const auto plane = static_cast<uint32_t>(shape.channels());
   const uint32_t heads = std::clamp(kMostBalancedChannels / shape.headDim, 1u, shape.kvHeads);
-  for (uint32_t begin = 0; begin < shape.columns(); begin += plane) {
+  for (uint32_t begin = firstColumn(shape); begin < shape.columns(); begin += plane) {
     for (uint32_t head = heads; head < shape.kvHeads; head += heads) {
       out.bounds.push_back(begin + head * shape.headDim);
     }
@@ -63,8 +69,9 @@ Cut smallCut(const KvShape& shape) {
   const auto end = static_cast<uint32_t>(shape.columns());
   const uint32_t layers = std::max(1u, kMostJointColumns / layer);
   Cut out{0, {}};
-  if (layers < shape.layers) out.planesPerGroup = static_cast<uint8_t>(2 * layers);
-  for (uint32_t c = 0; c < end; c += layer * layers) out.bounds.push_back(c);
+  const uint32_t first = firstColumn(shape);
+  if (first + layers * layer < end) out.planesPerGroup = static_cast<uint8_t>(2 * layers);
+  for (uint32_t c = first; c < end; c += layer * layers) out.bounds.push_back(c);
   out.bounds.push_back(end);
   return out;
 }
@@ -93,6 +100,7 @@ class Builder {
   codec::ProfileData take() { return std::move(data_); }
 
  private:
+  size_t storedColumns() const { return shape_.columns() - cut_.bounds.front(); }
   uint64_t codeBytes(uint32_t rank) const;
   uint32_t affordableRank() const;
   Status setBases(float step, codec::ProfileTransform& transform) const;
@@ -143,7 +151,7 @@ uint64_t Builder::codeBytes(uint32_t rank) const {
   const uint32_t wide = std::min(rank, kWideCodes);
   const uint64_t token = wide + (rank - wide + 1) / 2;
   return token * model_.config().vocabSize +
-         (rank + std::min(rank, kCodesBefore)) * shape_.columns() * 3 / 4;
+         (rank + std::min(rank, kCodesBefore)) * storedColumns() * 3 / 4;
 }
 
 // In steps of eight: what bases, tables and scales leave, and never less than two fifths.
@@ -182,6 +190,10 @@ Status Builder::learnCodes(const Transformer& transformer, std::span<const KvSam
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<float> sensitivity,
                           measureSensitivity(judge_, shape_, scatter, options_.seed));
   rows_ = scaleRows(samples, shape_, sensitivity);
+  // Nothing is to be predicted of what is not stored.
+  for (size_t r = 0; r < rows_.rows.rows(); ++r) {
+    std::fill_n(rows_.rows.row(r), cut_.bounds.front(), 0.0f);
+  }
   const uint32_t rank = affordableRank();
   progress_(fmt::format("token codes, {} numbers each", rank));
   SPOLIA_ASSIGN_OR_RETURN(const Matrix features, lonelyRows(model_, transformer, shape_));
@@ -250,7 +262,8 @@ Result<Agreement> Builder::damage(const codec::ProfileTransform& transform, int8
         codec::encodeStream(identity, data_.layers,
                             sampleMemory(from, codec::ElementType::kF32, shape_), encoding));
     SPOLIA_ASSIGN_OR_RETURN(const codec::StreamHeader header, codec::parseHeader(stream));
-    std::vector<float>& out = restored.emplace_back(sample.values.size());
+    // The reader's own first layer is that of the sample.
+    std::vector<float>& out = restored.emplace_back(sample.values);
     auto* to = reinterpret_cast<std::byte*>(out.data());
     SPOLIA_RETURN_IF_ERROR(codec::decodeStream(
         stream, header, {}, sampleMemory(to, codec::ElementType::kF32, shape_), profile.get()));
@@ -327,7 +340,7 @@ float Builder::rootMeanSquare() const {
     for (size_t c = 0; c < rows_.rows.columns(); ++c) energy += double{row[c]} * row[c];
   }
   return static_cast<float>(
-      std::sqrt(energy / static_cast<double>(rows_.rows.rows() * rows_.rows.columns())));
+      std::sqrt(energy / static_cast<double>(rows_.rows.rows() * storedColumns())));
 }
 
 Status Builder::learnTransform() {

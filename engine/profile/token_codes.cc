@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "codec/lossy/profile.h"
 #include "engine/kernels/gemm.h"
@@ -15,6 +16,7 @@ constexpr double kRidge = 1e-3;
 // So many occurrences of a token count as much as what is expected of it.
 constexpr float kPriorCount = 12;
 constexpr float kWideReach = 127;
+constexpr uint32_t kTokensAtOnce = 256;
 
 // Sums of `rows` over the occurrences of each token, and their number.
 struct TokenSums {
@@ -122,20 +124,25 @@ float bestUnit(const Matrix& coefficients, const std::vector<float>& counts, uin
 Result<Matrix> lonelyRows(const Model& model, const Transformer& transformer,
                           const KvShape& shape) {
   const ModelConfig& config = model.config();
-  KvPages pages(config, codec::ElementType::kF32, 2);
+  const uint32_t most = std::min({kTokensAtOnce, config.vocabSize, config.maxPositions - 1});
+  KvPages pages(config, codec::ElementType::kF32, 1 + most);
   Matrix out(config.vocabSize, shape.columns());
   const codec::TokenId bos = config.bosToken;
   const uint32_t first = 0;
   SPOLIA_ASSIGN_OR_RETURN(Pass bosPass, transformer.begin({&bos, 1}, {&first, 1}));
   transformer.run(bosPass, pages);
-  for (codec::TokenId token = 0; token < config.vocabSize; ++token) {
-    const uint32_t second = 1;
-    SPOLIA_ASSIGN_OR_RETURN(Pass pass,
-                            transformer.begin({&token, 1}, {&second, 1}, OutputRows::kLast));
+  for (uint32_t begin = 0; begin < config.vocabSize; begin += most) {
+    const uint32_t count = std::min(most, config.vocabSize - begin);
+    std::vector<codec::TokenId> tokens(count);
+    std::vector<uint32_t> places(count);
+    std::iota(tokens.begin(), tokens.end(), begin);
+    std::iota(places.begin(), places.end(), 1);
+    SPOLIA_ASSIGN_OR_RETURN(Pass pass, transformer.begin(tokens, places, OutputRows::kLast));
+    pass.context = RowContext::kAlone;
     transformer.run(pass, pages);
     for (uint32_t layer = 0; layer < shape.layers; ++layer) {
-      pages.exportRows(layer, 1, 1,
-                       sampleMemory(reinterpret_cast<std::byte*>(out.row(token)),
+      pages.exportRows(layer, 1, count,
+                       sampleMemory(reinterpret_cast<std::byte*>(out.row(begin)),
                                     codec::ElementType::kF32, shape, layer));
     }
   }

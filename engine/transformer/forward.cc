@@ -1,7 +1,9 @@
 #include "engine/transformer/forward.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "codec/base/check.h"
 #include "engine/kernels/gemm.h"
@@ -11,6 +13,16 @@
 namespace spolia::engine {
 
 namespace {
+
+// Rows that writeFirstLayer() computes at a time.
+constexpr size_t kDerivedRows = 512;
+
+Status checkToken(const ModelConfig& config, codec::TokenId token, size_t row) {
+  if (token < config.vocabSize) return {};
+  return Status(ErrorCode::kInvalidArgument, "row " + std::to_string(row) + ": token " +
+                                                 std::to_string(token) + ", the vocabulary has " +
+                                                 std::to_string(config.vocabSize));
+}
 
 Status checkRows(const ModelConfig& config, std::span<const codec::TokenId> tokens,
                  std::span<const uint32_t> positions) {
@@ -24,10 +36,7 @@ Status checkRows(const ModelConfig& config, std::span<const codec::TokenId> toke
   }
   for (size_t r = 0; r < tokens.size(); ++r) {
     const auto row = [r] { return "row " + std::to_string(r) + ": "; };
-    if (tokens[r] >= config.vocabSize) {
-      return bad(row() + "token " + std::to_string(tokens[r]) + ", the vocabulary has " +
-                 std::to_string(config.vocabSize));
-    }
+    SPOLIA_RETURN_IF_ERROR(checkToken(config, tokens[r], r));
     if (positions[r] >= config.maxPositions) {
       return bad(row() + "position " + std::to_string(positions[r]) + ", the model has " +
                  std::to_string(config.maxPositions));
@@ -80,9 +89,45 @@ void Transformer::runLayer(Pass& pass, uint32_t layer, KvPages& pages) const {
   SPOLIA_CHECK(layer < config().layers && pages.layers() == config().layers);
   SPOLIA_CHECK(pass.positions.back() < pages.capacityTokens());
   const bool prune = layer + 1 == config().layers && pass.outputs == OutputRows::kLast;
-  const LayerContext context{config(), model_.weights().layers()[layer], layer, rope_, pool_,
-                             rounding_};
-  runBlock(context, pass, pages, prune ? pass.rows() - 1 : 0);
+  runBlock(contextOf(layer), pass, pages, prune ? pass.rows() - 1 : 0);
+}
+
+LayerContext Transformer::contextOf(uint32_t layer) const {
+  return {config(), model_.weights().layers()[layer], layer, rope_, pool_, rounding_};
+}
+
+// Each token once: text repeats itself.
+Status Transformer::writeFirstLayer(std::span<const codec::TokenId> tokens,
+                                    std::span<const uint32_t> positions, KvPages& pages) const {
+  SPOLIA_CHECK(positions.size() == tokens.size());
+  for (size_t r = 0; r < tokens.size(); ++r) {
+    SPOLIA_CHECK(positions[r] < pages.capacityTokens());
+    SPOLIA_RETURN_IF_ERROR(checkToken(config(), tokens[r], r));
+  }
+  std::vector<codec::TokenId> distinct(tokens.begin(), tokens.end());
+  std::ranges::sort(distinct);
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  const MatrixView& embedding = model_.weights().embedding();
+  const size_t most = std::min(distinct.size(), kDerivedRows);
+  Matrix hidden(most, config().hiddenSize), normed(most, config().hiddenSize);
+  Matrix k(most, config().kvChannels()), v(most, config().kvChannels());
+  for (std::span<const codec::TokenId> left(distinct); !left.empty();) {
+    const auto some = left.first(std::min(left.size(), most));
+    left = left.subspan(some.size());
+    for (size_t r = 0; r < some.size(); ++r) {
+      std::copy_n(embedding.row(some[r]), hidden.columns(), hidden.row(r));
+    }
+    projectKv(contextOf(0), hidden.view().rowRange(0, some.size()),
+              normed.mutableView().rowRange(0, some.size()),
+              k.mutableView().rowRange(0, some.size()), v.mutableView().rowRange(0, some.size()));
+    pool_.parallelFor(tokens.size(), [&](size_t i) {
+      const auto row = std::ranges::lower_bound(some, tokens[i]) - some.begin();
+      const auto at = static_cast<size_t>(row);
+      if (at == some.size() || some[at] != tokens[i]) return;
+      pages.writeRow(0, positions[i], k.row(at), v.row(at));
+    });
+  }
+  return {};
 }
 
 void Transformer::run(Pass& pass, KvPages& pages) const {

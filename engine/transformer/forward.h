@@ -27,6 +27,10 @@ namespace spolia::engine {
 // there, a twelfth of the work in a model of twelve layers.
 enum class OutputRows : uint8_t { kAll, kLast };
 
+// What rows attend to: all positions up to their own; or position 0 and themselves, as if each were
+// the only one behind it, at position 1 (its own is then just the place for its K and V).
+enum class RowContext : uint8_t { kPrompt, kAlone };
+
 // Buffers of a layer, allocated once a pass. m = rows of the pass.
 struct PassScratch {
   Matrix normed;    // [m][hidden]
@@ -41,10 +45,13 @@ struct Pass {
   std::vector<uint32_t> positions;  // strictly ascending
   Matrix hidden;                    // [m][hidden], the residual stream
   OutputRows outputs = OutputRows::kAll;
+  RowContext context = RowContext::kPrompt;  // set before the first layer
   PassScratch scratch;
 
   size_t rows() const { return positions.size(); }
 };
+
+struct LayerContext;  // engine/transformer/layer.h
 
 // Const calls from any thread; each call uses the whole pool. The model and the pool outlive it.
 class Transformer {
@@ -66,12 +73,20 @@ class Transformer {
   // All layers.
   void run(Pass& pass, KvPages& pages) const;
 
+  // Writes K and V of layer 0, which follow from the tokens alone, of tokens at as many different
+  // positions, in any order: what a pass over them would write, but for the rounding of sums.
+  // kInvalidArgument, naming the row, for a token the vocabulary lacks.
+  Status writeFirstLayer(std::span<const codec::TokenId> tokens,
+                         std::span<const uint32_t> positions, KvPages& pages) const;
+
   // [vocab] after the last layer: final norm and head. With OutputRows::kLast only of the last row.
   std::vector<float> logits(const Pass& pass, size_t row) const;
 
   const ModelConfig& config() const { return model_.config(); }
 
  private:
+  LayerContext contextOf(uint32_t layer) const;
+
   const Model& model_;
   ThreadPool& pool_;
   const Rounding rounding_;

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <vector>
 
 #include "engine/kernels/activation.h"
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/norm.h"
 #include "engine/transformer/attention.h"
+#include "engine/transformer/dense_kv.h"
 
 namespace spolia::engine {
 
@@ -46,6 +48,45 @@ void rotateQueries(const LayerContext& context, std::span<const uint32_t> positi
     for (size_t h = 0; h < context.config.heads; ++h) {
       float* head = q.row(r) + h * headDim;
       rotateHead(head, angles, headDim, scale, head);
+    }
+  });
+}
+
+// Rows that see position 0 and themselves, where position 1 is.
+struct AloneRows {
+  MutableMatrixView q;  // before RoPE
+  MatrixView k, v;      // of all rows of the pass
+  MutableMatrixView out;
+  size_t first;  // row of k and v that q begins with
+};
+
+void attendAlone(const LayerContext& context, const KvPages& pages, const AloneRows& rows) {
+  const ModelConfig& config = context.config;
+  const size_t dim = config.headDim;
+  const size_t group = config.heads / config.kvHeads;
+  DenseKv front(config, codec::ElementType::kF32, 1, 1);
+  pages.exportRows(context.layer, 0, 1, front.target());
+  const auto frontHead = [&](codec::Plane plane, size_t head) {
+    return reinterpret_cast<const float*>(
+        front.view().at(0, plane, static_cast<uint32_t>(head), 0));
+  };
+  const RopeTable::Angles angles = context.rope.at(1);
+  const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
+  forRows(rows.q.rows(), context.pool, [&](size_t r) {
+    std::vector<float> key(dim);
+    for (size_t h = 0; h < config.heads; ++h) {
+      const size_t kvHead = h / group;
+      float* query = rows.q.row(r) + h * dim;
+      const float* value = rows.v.row(rows.first + r) + kvHead * dim;
+      rotateHead(query, angles, dim, scale, query);
+      rotateHead(rows.k.row(rows.first + r) + kvHead * dim, angles, dim, 1.0f, key.data());
+      const float* frontKey = frontHead(codec::Plane::kK, kvHead);
+      const float* frontValue = frontHead(codec::Plane::kV, kvHead);
+      float own = 0;
+      for (size_t c = 0; c < dim; ++c) own += query[c] * (key[c] - frontKey[c]);
+      const float share = 1.0f / (1.0f + std::exp(-own));
+      float* out = rows.out.row(r) + h * dim;
+      for (size_t c = 0; c < dim; ++c) out[c] = frontValue[c] + share * (value[c] - frontValue[c]);
     }
   });
 }
@@ -91,15 +132,27 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
   const MutableMatrixView attended = s.attended.mutableView().rowRange(firstOutput, outputs);
   const MutableMatrixView stream = hidden.rowRange(firstOutput, outputs);
 
-  rotateQueries(context, positions, q);
-  WorkingKv& kv = pages.working();
-  kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool);
-  attend(q, positions, kv, attended, context.pool);
+  if (pass.context == RowContext::kAlone) {
+    attendAlone(context, pages, {q, s.k.view(), s.v.view(), attended, firstOutput});
+  } else {
+    rotateQueries(context, positions, q);
+    WorkingKv& kv = pages.working();
+    kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool);
+    attend(q, positions, kv, attended, context.pool);
+  }
   multiply(attended, w.o, stream, Accumulate::kAdd, context.pool, context.rounding);
 
   const MutableMatrixView normed = s.normed.mutableView().rowRange(firstOutput, outputs);
   normRows(context, stream, w.ffnNorm, normed);
   feedForward(context, normed, s, stream);
+}
+
+void projectKv(const LayerContext& context, const MatrixView& hidden,
+               const MutableMatrixView& normed, const MutableMatrixView& k,
+               const MutableMatrixView& v) {
+  normRows(context, hidden, context.weights.attnNorm, normed);
+  const Product products[] = {{context.weights.k, k}, {context.weights.v, v}};
+  multiply(normed, products, Accumulate::kReplace, context.pool, context.rounding);
 }
 
 size_t ffnScratchRows(size_t rows) {

@@ -27,6 +27,12 @@ struct LayerContext {
 // `firstOutput` end with K and V: their hidden states are then of no meaning.
 void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t firstOutput);
 
+// K and V [rows][kvHeads * headDim] of the block's input `hidden` [rows][hidden], K before RoPE;
+// `normed` is as large as `hidden`.
+void projectKv(const LayerContext& context, const MatrixView& hidden,
+               const MutableMatrixView& normed, const MutableMatrixView& k,
+               const MutableMatrixView& v);
+
 // Rows that PassScratch::gate and up need for a pass of `rows` rows.
 size_t ffnScratchRows(size_t rows);
 

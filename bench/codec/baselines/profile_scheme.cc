@@ -1,5 +1,7 @@
 #include "bench/codec/baselines/profile_scheme.h"
 
+#include <algorithm>
+
 #include "bench/codec/baselines/halves.h"
 #include "codec/base/check.h"
 
@@ -26,6 +28,16 @@ Status ProfileScheme::calibrate(std::span<const KvSample> /*samples*/, const KvS
   return Status();
 }
 
+// The first layers of each token, which its reader computes as the sample's were, and no others.
+std::vector<float> ProfileScheme::derivedPart(const KvSample& sample, uint32_t layers) const {
+  std::vector<float> out(sample.values.size());
+  const size_t count = layers * 2 * shape_.channels();
+  for (size_t at = 0; at < out.size(); at += shape_.columns()) {
+    std::copy_n(sample.values.data() + at, count, out.data() + at);
+  }
+  return out;
+}
+
 Outcome ProfileScheme::code(const KvSample& sample, double quality) const {
   std::vector<uint16_t> halves;
   halves.reserve(sample.values.size());
@@ -47,7 +59,7 @@ Outcome ProfileScheme::code(const KvSample& sample, double quality) const {
           .value();
 
   const codec::StreamHeader header = codec::parseHeader(stream).value();
-  Outcome out{stream.size(), std::vector<float>(sample.values.size())};
+  Outcome out{stream.size(), derivedPart(sample, header.derivedLayers)};
   codec::KvRange range;
   if (form_ == Form::kCoarse) {
     range.maxLevel = 0;

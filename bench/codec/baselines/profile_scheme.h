@@ -30,6 +30,8 @@ class ProfileScheme : public Scheme {
   Outcome code(const KvSample& sample, double quality) const override;
 
  private:
+  std::vector<float> derivedPart(const KvSample& sample, uint32_t layers) const;
+
   const std::shared_ptr<const codec::Profile> profile_;
   const codec::Preset preset_;
   const Form form_;

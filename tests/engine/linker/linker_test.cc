@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/linker/chunk_compiler.h"
+#include "engine/transformer/dense_kv.h"
 #include "tests/codec/lossy/made_up_profile.h"
 #include "tests/engine/linker/fake_kv_source.h"
 #include "tests/support/tiny_model.h"
@@ -105,8 +106,9 @@ constexpr auto kLoaded = ChunkOutcome::kLoaded;
 
 // A profile of the test's model that tells nothing but means of zero and bases that are the
 // channels.
-std::shared_ptr<const codec::Profile> plainProfile(const Model& model) {
+std::shared_ptr<const codec::Profile> plainProfile(const Model& model, bool derived = false) {
   codec::ProfileRecipe recipe;
+  recipe.derived = derived;
   recipe.layers = model.kvShape();
   recipe.history = 0;
   recipe.step = 1.0f / 256;
@@ -139,6 +141,39 @@ TEST_F(LinkerTest, ChunksWithAProfileAreLoadedWithItAndMissesWithout) {
         << without.provenance.chunks[0].reason;
     EXPECT_LT(largestDifference(without.logits, full.logits), kRounding);
     profile_ = kept;
+  }
+}
+
+// [K, V][row][channel] of a linked prompt's pages.
+std::vector<float> rowsOf(const LinkedPrompt& linked, const ModelConfig& config, uint32_t layer) {
+  DenseKv kv(config, codec::ElementType::kF32, 1, linked.rows);
+  linked.pages->exportRows(layer, 0, linked.rows, kv.target());
+  const auto* first = reinterpret_cast<const float*>(kv.view().base);
+  return {first, first + size_t{2} * linked.rows * config.kvChannels()};
+}
+
+// Also where other chunks are complete, and where one is computed because it does not come.
+TEST_F(LinkerTest, AFirstLayerThatChunksLeaveOutIsComputed) {
+  profile_ = plainProfile(*model_, true);
+  FakeKvSource source(1);
+  store(source, codec::Preset::kBalanced, {1, 3});
+  store(source, codec::Preset::kLossless, {4});
+  FakeKvSource exact(1);
+  store(exact, codec::Preset::kLossless, {1, 3, 4});
+  for (const LinkMethod how : {LinkMethod::kReuse, LinkMethod::kFirstK}) {
+    const LinkedPrompt reused = link(&exact, prompt_, method(how));
+    const LinkedPrompt linked = link(&source, prompt_, method(how));
+    EXPECT_EQ(outcomes(linked), outcomes(reused));
+    EXPECT_EQ(linked.provenance.hits(), 3u);
+    const std::vector<float> derived = rowsOf(linked, model_->config(), 0);
+    const std::vector<float> stored = rowsOf(reused, model_->config(), 0);
+    size_t different = 0;  // sums rounded otherwise, at an edge of the page type
+    for (size_t i = 0; i < derived.size(); ++i) {
+      different += derived[i] != stored[i];
+      ASSERT_NEAR(derived[i], stored[i], std::fabs(stored[i]) * 0x1p-7);
+    }
+    EXPECT_LT(different, derived.size() / 100);
+    EXPECT_LT(largestDifference(linked.logits, reused.logits), 0.05f);
   }
 }
 

@@ -40,7 +40,13 @@ class ProfileBuilderTest : public ::testing::Test {
                               sampleMemory(from, codec::ElementType::kF32, shape), options)
               .value();
       bytes += stream.size();
-      auto& out = restored.emplace_back(sample.values.size());
+      auto& out = restored.emplace_back(sample.values);
+      const size_t derived =
+          profile.transform(static_cast<uint8_t>(preset))->data->blocks.front().begin;
+      EXPECT_EQ(derived, 2 * shape.channels()) << "the first layer is the reader's";
+      for (size_t i = 0; i < out.size(); ++i) {
+        if (i % shape.columns() >= derived) out[i] = 0;
+      }
       auto* to = reinterpret_cast<std::byte*>(out.data());
       EXPECT_TRUE(codec::decodeStream(stream, codec::parseHeader(stream).value(), {},
                                       sampleMemory(to, codec::ElementType::kF32, shape), &profile)

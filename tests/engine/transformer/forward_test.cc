@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <memory>
 
 #include "engine/transformer/sampler.h"
@@ -173,6 +174,58 @@ TEST_P(ForwardShapes, RowsWithGapsAmongImportedRows) {
   }
   EXPECT_TRUE(rowsClose(pass->hidden.view(), takeRows(all.hidden.view(), rows).view(),
                         relativeTolerance(config_, n)));
+}
+
+// Of one layer, [row][channel] of K or V.
+Matrix exportedPlane(const KvPages& pages, const ModelConfig& config, uint32_t layer,
+                     codec::Plane plane, uint32_t first, uint32_t count) {
+  DenseKv kv(config, count, ElementType::kF32);
+  pages.exportRows(layer, first, count, kv.target());
+  Matrix out(count, config.kvChannels());
+  const size_t half = kv.bytes.size() / 2;
+  std::memcpy(out.data(), kv.bytes.data() + (plane == codec::Plane::kV ? half : 0), half);
+  return out;
+}
+
+// Repeated tokens, more than are computed at a time, in any order.
+TEST_P(ForwardShapes, TheFirstLayerFollowsFromTheTokens) {
+  const uint32_t n = 300;
+  auto tokens = test::randomTokens(config_, n, 14);
+  KvPages pages(config_, ElementType::kF32, n), derived(config_, ElementType::kF32, n);
+  run(tokens, test::positionsFrom(0, n), pages);
+  auto positions = test::positionsFrom(0, n);
+  std::ranges::reverse(tokens);
+  std::ranges::reverse(positions);
+  const auto begin = std::span(tokens).first(n - 3);
+  ASSERT_TRUE(
+      transformer_->writeFirstLayer(begin, std::span(positions).first(n - 3), derived).ok());
+  for (const auto plane : {codec::Plane::kK, codec::Plane::kV}) {
+    EXPECT_TRUE(rowsClose(exportedPlane(derived, config_, 0, plane, 3, n - 3).view(),
+                          exportedPlane(pages, config_, 0, plane, 3, n - 3).view(),
+                          relativeTolerance(config_, 1)));
+    EXPECT_EQ(exportedPlane(derived, config_, 0, plane, 2, 1).at(0, 0), 0) << "was not asked for";
+  }
+}
+
+TEST_P(ForwardShapes, RowsAloneSeePositionZeroAndThemselves) {
+  const auto tokens = test::randomTokens(config_, 40, 15);
+  KvPages together(config_, ElementType::kF32, 40);
+  run(std::span(tokens).first(1), test::positionsFrom(0, 1), together);
+  auto pass = transformer_->begin(std::span(tokens).subspan(1), test::positionsFrom(1, 39));
+  ASSERT_TRUE(pass.ok());
+  pass->context = RowContext::kAlone;
+  transformer_->run(*pass, together);
+  for (uint32_t row : {1u, 2u, 39u}) {
+    KvPages pair(config_, ElementType::kF32, 2);
+    const std::vector<codec::TokenId> two{tokens[0], tokens[row]};
+    const Pass own = run(two, test::positionsFrom(0, 2), pair);
+    EXPECT_TRUE(rowsClose(pass->hidden.view().rowRange(row - 1, 1),
+                          own.hidden.view().rowRange(1, 1), relativeTolerance(config_, 2)));
+    const uint32_t last = config_.layers - 1;
+    EXPECT_TRUE(rowsClose(exportedPlane(together, config_, last, codec::Plane::kK, row, 1).view(),
+                          exportedPlane(pair, config_, last, codec::Plane::kK, 1, 1).view(),
+                          relativeTolerance(config_, 2)));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ForwardShapes,
@@ -347,6 +400,10 @@ TEST(Forward, RefusesRowsThatMakeNoSense) {
   EXPECT_NE(message({1, 256}, {0, 1}).find("row 1: token 256"), std::string::npos);
   EXPECT_NE(message({1, 2}, {3, 3}).find("row 1: position 3 after 3"), std::string::npos);
   EXPECT_NE(message({1}, {1024}).find("position 1024, the model has 1024"), std::string::npos);
+  KvPages pages(config, ElementType::kF32, 2);
+  const std::vector<codec::TokenId> tokens{1, 256};
+  const Status derived = transformer.writeFirstLayer(tokens, test::positionsFrom(0, 2), pages);
+  EXPECT_NE(derived.message().find("row 1: token 256"), std::string::npos);
 }
 
 TEST(Sampler, LowestIdWinsTiesAndNanLoses) {
