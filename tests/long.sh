@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# The long forms of the store's tests, which take hours: tests/long.sh [NAME ...], all without a name.
+# The long forms of tests, which take hours: tests/long.sh [NAME ...], all without a name.
 # Builds what is missing; prints how long each took. A failure names its seed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-names=(simulation standstill kills damage recycling ring failures disconnects volume)
+names=(simulation standstill kills damage recycling ring failures disconnects volume fuzz)
+fuzzers=(lossy profile stream round_trip header entropy)  # of the codec: ten minutes each
+
+fuzz() {  # fuzzer, seconds; the seed is another one each time
+  local corpus=tests/golden/codec seed=${SPOLIA_SEED:-$RANDOM}
+  case "$1" in lossy | profile) corpus= ;; esac  # make their own
+  echo "fuzz_$1 --seed $seed"
+  "build/asan+ubsan/tests/fuzz_$1" --runs 1000000000 --seconds "$2" --seed "$seed" $corpus
+}
 
 long() {  # name: what runs
   local server=build/release/tests/server_tests e2e=build/release/tests/e2e_tests
@@ -18,12 +26,21 @@ long() {  # name: what runs
     failures) SPOLIA_SIM_FAILURES=2000 $server --gtest_filter='*EachWriteAndSyncFailsOnce' ;;
     volume) SPOLIA_VOLUME_MINUTES=10 $server --gtest_filter='*FullVolume.*' ;;
     disconnects) SPOLIA_DISCONNECTS=100000 $e2e --gtest_filter='Disconnects.*' ;;
+    fuzz) for fuzzer in "${fuzzers[@]}"; do fuzz "$fuzzer" 600; done ;;
     *) echo "tests/long.sh: $1: expected one of ${names[*]}" >&2; exit 2 ;;
   esac
 }
 
 for name in "$@"; do [[ " ${names[*]} " == *" $name "* ]] || long "$name"; done
-bash conf/setup.sh --target server_tests --target e2e_tests --target spoliad
+wanted=" ${*:-${names[*]}} "
+if [[ $wanted == *' fuzz '* ]]; then
+  targets=()
+  for fuzzer in "${fuzzers[@]}"; do targets+=(--target "fuzz_$fuzzer"); done
+  bash conf/setup.sh --preset asan+ubsan "${targets[@]}"
+fi
+if [[ $wanted != ' fuzz ' ]]; then
+  bash conf/setup.sh --target server_tests --target e2e_tests --target spoliad
+fi
 for name in "${@:-${names[@]}}"; do
   SECONDS=0
   long "$name"

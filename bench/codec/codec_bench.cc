@@ -169,7 +169,7 @@ struct ProfiledStream {
 };
 
 void addProfiled(const std::string& name, ProfiledStream& stream, Contest& contest) {
-  const auto values = static_cast<double>(stream.kv.count());
+  const auto values = static_cast<double>(stream.kv.storedCount());
   contest[name + "_encode"] = {values, [&] { stream.encode(); }};
   contest[name + "_decode"] = {values, [&] { stream.decode(); }};
   contest[name + "_decode_two_threads"] = {values, [&] { stream.decodeByTwo(); }};

@@ -104,6 +104,11 @@ ProfiledKv::ProfiledKv(std::shared_ptr<const Profile> of, uint8_t preset, uint32
   }
 }
 
+size_t ProfiledKv::storedCount() const {
+  const std::vector<ProfileBlock>& blocks = profile->data().transforms.front().blocks;
+  return size_t{identity.rows()} * (blocks.back().end - blocks.front().begin);
+}
+
 template <typename Byte>
 BasicKvMemory<Byte> ProfiledKv::memory(Byte* base) const {
   const LayerShape shape = profile->data().layers.front();

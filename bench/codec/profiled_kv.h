@@ -23,7 +23,8 @@ struct ProfiledKv {
 
   codec::KvView view() const;
   codec::KvTarget target();  // of the same size, for decoding
-  size_t count() const { return values.size(); }
+  // Values that are in a stream: not those of a first layer that its reader derives.
+  size_t storedCount() const;
 
   std::shared_ptr<const codec::Profile> profile;
   codec::ChunkIdentity identity;

@@ -21,6 +21,7 @@ constexpr size_t kLeastPassages = 8;
 constexpr uint32_t kMostJointColumns = 2048;
 // Channels of a block of `balanced`: a product of so many factors a value is what it can afford.
 constexpr uint32_t kMostBalancedChannels = 128;
+constexpr uint32_t kMostBalancedCodes = 96;
 // In steps: components that spread less are hardly ever coded.
 constexpr float kLeastSpread = 0.25f;
 // Of a code: what is told with 8 bits; and how much of the token before counts.
@@ -164,8 +165,9 @@ uint32_t Builder::affordableRank() const {
   }
   const uint64_t share = std::max(options_.mostBytes - std::min(options_.mostBytes, others),
                                   options_.mostBytes / 5 * 2);
-  uint32_t rank =
-      std::min({options_.mostCodes, codec::kMaxCodeRank, static_cast<uint32_t>(shape_.columns())});
+  const uint32_t most =
+      options_.preset == Preset::kBalanced ? kMostBalancedCodes : codec::kMaxCodeRank;
+  uint32_t rank = std::min({options_.mostCodes, most, static_cast<uint32_t>(shape_.columns())});
   while (rank > 0 && codeBytes(rank) > share) rank -= std::min(rank, 8u);
   return rank;
 }
