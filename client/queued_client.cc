@@ -2,6 +2,7 @@
 
 #include <kj/async-unix.h>
 
+#include <algorithm>
 #include <future>
 #include <map>
 #include <utility>
@@ -59,7 +60,8 @@ QueuedClient::Done into(codec::ChunkQueue& queue, uint64_t cookie) {
 class QueuedClient::Loop final : public kj::TaskSet::ErrorHandler {
  public:
   Loop(kj::AsyncIoContext& io, const ClientConfig& config, CompletionQueue<Command>& mailbox)
-      : client_(io.provider->getNetwork(), io.provider->getTimer(), config),
+      : timer_(io.provider->getTimer()),
+        client_(io.provider->getNetwork(), timer_, config),
         tasks_(*this),
         stop_(kj::newPromiseAndFulfiller<void>()),
         drain_(io.unixEventPort, mailbox, [this](auto commands) { take(std::move(commands)); }) {}
@@ -67,6 +69,9 @@ class QueuedClient::Loop final : public kj::TaskSet::ErrorHandler {
   kj::Promise<void> run() { return drain_.run().exclusiveJoin(kj::mv(stop_.promise)); }
   Client& client() { return client_; }
   void add(kj::Promise<void> task) { tasks_.add(kj::mv(task)); }
+  kj::Promise<void> after(std::chrono::nanoseconds time) {
+    return timer_.afterDelay(std::max<int64_t>(time.count(), 0) * kj::NANOSECONDS);
+  }
   std::map<uint64_t, kj::Own<HeldLease>>& leases() { return leases_; }
 
  private:
@@ -86,6 +91,7 @@ class QueuedClient::Loop final : public kj::TaskSet::ErrorHandler {
   // Whoever waited is told by the destructor of what was owed.
   void taskFailed(kj::Exception&&) override {}
 
+  kj::Timer& timer_;
   Client client_;
   std::map<uint64_t, kj::Own<HeldLease>> leases_;
   kj::TaskSet tasks_;  // of promises of the client: goes first
@@ -101,6 +107,11 @@ Result<std::unique_ptr<QueuedClient>> QueuedClient::start(const ClientConfig& co
 QueuedClient::QueuedClient(const ClientConfig& config) : thread_([this, config] { run(config); }) {}
 
 QueuedClient::~QueuedClient() {
+  finish();
+}
+
+void QueuedClient::finish() {
+  if (!thread_.joinable()) return;
   mailbox_.push({std::nullopt, nullptr});
   thread_.join();
 }
@@ -170,6 +181,17 @@ void QueuedClient::submitRemove(const ChunkId& id, Done done) {
   post(std::move(done), [id](Client& client) { return client.remove(id); });
 }
 
+void QueuedClient::submitGetValue(const ChunkId& id, Done done) {
+  post(std::move(done), [id](Client& client) { return client.getValue(id); });
+}
+
+void QueuedClient::callAt(std::chrono::steady_clock::time_point time, std::function<void()> ring) {
+  mailbox_.push({std::nullopt, [time, ring = std::move(ring)](Loop& loop) {
+                   const auto left = time - std::chrono::steady_clock::now();
+                   loop.add(loop.after(left).then([ring] { ring(); }));
+                 }});
+}
+
 void QueuedClient::submitLookup(std::span<const ChunkId> ids,
                                 std::function<void(Result<LookupPage>)> done, LookupFor why) {
   postCall<LookupPage>(std::move(done), [ids = std::vector<ChunkId>(ids.begin(), ids.end()),
@@ -211,7 +233,7 @@ void QueuedClient::submitPutValue(ValueToPut value, uint64_t cookie, codec::Chun
 }
 
 void QueuedClient::submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) {
-  post(into(queue, cookie), [id](Client& client) { return client.getValue(id); });
+  submitGetValue(id, into(queue, cookie));
 }
 
 Result<QueuedClient::Leased> QueuedClient::lease(std::span<const ChunkId> ids, uint64_t ttlMs) {

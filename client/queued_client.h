@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,11 +32,15 @@ class QueuedClient {
   QueuedClient(const QueuedClient&) = delete;
   QueuedClient& operator=(const QueuedClient&) = delete;
 
+  // What the destructor does, for those whose answers still use the client.
+  void finish();
+
   using Done = std::function<void(codec::ChunkCompletion)>;
   void submitOpen(const ChunkId& id, Done done);
   void submitFetch(const ChunkId& id, const codec::KvRange& range, Done done);
   void submitStore(AlignedBuffer stream, codec::PutOptions put, Done done);
   void submitRemove(const ChunkId& id, Done done);
+  void submitGetValue(const ChunkId& id, Done done);
   void submitLookup(std::span<const ChunkId> ids, std::function<void(Result<LookupPage>)> done,
                     LookupFor why = LookupFor::kKnowing);
 
@@ -49,6 +54,9 @@ class QueuedClient {
                          uint64_t cookie, codec::ChunkQueue& queue);
   void submitPutValue(ValueToPut value, uint64_t cookie, codec::ChunkQueue& queue);
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
+
+  // Calls `ring`, as a `Done`, when the time has come; not at all when the client goes before.
+  void callAt(std::chrono::steady_clock::time_point time, std::function<void()> ring);
 
   // A lease by a number: it lasts until endLease, until the connection breaks, or `lengthMs`.
   struct Leased {

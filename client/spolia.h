@@ -51,8 +51,8 @@ enum spolia_code {
   SPOLIA_ERROR_INTERNAL = 13 /* a defect of ours */
 };
 enum spolia_element { SPOLIA_F32 = 0, SPOLIA_F16 = 1, SPOLIA_BF16 = 2 };
-/* How much is kept: every bit, or quantised. BALANCED and SMALL are SPOLIA_ERROR_UNSUPPORTED yet.
- */
+/* How much is kept: every bit, or quantised, ever coarser. Storing makes BALANCED and SMALL without
+ * a profile of the model; chunks that spolia-engine made smaller with one are fetched as well. */
 enum spolia_preset { SPOLIA_LOSSLESS = 0, SPOLIA_HIGH = 1, SPOLIA_BALANCED = 2, SPOLIA_SMALL = 3 };
 /* K before RoPE, usable at any position, or as rotated with positions from first_position on. */
 enum spolia_k_form { SPOLIA_PRE_ROPE = 0, SPOLIA_ROTATED = 1, SPOLIA_K_ANY = 255 };

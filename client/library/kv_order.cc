@@ -148,13 +148,25 @@ Status FetchOrder::accepts(const codec::StreamHeader& header) const {
   return checkExtent(target, targetBytes, shapes, box.tokenEnd - box.tokenBegin);
 }
 
-spolia_result FetchOrder::decode(const codec::ChunkCompletion& done) const {
-  Status status = done.status;
-  if (status.ok()) status = accepts(*done.header);
-  if (status.ok()) status = checkFrames(done, within(*done.header));
-  codec::DecodeScratch scratch;
-  for (size_t i = 0; status.ok() && i < done.frames.size(); ++i) {
-    status = codec::decodeFrame(*done.header, done.frame(i), range, target, nullptr, &scratch);
+Status FetchOrder::check(const codec::ChunkCompletion& done) const {
+  SPOLIA_RETURN_IF_ERROR(done.status);
+  SPOLIA_RETURN_IF_ERROR(accepts(*done.header));
+  return checkFrames(done, within(*done.header));
+}
+
+std::optional<Sha256Digest> FetchOrder::profileOf(const codec::ChunkCompletion& done) const {
+  if (!check(done).ok() || done.frames.empty() || done.header->profile.isZero()) return {};
+  return done.header->profile;
+}
+
+spolia_result FetchOrder::decode(const codec::ChunkCompletion& done,
+                                 const Result<Profile>& profile) const {
+  Status status = check(done);
+  if (status.ok()) status = profile.status();
+  if (status.ok()) {
+    std::vector<codec::FrameBytes> frames;
+    for (size_t i = 0; i < done.frames.size(); ++i) frames.push_back(done.frame(i));
+    status = codec::decodeFrames(*done.header, frames, range, target, profile->get());
   }
   spolia_result out = resultOf(status);
   out.id = giveId(id);

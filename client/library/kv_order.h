@@ -3,6 +3,8 @@
 // thread at a time; the caller's KV memory outlives encode() and decode().
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "client/library/c_arguments.h"
@@ -40,8 +42,14 @@ struct FetchOrder {
 
   static Result<FetchOrder> read(const spolia_fetch_request* request,
                                  const ModelFingerprint& fingerprint);
-  // Decodes a server's answer into the target; failures are in the result's code.
-  spolia_result decode(const codec::ChunkCompletion& done) const;
+  // Whether a server's answer is what was asked for, as far as it can be told without decoding.
+  Status check(const codec::ChunkCompletion& done) const;
+  // The profile that an answer's frames are decoded with; none, also for answers to be refused.
+  std::optional<Sha256Digest> profileOf(const codec::ChunkCompletion& done) const;
+  // Decodes an answer into the target, with that profile or null; failures, also to get it, are in
+  // the result's code.
+  using Profile = std::shared_ptr<const codec::Profile>;
+  spolia_result decode(const codec::ChunkCompletion& done, const Result<Profile>& profile) const;
 
  private:
   // Whether the chunk is what was asked for and the range lies in it and its values in the target.

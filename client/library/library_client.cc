@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <future>
 #include <new>
 #include <system_error>
@@ -48,6 +49,10 @@ void compute(PendingRequest& request, const Work& work) {
   request.pay(status.ok() ? result : resultOf(status));
 }
 
+Status lateProfile() {
+  return {ErrorCode::kDeadlineExceeded, "no answer in the time for the fetch"};
+}
+
 }  // namespace
 
 Status caught() noexcept {
@@ -64,6 +69,11 @@ Status caught() noexcept {
   }
 }
 
+LibraryClient::LibraryClient(const ClientConfig& config)
+    : config_(config), profiles_([this](const ChunkId& id, QueuedClient::Done done) {
+        net_->submitGetValue(id, std::move(done));
+      }) {}
+
 Result<std::unique_ptr<LibraryClient>> LibraryClient::open(const ClientConfig& config,
                                                            size_t workers) {
   std::unique_ptr<LibraryClient> client(new LibraryClient(config));
@@ -77,7 +87,7 @@ LibraryClient::~LibraryClient() {
   table_->cancelAll();
   // The workers use the client; the client's last answers find their requests completed.
   if (workers_ != nullptr) workers_->finish();
-  net_.reset();
+  if (net_ != nullptr) net_->finish();
 }
 
 ModelFingerprint LibraryClient::fingerprint() const {
@@ -109,9 +119,31 @@ spolia_result LibraryClient::store(const StoreOrder& order) {
   }));
 }
 
+LibraryClient::Time LibraryClient::fetchEnd() const {
+  const auto budget = config_.fetchBudget.count() == 0
+                          ? config_.callTimeout
+                          : std::min(config_.callTimeout, config_.fetchBudget);
+  return std::chrono::steady_clock::now() + budget;
+}
+
+Result<FetchOrder::Profile> LibraryClient::awaitProfile(const FetchOrder& order,
+                                                        const codec::ChunkCompletion& done,
+                                                        Time end) {
+  const std::optional<Sha256Digest> needed = order.profileOf(done);
+  if (!needed) return FetchOrder::Profile();
+  auto promise = std::make_shared<std::promise<std::shared_ptr<FetchedProfile>>>();
+  auto future = promise->get_future();
+  const uint64_t number =
+      profiles_.find(*needed, [promise](auto fetched) { promise->set_value(std::move(fetched)); });
+  if (future.wait_until(end) != std::future_status::ready) profiles_.giveUp(number, lateProfile());
+  return future.get()->parsed();
+}
+
 spolia_result LibraryClient::fetch(const FetchOrder& order) {
-  return order.decode(answerOf(
-      [&](QueuedClient::Done done) { net_->submitFetch(order.id, order.range, std::move(done)); }));
+  const auto end = fetchEnd();
+  const codec::ChunkCompletion answer = answerOf(
+      [&](QueuedClient::Done done) { net_->submitFetch(order.id, order.range, std::move(done)); });
+  return order.decode(answer, awaitProfile(order, answer, end));
 }
 
 uint64_t LibraryClient::launch(Target to, const std::function<void(const Pending&)>& begin) {
@@ -147,13 +179,33 @@ void LibraryClient::encodeAndSend(const Pending& request, const StoreOrder& orde
 uint64_t LibraryClient::submitFetch(FetchOrder given, Target to) {
   const auto order = std::make_shared<const FetchOrder>(std::move(given));
   return launch(std::move(to), [&](const Pending& request) {
-    net_->submitFetch(order->id, order->range, [this, request, order](codec::ChunkCompletion done) {
-      if (!done.status.ok()) return request->pay(order->decode(done));
-      const auto answer = std::make_shared<const codec::ChunkCompletion>(std::move(done));
-      workers_->push(
-          [request, order, answer] { compute(*request, [&] { return order->decode(*answer); }); });
-    });
+    net_->submitFetch(order->id, order->range,
+                      [this, request, order, end = fetchEnd()](codec::ChunkCompletion done) {
+                        decodeLater(request, order, std::move(done), end);
+                      });
   });
+}
+
+void LibraryClient::decodeLater(const Pending& request,
+                                const std::shared_ptr<const FetchOrder>& order,
+                                codec::ChunkCompletion done, Time end) {
+  const auto answer = std::make_shared<const codec::ChunkCompletion>(std::move(done));
+  if (!answer->status.ok()) return request->pay(order->decode(*answer, FetchOrder::Profile()));
+  const std::optional<Sha256Digest> needed = order->profileOf(*answer);
+  if (!needed) {
+    return workers_->push([request, order, answer] {
+      compute(*request, [&] { return order->decode(*answer, FetchOrder::Profile()); });
+    });
+  }
+  const auto ready = [this, request, order, answer](std::shared_ptr<FetchedProfile> profile) {
+    if (profile->failed()) return request->pay(order->decode(*answer, profile->parsed()));
+    workers_->push([request, order, answer, profile] {
+      compute(*request, [&] { return order->decode(*answer, profile->parsed()); });
+    });
+  };
+  const uint64_t number = profiles_.find(*needed, ready);
+  if (number == 0) return;
+  net_->callAt(end, [this, number] { profiles_.giveUp(number, lateProfile()); });
 }
 
 uint64_t LibraryClient::submitLookup(std::vector<ChunkId> given, spolia_entry* entries, Target to) {

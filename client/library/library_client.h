@@ -3,12 +3,14 @@
 // Threads: any, but the destructor, which runs alone; it cancels what was submitted.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "client/library/kv_order.h"
+#include "client/library/profile_cache.h"
 #include "client/library/request_queue.h"
 #include "client/library/worker_pool.h"
 #include "client/queued_client.h"
@@ -47,15 +49,26 @@ class LibraryClient {
   Status cancel(uint64_t ticket);
 
  private:
-  explicit LibraryClient(const ClientConfig& config) : config_(config) {}
+  explicit LibraryClient(const ClientConfig& config);
   using Pending = std::shared_ptr<PendingRequest>;
+  using Time = std::chrono::steady_clock::time_point;
+  // When a fetch that begins now has waited long enough.
+  Time fetchEnd() const;
   uint64_t launch(Target to, const std::function<void(const Pending&)>& begin);
   void encodeAndSend(const Pending& request, const StoreOrder& order);
+  // Null for an answer that needs none.
+  Result<FetchOrder::Profile> awaitProfile(const FetchOrder& order,
+                                           const codec::ChunkCompletion& done, Time end);
+  // On the client's thread: has the workers decode an answer once its profile is at hand.
+  void decodeLater(const Pending& request, const std::shared_ptr<const FetchOrder>& order,
+                   codec::ChunkCompletion done, Time end);
 
   const ClientConfig config_;
   const std::shared_ptr<RequestTable> table_ = std::make_shared<RequestTable>();
-  std::unique_ptr<QueuedClient> net_;
+  ProfileCache profiles_;
   std::unique_ptr<WorkerPool> workers_;
+  // Its answers use the others: goes first.
+  std::unique_ptr<QueuedClient> net_;
 };
 
 // What is being caught, as a Status; only inside a handler.

@@ -24,7 +24,7 @@ if(NOT SPOLIA_SANITIZE)
   if(numpy_python)
     add_test(NAME e2e.spolia_python
              COMMAND ${numpy_python} -B ${CMAKE_CURRENT_LIST_DIR}/spolia_module_test.py
-                     $<TARGET_FILE:spoliad>)
+                     $<TARGET_FILE:spoliad> $<TARGET_FILE:spolia>)
     add_test(NAME e2e.install
              COMMAND ${numpy_python} -B ${CMAKE_CURRENT_LIST_DIR}/install_test.py ${CMAKE_COMMAND}
                      ${PROJECT_BINARY_DIR} ${CMAKE_CURRENT_LIST_DIR}/consumer)

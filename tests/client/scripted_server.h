@@ -1,5 +1,5 @@
-// A server of the real protocol on loopback that answers every fetch as a test says, and remembers
-// what it was asked. A thread of its own, ended by the destructor.
+// A server of the real protocol on loopback that answers every fetch and getValue as a test says,
+// and remembers what it was asked. A thread of its own, ended by the destructor.
 #pragma once
 
 #include <capnp/ez-rpc.h>
@@ -8,10 +8,12 @@
 #include <atomic>
 #include <functional>
 #include <future>
+#include <optional>
 #include <string>
 #include <thread>
 
 #include "client/protocol/spolia.capnp.h"
+#include "client/protocol/wire_bytes.h"
 
 namespace spolia::test {
 
@@ -19,8 +21,14 @@ class ScriptedServer {
  public:
   // Fills in the answer to any spec; called on the server's thread.
   using Answer = std::function<void(protocol::FetchAnswer::Builder)>;
+  // What is sent with the answer to any spec, and to any getValue: without, those are not answered.
+  struct Data {
+    Bytes frames;
+    std::optional<Bytes> value;
+  };
 
-  explicit ScriptedServer(Answer answer) : answer_(std::move(answer)) {
+  explicit ScriptedServer(Answer answer, Data data = {})
+      : answer_(std::move(answer)), data_(std::move(data)) {
     auto port = port_.get_future();
     thread_ = std::thread([this] { run(); });
     address_ = "spolia://127.0.0.1:" + std::to_string(port.get());
@@ -33,6 +41,9 @@ class ScriptedServer {
   std::string address() const { return address_; }
   // Of the latest fetch.
   uint32_t deadlineMs() const { return deadlineMs_; }
+  // How many getValue calls have come.
+  uint32_t valuesAsked() const { return valuesAsked_; }
+  void awaitValueAsked() const { valuesAsked_.wait(0); }
 
  private:
   class Session final : public protocol::Session::Server {
@@ -49,10 +60,26 @@ class ScriptedServer {
         auto part = request.initPart();
         part.setSpec(i);
         part.setLast(true);
+        part.setData(protocol::dataOf(server_.data_.frames));
         server_.answer_(part.initAnswer());
         sent = sent.then([request = kj::mv(request)]() mutable { return request.send(); });
       }
       return sent;
+    }
+    kj::Promise<void> getValue(GetValueContext context) override {
+      ++server_.valuesAsked_;
+      server_.valuesAsked_.notify_all();
+      if (!server_.data_.value) return kj::NEVER_DONE;
+      auto request = context.getParams().getSink().partRequest();
+      auto part = request.initPart();
+      part.setLast(true);
+      part.setData(protocol::dataOf(*server_.data_.value));
+      auto answer = part.initAnswer();
+      answer.setFound();
+      answer.setTotalBytes(server_.data_.value->size());
+      answer.initInfo().setKind(protocol::EntryKind::PROFILE);
+      answer.getInfo().setId(context.getParams().getId());
+      return request.send();
     }
 
    private:
@@ -83,8 +110,10 @@ class ScriptedServer {
   }
 
   const Answer answer_;
+  const Data data_;
   std::promise<unsigned> port_;
   std::atomic<uint32_t> deadlineMs_{0};
+  std::atomic<uint32_t> valuesAsked_{0};
   kj::Own<kj::CrossThreadPromiseFulfiller<void>> stop_;
   std::string address_;
   std::thread thread_;

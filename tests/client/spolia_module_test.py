@@ -1,9 +1,11 @@
-"""The Python module against a real spoliad (the first argument), and the example node."""
+"""The Python module against a real spoliad (the first argument), and the example node. The second
+argument is the spolia command, which puts chunks there that the module cannot make."""
 
 import os
 import runpy
 import select
 import signal
+import subprocess
 import sys
 import threading
 
@@ -12,6 +14,7 @@ import numpy as np
 import spoliad_process
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+GOLDEN = os.path.join(ROOT, "tests", "golden", "codec")
 sys.path.insert(0, os.path.join(ROOT, "client", "python"))
 import spolia  # noqa: E402  (found through the line above)
 
@@ -141,6 +144,46 @@ def test_failures():
     assert error.code == spolia.Code.INVALID_ARGUMENT
 
 
+def put_golden(server, name, *arguments):
+    """Stores a file of the golden ones; its id."""
+    done = subprocess.run([sys.argv[2], "put", "--server", server.address, *arguments,
+                           os.path.join(GOLDEN, name)], check=True, capture_output=True, text=True)
+    return bytes.fromhex(done.stdout.strip())
+
+
+def put_golden_profile(server, name):
+    with open(os.path.join(GOLDEN, name), "rb") as file:
+        return put_golden(server, name, "--kind", "profile", "--id",
+                          spolia.sha256(file.read()).hex())
+
+
+def golden_values(name, shapes, tokens, dtype):
+    """Arrays, one for each layer: (k or v, head, token, channel)."""
+    values = np.fromfile(os.path.join(GOLDEN, name), dtype)
+    for heads, dim in shapes:
+        layer, values = np.split(values, [2 * tokens * heads * dim])
+        yield layer.reshape(2, tokens, heads, dim).transpose(0, 2, 1, 3)
+
+
+def test_profiles(server):
+    shapes, tokens = [(2, 8), (1, 8)], 75
+    chunk = put_golden(server, "balanced_token_groups.stream")
+    with spolia.Client(server.address, layers=shapes) as client, spolia.Queue() as queue:
+        out = np.zeros((1, 2, 2, tokens, 8), np.float32)
+        error = raises(spolia.NotFound, lambda: client.fetch(chunk, out))
+        profile = put_golden_profile(server, "profile_planes.profile")
+        assert f"profile {profile.hex()}" in str(error), error
+        for layer, values in enumerate(golden_values("balanced_token_groups.values", shapes, tokens,
+                                                     np.float32)):
+            out = np.zeros((1, *values.shape), np.float32)
+            client.fetch(chunk, out, layer_begin=layer)
+            assert np.allclose(out[0], values, rtol=1e-5, atol=1e-5)
+            again = np.zeros_like(out)
+            client.submit_fetch(chunk, again, queue, layer_begin=layer)
+            (result,) = queue.take(20)
+            assert result.code == spolia.Code.OK and np.array_equal(again, out)
+
+
 def main():
     with spoliad_process.Spoliad(sys.argv[1]) as server:
         with spolia.Client(server.address, model=MODEL, layers=[(2, 8)] * 3) as client:
@@ -149,6 +192,7 @@ def main():
             test_listing(client)
             test_queue(client, server)
             test_threads(client)
+        test_profiles(server)
         test_failures()
         sys.argv = ["node.py", server.address]
         runpy.run_path(os.path.join(ROOT, "conf", "examples", "node.py"), run_name="__main__")
