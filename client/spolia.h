@@ -20,8 +20,8 @@
  * process from the first spolia_open on; the library's threads take no other signals either.
  *
  * Versions. Structs start with struct_size = sizeof and grow at the end only: zero all of them
- * first (= {0}), 0 is the default of every later field. Structs without it do not change in
- * SPOLIA_ABI_VERSION 1. Numbers are never used anew. */
+ * first (= {0}), 0 is the default of every later field. Structs without it keep their size and the
+ * places of their fields in SPOLIA_ABI_VERSION 1. Numbers are never used anew. */
 #pragma once
 
 #include <stddef.h>
@@ -101,7 +101,7 @@ typedef struct spolia_options {
   const char* address;         /* spolia://HOST:PORT or spolia+unix:///PATH */
   const char* token;           /* NULL: none */
   const spolia_model* model;   /* whose chunks; NULL: none, then no chunks for most tenants */
-  uint32_t fetch_budget_ms;    /* a chunk not read by then is DEADLINE_EXCEEDED; 0: none */
+  uint32_t fetch_budget_ms;    /* what is not read by then is DEADLINE_EXCEEDED; 0: none */
   uint32_t reserved;
 } spolia_options;
 
@@ -158,6 +158,7 @@ typedef struct spolia_fetch_request {
   const spolia_kv* kv;        /* written */
   uint32_t layer_begin, layer_end; /* the end is not included; 0: all that there are */
   uint32_t token_begin, token_end;
+  uint32_t computes_derived, reserved; /* 1: derived layers are left to the caller (spolia_fetch) */
 } spolia_fetch_request;
 
 /* An entry, or why there is none. */
@@ -178,9 +179,10 @@ typedef struct spolia_result {
   uint64_t bytes;   /* store: as stored; fetch: of frames that came over the wire */
   uint32_t preset, levels, k_form, first_position; /* of the chunk that is there */
   uint32_t layers, tokens;                         /* fetch: how many were written */
-  uint32_t tier;     /* fetch: enum spolia_tier, where the server had it */
-  uint32_t prefix;   /* lookup */
-  char message[256]; /* empty when code is SPOLIA_OK */
+  uint32_t tier;           /* fetch: enum spolia_tier, where the server had it */
+  uint32_t prefix;         /* lookup */
+  char message[252];       /* empty when code is SPOLIA_OK */
+  uint32_t derived_layers; /* fetch: the first so many of the range are not stored */
 } spolia_result;
 
 typedef struct spolia_chunk_info {
@@ -190,7 +192,8 @@ typedef struct spolia_chunk_info {
   uint32_t compile;
   uint32_t has_parent;
   spolia_id fingerprint, parent;
-  uint64_t bytes; /* the whole stream */
+  uint64_t bytes;                    /* the whole stream */
+  uint32_t derived_layers, reserved; /* the first so many are not stored (spolia_fetch) */
 } spolia_chunk_info;
 
 typedef struct spolia_server_info {
@@ -275,7 +278,10 @@ SPOLIA_API int32_t spolia_store(spolia_client*, const spolia_store_request*, spo
 /* Fetches the frames of the range, checks and decodes them into the caller's memory, converted to
  * its element type: a lossless chunk only into a type that holds its values exactly, others into
  * any. Unless it gives SPOLIA_OK the range holds anything; memory outside it stays. A range that
- * ends behind the chunk is SPOLIA_ERROR_INVALID_ARGUMENT. `result` may be NULL. */
+ * ends behind the chunk is SPOLIA_ERROR_INVALID_ARGUMENT. `result` may be NULL.
+ * Some chunks are without their first layer: it is derived, its K and V follow from the token ids
+ * and the model's weights alone. A range with such a layer is SPOLIA_NOT_FOUND, or, for a caller
+ * that computes_derived, written but for that layer, whose memory stays. */
 SPOLIA_API int32_t spolia_fetch(spolia_client*, const spolia_fetch_request*, spolia_result* result,
                                 spolia_error*);
 /* From the chunk's header. layers and tokens (NULL is allowed) get the first layer_room and

@@ -78,10 +78,12 @@ spolia_chunk_info infoOf(const codec::StreamHeader& header) {
   out.fingerprint = giveId(header.identity.fingerprint);
   if (header.identity.parent) out.parent = giveId(*header.identity.parent);
   out.bytes = header.streamBytes;
+  out.derived_layers = header.derivedLayers;
   return out;
 }
 
-// What callers of version 1 have of the struct.
+// What callers of version 1 have of the structs that are written to.
+constexpr size_t kFirstChunkInfo = offsetof(spolia_chunk_info, derived_layers);
 constexpr size_t kFirstStoreInfo = offsetof(spolia_store_info, differing_puts);
 
 spolia_store_info infoOf(const codec::StoreStats& stats) {
@@ -283,7 +285,7 @@ int32_t spolia_stat(spolia_client* client, const spolia_id* id, spolia_chunk_inf
   return run(error, [&]() -> Status {
     SPOLIA_RETURN_IF_ERROR(present(client, "client"));
     SPOLIA_RETURN_IF_ERROR(present(id, "id"));
-    SPOLIA_RETURN_IF_ERROR(checkStruct(info, "info"));
+    SPOLIA_RETURN_IF_ERROR(checkStruct(info, kFirstChunkInfo, "info", sizeof *info));
     const auto done = client->parts->openHeader(readId<ChunkIdTag>(*id));
     SPOLIA_RETURN_IF_ERROR(done.status);
     const codec::StreamHeader& header = *done.header;

@@ -100,8 +100,12 @@ spolia_result StoreOrder::result(const codec::ChunkCompletion& done) const {
 
 Result<FetchOrder> FetchOrder::read(const spolia_fetch_request* request,
                                     const ModelFingerprint& fingerprint) {
-  SPOLIA_RETURN_IF_ERROR(checkStruct(request, "request"));
+  spolia_fetch_request whole{};
+  SPOLIA_RETURN_IF_ERROR(
+      takeStruct(request, offsetof(spolia_fetch_request, computes_derived), whole));
+  request = &whole;
   SPOLIA_RETURN_IF_ERROR(checkForm(request->k_form, request->first_position, true));
+  if (request->computes_derived > 1) return invalidArgument("computes_derived: expected 0 or 1");
   FetchOrder order;
   order.id = readId<ChunkIdTag>(request->id);
   if (request->chunk != nullptr) {
@@ -118,7 +122,13 @@ Result<FetchOrder> FetchOrder::read(const spolia_fetch_request* request,
   SPOLIA_RETURN_IF_ERROR(checkRange(order.range, order.layers.size()));
   SPOLIA_ASSIGN_OR_RETURN(order.target, readKv(request->kv));
   order.targetBytes = request->kv->size;
+  order.computesDerived = request->computes_derived == 1;
   return order;
+}
+
+uint32_t FetchOrder::derivedIn(const codec::StreamHeader& header) const {
+  return std::max(std::min(header.derivedLayers, range.layerEnd), range.layerBegin) -
+         range.layerBegin;
 }
 
 codec::KvRange FetchOrder::within(const codec::StreamHeader& header) const {
@@ -144,6 +154,12 @@ Status FetchOrder::accepts(const codec::StreamHeader& header) const {
     return invalidArgument("token_end: the chunk has " + std::to_string(header.tokens()) +
                            " tokens");
   }
+  if (derivedIn(header) > 0 && !computesDerived) {
+    return {
+        ErrorCode::kNotFound,
+        "its first layer is not stored, but follows from tokens and weights: compute it and set "
+        "computes_derived, or fetch the layers behind it"};
+  }
   const auto shapes = std::span(layers).subspan(box.layerBegin, box.layerEnd - box.layerBegin);
   return checkExtent(target, targetBytes, shapes, box.tokenEnd - box.tokenBegin);
 }
@@ -155,7 +171,8 @@ Status FetchOrder::check(const codec::ChunkCompletion& done) const {
 }
 
 std::optional<Sha256Digest> FetchOrder::profileOf(const codec::ChunkCompletion& done) const {
-  if (!check(done).ok() || done.frames.empty() || done.header->profile.isZero()) return {};
+  const bool named = done.status.ok() && !done.header->profile.isZero() && !done.frames.empty();
+  if (!named || !check(done).ok()) return {};
   return done.header->profile;
 }
 
@@ -170,10 +187,13 @@ spolia_result FetchOrder::decode(const codec::ChunkCompletion& done,
   }
   spolia_result out = resultOf(status);
   out.id = giveId(id);
-  if (done.header != nullptr) describe(*done.header, out);
+  if (done.header != nullptr) {
+    describe(*done.header, out);
+    out.derived_layers = derivedIn(*done.header);
+  }
   if (!status.ok()) return out;
   const codec::KvRange box = within(*done.header);
-  out.layers = box.layerEnd - box.layerBegin;
+  out.layers = box.layerEnd - box.layerBegin - out.derived_layers;
   out.tokens = box.tokenEnd - box.tokenBegin;
   out.bytes = done.bytes.size();
   out.tier = static_cast<uint32_t>(done.tier);

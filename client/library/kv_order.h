@@ -39,6 +39,7 @@ struct FetchOrder {
   codec::KvRange range;
   codec::KvTarget target;
   uint64_t targetBytes = 0;
+  bool computesDerived = false;
 
   static Result<FetchOrder> read(const spolia_fetch_request* request,
                                  const ModelFingerprint& fingerprint);
@@ -54,6 +55,8 @@ struct FetchOrder {
  private:
   // Whether the chunk is what was asked for and the range lies in it and its values in the target.
   Status accepts(const codec::StreamHeader& header) const;
+  // How many of the range's first layers are derived.
+  uint32_t derivedIn(const codec::StreamHeader& header) const;
   // The range in numbers of this chunk.
   codec::KvRange within(const codec::StreamHeader& header) const;
 };

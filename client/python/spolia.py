@@ -54,6 +54,10 @@ class NotFound(SpoliaError):
     """A miss: no such entry, or not in the form that was asked for."""
 
 
+def _u32(names: str) -> "list[tuple[str, Any]]":
+    return [(name, c_uint32) for name in names.split()]
+
+
 # The structs of spolia.h, field by field.
 class _Id(Structure):
     _fields_ = [("bytes", c_uint8 * 32)]
@@ -64,9 +68,8 @@ class _Model(Structure):
                 ("weights", _Id), ("adapter", _Id), ("config", _Id), ("tokenizer", _Id),
                 ("rope", _Id), ("numerics", c_char_p)]
 class _Options(Structure):
-    _fields_ = [("struct_size", c_uint32), ("connect_timeout_ms", c_uint32),
-                ("call_timeout_ms", c_uint32), ("codec_threads", c_uint32), ("address", c_char_p),
-                ("token", c_char_p), ("model", POINTER(_Model))]
+    _fields_ = _u32("struct_size connect_timeout_ms call_timeout_ms codec_threads") + [
+        ("address", c_char_p), ("token", c_char_p), ("model", POINTER(_Model))]
 class _Chunk(Structure):
     _fields_ = [("struct_size", c_uint32), ("compile", c_uint32), ("tokens", POINTER(c_uint32)),
                 ("token_count", c_uint32), ("image_rows", c_uint32), ("parent", POINTER(_Id)),
@@ -78,33 +81,28 @@ class _Kv(Structure):
                 ("size", c_uint64), ("layer_stride", c_int64), ("plane_stride", c_int64),
                 ("head_stride", c_int64), ("token_stride", c_int64)]
 class _Store(Structure):
-    _fields_ = [(n, c_uint32) for n in ("struct_size", "preset", "k_form", "first_position", "put",
-                "layer_count")] + [("chunk", POINTER(_Chunk)), ("layers", POINTER(_Layer)),
-                ("kv", POINTER(_Kv)), ("ttl_seconds", c_uint64)]
+    _fields_ = _u32("struct_size preset k_form first_position put layer_count") + [
+        ("chunk", POINTER(_Chunk)), ("layers", POINTER(_Layer)), ("kv", POINTER(_Kv)),
+        ("ttl_seconds", c_uint64)]
 class _Fetch(Structure):
-    _fields_ = [("struct_size", c_uint32), ("k_form", c_uint32), ("first_position", c_uint32),
-                ("layer_count", c_uint32), ("id", _Id), ("chunk", POINTER(_Chunk)),
-                ("layers", POINTER(_Layer)), ("kv", POINTER(_Kv)), ("layer_begin", c_uint32),
-                ("layer_end", c_uint32), ("token_begin", c_uint32), ("token_end", c_uint32)]
+    _fields_ = _u32("struct_size k_form first_position layer_count") + [
+        ("id", _Id), ("chunk", POINTER(_Chunk)), ("layers", POINTER(_Layer)), ("kv", POINTER(_Kv))
+    ] + _u32("layer_begin layer_end token_begin token_end computes_derived reserved")
 class _Entry(Structure):
-    _fields_ = [("id", _Id), ("code", c_int32), ("kind", c_uint32), ("bytes", c_uint64),
-                ("tokens", c_uint32), ("preset", c_uint32), ("levels", c_uint32),
-                ("reserved", c_uint32)]
+    _fields_ = [("id", _Id), ("code", c_int32)] + _u32("kind") + [("bytes", c_uint64)] + _u32(
+        "tokens preset levels reserved")
 class _Result(Structure):
     _fields_ = [("code", c_int32), ("outcome", c_uint32), ("cookie", c_uint64), ("id", _Id),
-                ("bytes", c_uint64), ("preset", c_uint32), ("levels", c_uint32),
-                ("k_form", c_uint32), ("first_position", c_uint32), ("layers", c_uint32),
-                ("tokens", c_uint32), ("tier", c_uint32), ("prefix", c_uint32),
-                ("message", c_char * 256)]
+                ("bytes", c_uint64)] + _u32(
+        "preset levels k_form first_position layers tokens tier prefix") + [
+        ("message", c_char * 252), ("derived_layers", c_uint32)]
 class _ChunkInfo(Structure):
-    _fields_ = [("struct_size", c_uint32), ("tokens", c_uint32), ("layers", c_uint32),
-                ("preset", c_uint32), ("levels", c_uint32), ("k_form", c_uint32),
-                ("first_position", c_uint32), ("element", c_uint32), ("compile", c_uint32),
-                ("has_parent", c_uint32), ("fingerprint", _Id), ("parent", _Id),
-                ("bytes", c_uint64)]
+    _fields_ = _u32("struct_size tokens layers preset levels k_form first_position element compile "
+                    "has_parent") + [
+        ("fingerprint", _Id), ("parent", _Id), ("bytes", c_uint64)
+    ] + _u32("derived_layers reserved")
 class _ServerInfo(Structure):
-    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32), ("epoch", c_uint64),
-                ("version", c_char * 64)]
+    _fields_ = _u32("struct_size reserved") + [("epoch", c_uint64), ("version", c_char * 64)]
 class _CapacityPoint(Structure):
     _fields_ = [("capacity_bytes", c_uint64), ("hit_share", c_double), ("saved_share", c_double)]
 
@@ -115,8 +113,7 @@ _FIGURES = (
     "memory_capacity_bytes", "memory_used_bytes", "memory_hits", "memory_served_bytes",
     "memory_admitted_bytes", "memory_ahead_bytes", "memory_evicted_bytes")
 class _StoreInfo(Structure):
-    _fields_ = [("struct_size", c_uint32), ("reserved", c_uint32)] + [
-        (name, c_uint64) for name in _FIGURES] + [
+    _fields_ = _u32("struct_size reserved") + [(name, c_uint64) for name in _FIGURES] + [
         ("capacity_count", c_uint32), ("reserved_too", c_uint32), ("capacity", _CapacityPoint * 16),
         ("io_backend", c_char * 16), ("io_missing", c_char * 256), ("read_only", c_char * 256)]
 class _Cursor(Structure):
@@ -314,6 +311,7 @@ class Result:
     tokens: int
     tier: str
     cookie: Any = None  # submitted requests
+    derived_layers: int = 0  # fetch: the first so many of `out` are for the caller to compute
 
 @dataclass(frozen=True)
 class ChunkInfo:
@@ -327,6 +325,7 @@ class ChunkInfo:
     parent: Optional[bytes]
     fingerprint: bytes
     bytes: int
+    derived_layers: int = 0  # the first so many are not stored: see Client.fetch
 
 
 def _entry(entry: _Entry) -> Entry:
@@ -339,7 +338,7 @@ def _result(result: _Result, cookie: Any = None) -> Result:
                   bytes(result.id.bytes), result.bytes, OUTCOMES[min(result.outcome, 2)],
                   _name_of(PRESETS, result.preset), _name_of(K_FORMS, result.k_form),
                   result.first_position, result.layers, result.tokens, TIERS[min(result.tier, 3)],
-                  cookie)
+                  cookie, result.derived_layers)
 
 
 def _memory(array: Any, element: Optional[str], writable: bool) -> "tuple[_Kv, tuple[int, ...]]":
@@ -498,7 +497,7 @@ class Client:
 
     def _fetch_request(self, chunk: Union[Chunk, bytes], out: Any, layer_begin: int,
                        token_begin: int, k_form: str, first_position: int,
-                       element: Optional[str]) -> _Fetch:
+                       element: Optional[str], computes_derived: bool) -> _Fetch:
         memory, shape = _memory(out, element, writable=True)
         layers = self._layers or [(shape[2], shape[4])] * (layer_begin + shape[0])
         for heads, dim in layers[layer_begin:layer_begin + shape[0]]:
@@ -512,14 +511,16 @@ class Client:
                       chunk=ctypes.pointer(chunk._c()) if by_text else None,
                       layers=_shapes(layers), kv=ctypes.pointer(memory), layer_begin=layer_begin,
                       layer_end=layer_begin + shape[0], token_begin=token_begin,
-                      token_end=token_begin + shape[3])
+                      token_end=token_begin + shape[3], computes_derived=int(computes_derived))
 
     def fetch(self, chunk: Union[Chunk, bytes], out: Any, *, layer_begin: int = 0,
               token_begin: int = 0, k_form: str = "pre_rope", first_position: int = 0,
-              element: Optional[str] = None) -> Result:
-        """Writes as many layers and tokens as `out` has, from the given ones on."""
+              element: Optional[str] = None, computes_derived: bool = False) -> Result:
+        """Writes as many layers and tokens as `out` has, from the given ones on. A first layer that
+        is not stored, as it follows from token ids and weights (derived_layers), is a miss, or left
+        as it is in `out` for a caller that computes it (computes_derived)."""
         request = self._fetch_request(chunk, out, layer_begin, token_begin, k_form, first_position,
-                                      element)
+                                      element, computes_derived)
         result = _Result()
         _call("fetch", self._handle, byref(request), byref(result))
         return _result(result)
@@ -544,10 +545,11 @@ class Client:
 
     def submit_fetch(self, chunk: Union[Chunk, bytes], out: Any, queue: Queue, cookie: Any = None,
                      *, layer_begin: int = 0, token_begin: int = 0, k_form: str = "pre_rope",
-                     first_position: int = 0, element: Optional[str] = None) -> int:
+                     first_position: int = 0, element: Optional[str] = None,
+                     computes_derived: bool = False) -> int:
         """As fetch, completing into the queue."""
         request = self._fetch_request(chunk, out, layer_begin, token_begin, k_form, first_position,
-                                      element)
+                                      element, computes_derived)
         return self._submit("submit_fetch", request, out, queue, cookie)
 
     def cancel(self, ticket: int) -> bool:
@@ -569,7 +571,7 @@ class Client:
                          info.first_position, _name_of(ELEMENTS, info.element),
                          _name_of(COMPILE_MODES, info.compile),
                          bytes(info.parent.bytes) if info.has_parent else None,
-                         bytes(info.fingerprint.bytes), info.bytes)
+                         bytes(info.fingerprint.bytes), info.bytes, info.derived_layers)
 
     def remove(self, chunk: Union[Chunk, bytes]) -> None:
         """Gone, durably, when it returns; NotFound when it was not there."""

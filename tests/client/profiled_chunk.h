@@ -54,10 +54,11 @@ struct ProfiledChunk {
   std::vector<float> values;  // kUntouched where nothing is written
 };
 
-inline codec::ProfileRecipe threeLayers(uint32_t seed = 1) {
+inline codec::ProfileRecipe threeLayers(uint32_t seed = 1, bool derived = false) {
   codec::ProfileRecipe recipe;
   recipe.layers.assign(ProfiledChunk::kLayers, ProfiledChunk::kShape);
   recipe.seed = seed;
+  recipe.derived = derived;
   return recipe;
 }
 

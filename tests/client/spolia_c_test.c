@@ -444,8 +444,11 @@ static void test_struct_sizes(spolia_client* client) {
   CHECK(strstr(error.message, "spolia://HOST") != NULL);
 }
 
-/* spolia_store_info has grown: nothing is written behind what a caller of before has of it. */
-static void test_grown_answer(spolia_client* client) {
+/* Structs that are written to have grown: nothing is written behind what a caller of before has. */
+static void test_grown_answers(spolia_client* client) {
+  spolia_chunk_info info;
+  text chunk;
+  spolia_id id;
   spolia_store_info figures;
   memset(&figures, 0x55, sizeof figures);
   figures.struct_size = offsetof(spolia_store_info, differing_puts);
@@ -457,14 +460,24 @@ static void test_grown_answer(spolia_client* client) {
   }
   figures.struct_size -= 1;
   CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_store_stats(client, &figures, &error));
+  make_text(&chunk, 1);
+  id = id_of(&chunk.chunk);
+  memset(&info, 0x55, sizeof info);
+  info.struct_size = offsetof(spolia_chunk_info, derived_layers);
+  CHECK_CODE(SPOLIA_OK, spolia_stat(client, &id, &info, NULL, 0, NULL, 0, &error));
+  CHECK(info.tokens == TOKENS && info.derived_layers == 0x55555555 && info.reserved == 0x55555555);
+  info.struct_size = sizeof info;
+  CHECK_CODE(SPOLIA_OK, spolia_stat(client, &id, &info, NULL, 0, NULL, 0, &error));
+  CHECK(info.derived_layers == 0);
 }
 
-/* spolia_store_request has grown a field: callers of before are served, and it is not read. */
-static void test_grown_struct(spolia_client* client) {
+/* Structs of requests have grown: callers of before are served, and what they lack is not read. */
+static void test_grown_structs(spolia_client* client) {
   text chunk;
   float* some = values(99);
   const spolia_kv kv = packed(some);
   spolia_store_request put;
+  spolia_fetch_request get;
   make_text(&chunk, 99);
   put = storing(&chunk.chunk, &kv);
   put.put = SPOLIA_REPLACE;
@@ -475,7 +488,48 @@ static void test_grown_struct(spolia_client* client) {
   CHECK_CODE(SPOLIA_OK, spolia_store(client, &put, NULL, &error));
   put.struct_size -= 1;
   CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_store(client, &put, NULL, &error));
+  get = fetching(&chunk.chunk, &kv);
+  get.computes_derived = 1;
+  CHECK_CODE(SPOLIA_OK, spolia_fetch(client, &get, NULL, &error));
+  get.computes_derived = 2;
+  CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_fetch(client, &get, NULL, &error));
+  get.struct_size = offsetof(spolia_fetch_request, computes_derived);
+  CHECK_CODE(SPOLIA_OK, spolia_fetch(client, &get, NULL, &error));
+  get.struct_size -= 1;
+  CHECK_CODE(SPOLIA_ERROR_INVALID_ARGUMENT, spolia_fetch(client, &get, NULL, &error));
   free(some);
+}
+
+/* What callers of before have of a result: they are told nothing behind its end or in another
+ * place. */
+static void test_result_of_before(spolia_client* client) {
+  struct {
+    int32_t code;
+    uint32_t outcome;
+    uint64_t cookie;
+    spolia_id id;
+    uint64_t bytes;
+    uint32_t preset, levels, k_form, first_position, layers, tokens, tier, prefix;
+    char message[256];
+  } before;
+  spolia_result now;
+  spolia_fetch_request get;
+  float* back = calloc(1, kPacked);
+  const spolia_kv kv = packed(back);
+  text chunk;
+  CHECK(sizeof before == sizeof now);
+  make_text(&chunk, 99);
+  get = fetching(&chunk.chunk, &kv);
+  memset(&now, 0x55, sizeof now);
+  CHECK_CODE(SPOLIA_OK, spolia_fetch(client, &get, &now, &error));
+  memcpy(&before, &now, sizeof before);
+  CHECK(before.tokens == TOKENS && before.tier == now.tier && now.derived_layers == 0);
+  for (size_t i = 0; i < sizeof before.message; ++i) CHECK(before.message[i] == 0);
+  make_text(&chunk, 98);
+  CHECK_CODE(SPOLIA_NOT_FOUND, spolia_fetch(client, &get, &now, &error));
+  memcpy(&before, &now, sizeof before);
+  CHECK(strcmp(before.message, error.message) == 0 && strlen(before.message) > 0);
+  free(back);
 }
 
 static void test_hostile_memory(spolia_client* client) {
@@ -772,8 +826,9 @@ int main(int argc, char** argv) {
   test_models(client);
   test_null_everywhere(client);
   test_struct_sizes(client);
-  test_grown_answer(client);
-  test_grown_struct(client);
+  test_grown_answers(client);
+  test_grown_structs(client);
+  test_result_of_before(client);
   test_hostile_memory(client);
   test_other_shape_is_refused(client);
   test_many_at_once(client);

@@ -184,6 +184,29 @@ def test_profiles(server):
             assert result.code == spolia.Code.OK and np.array_equal(again, out)
 
 
+def test_derived_layer(server):
+    shapes, tokens = [(2, 8), (1, 8), (2, 4)], 40
+    put_golden_profile(server, "profile_derived.profile")
+    chunk = put_golden(server, "small_derived_layer.stream")
+    with spolia.Client(server.address, layers=shapes) as client, spolia.Queue() as queue:
+        assert client.stat(chunk).derived_layers == 1
+        outs = [np.full((1, 2, heads, tokens, dim), 9.0, np.float32) for heads, dim in shapes]
+        error = raises(spolia.NotFound, lambda: client.fetch(chunk, outs[0]))
+        assert "computes_derived" in str(error)
+        for layer, out in enumerate(outs):
+            result = client.fetch(chunk, out, layer_begin=layer, computes_derived=True)
+            assert (result.layers, result.derived_layers) == ((0, 1) if layer == 0 else (1, 0))
+        assert (outs[0] == 9.0).all()
+        stored = list(golden_values("small_derived_layer.values", shapes, tokens, np.float16))
+        for out, values in zip(outs[1:], stored[1:]):
+            assert np.allclose(out[0], values, rtol=2e-3, atol=1e-3)
+        client.submit_fetch(chunk, outs[0], queue, computes_derived=True)
+        assert queue.take(20)[0].derived_layers == 1
+        client.submit_fetch(chunk, outs[0], queue)
+        assert queue.take(20)[0].code == spolia.Code.NOT_FOUND
+        client.fetch(chunk, outs[1], layer_begin=1)
+
+
 def main():
     with spoliad_process.Spoliad(sys.argv[1]) as server:
         with spolia.Client(server.address, model=MODEL, layers=[(2, 8)] * 3) as client:
@@ -193,6 +216,7 @@ def main():
             test_queue(client, server)
             test_threads(client)
         test_profiles(server)
+        test_derived_layer(server)
         test_failures()
         sys.argv = ["node.py", server.address]
         runpy.run_path(os.path.join(ROOT, "conf", "examples", "node.py"), run_name="__main__")

@@ -82,6 +82,9 @@ TEST_F(LibraryClientTest, FetchTellsTheServerItsDeadline) {
 // A chunk that names a profile, and a server that has it.
 class ProfiledFetchTest : public testing::Test {
  protected:
+  explicit ProfiledFetchTest(bool derived = false)
+      : profile_(codec::madeUpProfile(test::threeLayers(1, derived))) {}
+
   // What the server has of the profile: nothing is an answer that never comes.
   void serve(std::optional<Bytes> profile, std::chrono::milliseconds budget = {}) {
     test::ScriptedServer::Data data{{}, std::move(profile)};
@@ -127,7 +130,7 @@ class ProfiledFetchTest : public testing::Test {
   bool untouched() const { return values_ == std::vector<float>(values_.size(), kUntouched); }
 
   static constexpr float kUntouched = test::ProfiledChunk::kUntouched;
-  const std::shared_ptr<const codec::Profile> profile_ = codec::madeUpProfile(test::threeLayers());
+  const std::shared_ptr<const codec::Profile> profile_;
   const test::ProfiledChunk chunk_{*profile_};
   std::vector<float> values_ = std::vector<float>(chunk_.valueCount(), kUntouched);
   std::shared_ptr<RequestQueue> queue_ = *RequestQueue::open();
@@ -160,6 +163,42 @@ TEST_F(ProfiledFetchTest, SubmittedTogetherTheyShareOneDownload) {
   EXPECT_EQ(answers, std::vector<int>(kMany, 1));
   EXPECT_EQ(values_, chunk_.values);
   EXPECT_EQ(server_->valuesAsked(), 1u);
+}
+
+// The same chunk without its first layer.
+class DerivedLayerTest : public ProfiledFetchTest {
+ protected:
+  DerivedLayerTest() : ProfiledFetchTest(/*derived=*/true) {
+    serve(codec::writeProfile(profile_->data()));
+  }
+  spolia_result fetch(bool computes, codec::KvRange range = {}) {
+    values_.assign(values_.size(), kUntouched);
+    FetchOrder asked = order();
+    asked.computesDerived = computes;
+    asked.range = range;
+    return client_->fetch(asked);
+  }
+};
+
+TEST_F(DerivedLayerTest, IsAMissForWhoDoesNotComputeIt) {
+  for (const codec::KvRange& range : {codec::KvRange{}, codec::KvRange{0, 1}}) {
+    const spolia_result result = fetch(false, range);
+    EXPECT_EQ(result.code, SPOLIA_NOT_FOUND);
+    EXPECT_NE(std::string(result.message).find("computes_derived"), std::string::npos);
+    EXPECT_EQ(result.derived_layers, 1u);
+    EXPECT_TRUE(untouched());
+  }
+  EXPECT_EQ(server_->valuesAsked(), 0u);
+}
+
+TEST_F(DerivedLayerTest, IsLeftToWhoComputesIt) {
+  const spolia_result result = fetch(true);
+  EXPECT_EQ(result.code, SPOLIA_OK) << result.message;
+  EXPECT_EQ(result.layers, test::ProfiledChunk::kLayers - 1);
+  EXPECT_EQ(result.derived_layers, 1u);
+  EXPECT_EQ(values_, chunk_.values);
+  const auto firstStored = values_.begin() + static_cast<ptrdiff_t>(values_.size() / 3);
+  EXPECT_EQ(std::count(values_.begin(), firstStored, kUntouched), firstStored - values_.begin());
 }
 
 TEST_F(ProfiledFetchTest, AWrongProfileIsCorruptAndNothingIsWritten) {
