@@ -55,7 +55,8 @@ class QueuedClient {
   void submitPutValue(ValueToPut value, uint64_t cookie, codec::ChunkQueue& queue);
   void submitGetValue(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue);
 
-  // Calls `ring`, as a `Done`, when the time has come; not at all when the client goes before.
+  // Calls `ring` on the client's thread when that time has come, not at all when the client goes
+  // before; it neither waits nor throws.
   void callAt(std::chrono::steady_clock::time_point time, std::function<void()> ring);
 
   // A lease by a number: it lasts until endLease, until the connection breaks, or `lengthMs`.

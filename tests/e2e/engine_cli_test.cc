@@ -6,6 +6,11 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "client/blocking_client.h"
+#include "client/library/c_arguments.h"
+#include "client/spolia.h"
+#include "codec/lossy/profile.h"
+#include "tests/codec/golden_kv.h"
 #include "tests/e2e/server_process.h"
 
 namespace spolia::test {
@@ -14,6 +19,62 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kQuestion = "What does Helen enjoy?";
+
+// All of a chunk but its derived layers, through the C interface.
+void fetchAll(spolia_client* client, const ChunkId& id, const codec::StreamHeader& header,
+              const codec::KvTarget& to) {
+  spolia_kv kv{};
+  kv.struct_size = sizeof kv;
+  kv.element = SPOLIA_F32;
+  kv.base = to.base;
+  kv.size = header.layers.size() * static_cast<uint64_t>(to.layerStride);
+  kv.layer_stride = to.layerStride;
+  kv.plane_stride = to.planeStride;
+  kv.head_stride = to.headStride;
+  kv.token_stride = to.tokenStride;
+  std::vector<spolia_layer> layers;
+  for (const codec::LayerShape& shape : header.layers) {
+    layers.push_back({shape.kvHeads, shape.headDim});
+  }
+  spolia_fetch_request request{};
+  request.struct_size = sizeof request;
+  request.id = client::giveId(id);
+  request.layers = layers.data();
+  request.layer_count = static_cast<uint32_t>(layers.size());
+  request.kv = &kv;
+  request.computes_derived = 1;
+  spolia_error error{};
+  error.struct_size = sizeof error;
+  EXPECT_EQ(spolia_fetch(client, &request, nullptr, &error), SPOLIA_OK) << error.message;
+}
+
+// That every chunk, all of them made with this profile, is to the C interface what the codec makes
+// of its bytes.
+void expectReadableFromC(const ServerProcess& server,
+                         const std::shared_ptr<const codec::Profile>& profile) {
+  const auto direct = client::BlockingClient::start(server.config()).value();
+  const codec::EntryPage page = direct->list(codec::EntryKind::kChunk, "", 1000).value();
+  EXPECT_FALSE(page.entries.empty());
+  const std::string address = server.tcp();
+  spolia_options options{};
+  options.struct_size = sizeof options;
+  options.address = address.c_str();
+  spolia_client* client = nullptr;
+  ASSERT_EQ(spolia_open(&options, &client, nullptr), SPOLIA_OK);
+  for (const codec::EntryInfo& entry : page.entries) {
+    const codec::ChunkCompletion stored = direct->getValue(entry.id);
+    const codec::StreamHeader header = codec::verifyStream(stored.bytes.span()).value();
+    EXPECT_EQ(header.profile, profile->id());
+    codec::GoldenKv expected(header.layers, header.tokens(), codec::ElementType::kF32);
+    const Status decoded =
+        codec::decodeStream(stored.bytes.span(), header, {}, expected.target(), profile.get());
+    EXPECT_TRUE(decoded.ok()) << decoded.toString();
+    codec::GoldenKv kv(header.layers, header.tokens(), codec::ElementType::kF32);
+    fetchAll(client, entry.id, header, kv.target());
+    EXPECT_EQ(kv.dense(), expected.dense());
+  }
+  spolia_close(client);
+}
 
 class EngineCli : public testing::Test {
  protected:
@@ -146,6 +207,7 @@ TEST_F(EngineCli, AProfileIsFoundWithItsChunks) {
     EXPECT_EQ(results[0]["chunks_hit"], results[0]["chunks"]) << results[0];
     EXPECT_EQ(results[0]["answer"], "sailing");
   }
+  expectReadableFromC(server, codec::Profile::parse(asBytes(readText(profile))).value());
 }
 
 TEST_F(EngineCli, ChangedDocumentReplacesTheOldOne) {
