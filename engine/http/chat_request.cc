@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "engine/http/body_fields.h"
+#include "engine/http/sampling_fields.h"
 #include "engine/model/json_file.h"
 
 namespace spolia::engine {
@@ -50,64 +52,7 @@ Json parseBounded(std::string_view body, std::string& error) {
   }
 }
 
-// Reads fields; keeps the first error.
-class Reader {
- public:
-  explicit Reader(const Json& object) : object_(object) {}
-
-  const std::optional<ApiError>& error() const { return error_; }
-
-  const Json* find(const Json& object, const char* name) const {
-    const auto at = object.find(name);
-    return at == object.end() || at->is_null() ? nullptr : &*at;
-  }
-  const Json* find(const char* name) const { return find(object_, name); }
-
-  void fail(const std::string& param, const Json* found, const std::string& expected) {
-    if (error_) return;
-    const std::string is = found ? "is " + describeJson(*found) : "is missing";
-    error_ = badField(param, param + " " + is + ", expected " + expected);
-    if (!found) error_->code = "missing_required_parameter";
-  }
-  void refuse(const std::string& param, const std::string& message) {
-    if (!error_) error_ = badField(param, message);
-    if (error_->param == param) error_->code = "unsupported_value";
-  }
-
-  std::string text(const char* name, bool required) {
-    const Json* value = find(name);
-    if (value && value->is_string()) return value->get<std::string>();
-    if (value || required) fail(name, value, "a text");
-    return {};
-  }
-  bool flag(const Json& object, const char* name, const std::string& param) {
-    const Json* value = find(object, name);
-    if (!value) return false;
-    if (!value->is_boolean()) fail(param, value, "true or false");
-    return value->is_boolean() && value->get<bool>();
-  }
-  std::optional<uint32_t> count(const Json& object, const char* name, const std::string& param,
-                                uint32_t low, uint32_t high) {
-    const Json* value = find(object, name);
-    if (!value) return std::nullopt;
-    // 16.0 is a count too: some clients know one kind of number only.
-    if (value->is_number()) {
-      const double number = value->get<double>();
-      if (number >= low && number <= high && number == std::floor(number)) {
-        return static_cast<uint32_t>(number);
-      }
-    }
-    fail(param, value,
-         "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
-    return std::nullopt;
-  }
-
- private:
-  const Json& object_;
-  std::optional<ApiError> error_;
-};
-
-std::string contentText(Reader& reader, const Json& message, const std::string& param) {
+std::string contentText(BodyFields& reader, const Json& message, const std::string& param) {
   const Json* content = reader.find(message, "content");
   if (content && content->is_string()) return content->get<std::string>();
   std::string out;
@@ -135,7 +80,7 @@ std::string contentText(Reader& reader, const Json& message, const std::string& 
   return out;
 }
 
-void readMessages(Reader& reader, ChatRequest& out) {
+void readMessages(BodyFields& reader, ChatRequest& out) {
   constexpr std::array kRoles = {"system", "developer", "user", "assistant"};
   const Json* messages = reader.find("messages");
   if (!messages || !messages->is_array() || messages->empty()) {
@@ -160,7 +105,7 @@ void readMessages(Reader& reader, ChatRequest& out) {
   }
 }
 
-void readDocuments(Reader& reader, ChatRequest& out) {
+void readDocuments(BodyFields& reader, ChatRequest& out) {
   const Json* documents = reader.find("documents");
   if (!documents) return;
   constexpr const char* kEntry = "a document's name, or an object with \"name\" or \"text\"";
@@ -186,7 +131,7 @@ void readDocuments(Reader& reader, ChatRequest& out) {
   }
 }
 
-void readLink(Reader& reader, ChatRequest& out) {
+void readLink(BodyFields& reader, ChatRequest& out) {
   const Json* link = reader.find("link");
   if (!link) return;
   if (!link->is_object())
@@ -202,7 +147,7 @@ void readLink(Reader& reader, ChatRequest& out) {
   out.method = *parsed;
 }
 
-void readStop(Reader& reader, ChatRequest& out) {
+void readStop(BodyFields& reader, ChatRequest& out) {
   constexpr size_t kMost = 4;
   const Json* stop = reader.find("stop");
   if (!stop) return;
@@ -215,25 +160,14 @@ void readStop(Reader& reader, ChatRequest& out) {
   }
 }
 
-// Fields whose values ask for more than greedy decoding of one choice.
-void refuseSampling(Reader& reader) {
-  struct Only {
-    const char* name;
-    double low, high;  // what the API allows
-    double accepted;   // the value that changes nothing
-  };
-  constexpr Only kFields[] = {
-      {"n", 1, 128, 1}, {"presence_penalty", -2, 2, 0}, {"frequency_penalty", -2, 2, 0}};
-  for (const Only& field : kFields) {
-    const Json* value = reader.find(field.name);
-    if (!value) continue;
-    const double number = value->is_number() ? value->get<double>() : NAN;
-    if (!(number >= field.low && number <= field.high)) {
-      reader.fail(field.name, value,
-                  "a number from " + Json(field.low).dump() + " to " + Json(field.high).dump());
-    } else if (number != field.accepted) {
-      reader.refuse(field.name, std::string(field.name) + " other than " +
-                                    Json(field.accepted).dump() + " is not supported");
+// Fields that ask for what is not done.
+void refuseOthers(BodyFields& reader) {
+  if (const Json* n = reader.find("n"); n && *n != 1) {
+    const double number = n->is_number() ? n->get<double>() : NAN;
+    if (!(number >= 1 && number <= 128)) {
+      reader.fail("n", n, "a number from 1 to 128");
+    } else {
+      reader.refuse("n", "n other than 1 is not supported");
     }
   }
   if (const Json* format = reader.find("response_format")) {
@@ -243,22 +177,11 @@ void refuseSampling(Reader& reader) {
                     "response_format other than {\"type\": \"text\"} is not supported");
     }
   }
-  for (const char* name : {"logprobs", "tools", "functions", "audio", "logit_bias"}) {
+  for (const char* name : {"tools", "functions", "audio"}) {
     const Json* value = reader.find(name);
     if (value && *value != false && !(value->is_structured() && value->empty())) {
       reader.refuse(name, std::string(name) + " is not supported");
     }
-  }
-}
-
-// Decoding is greedy. Clients send temperature and top_p by habit, so values in range are let pass,
-// and the reply tells how was decoded.
-void checkRange(Reader& reader, const char* name, double low, double high) {
-  const Json* value = reader.find(name);
-  if (!value) return;
-  const double number = value->is_number() ? value->get<double>() : NAN;
-  if (!(number >= low && number <= high)) {
-    reader.fail(name, value, "a number from " + Json(low).dump() + " to " + Json(high).dump());
   }
 }
 
@@ -275,16 +198,15 @@ std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body) {
                     {},
                     "invalid_json"};
   }
-  Reader reader(object);
+  BodyFields reader(object);
   ChatRequest out;
   out.model = reader.text("model", true);
   readMessages(reader, out);
   readDocuments(reader, out);
   readLink(reader, out);
   readStop(reader, out);
-  refuseSampling(reader);
-  checkRange(reader, "temperature", 0, 2);
-  checkRange(reader, "top_p", 0, 1);
+  refuseOthers(reader);
+  readSampling(reader, out.sampling, out.logprobs);
   out.topDocuments = reader.count(object, "top_documents", "top_documents", 1, 1'000'000);
   const auto limit = reader.count(object, "max_tokens", "max_tokens", 1, kMostTokens);
   out.maxTokens =

@@ -1,6 +1,6 @@
 // The body of POST /v1/chat/completions, checked. Unknown fields are tolerated; a field of the
 // wrong type or range is refused by name, and so is one that asks for what is not done (several
-// choices, tools, penalties): to ignore it would be to answer another question. Value types; any
+// choices, tools): to ignore it would be to answer another question. Value types; any
 // thread.
 #pragma once
 
@@ -13,6 +13,7 @@
 
 #include "engine/http/api_error.h"
 #include "engine/linker/link_plan.h"
+#include "engine/transformer/sampler.h"
 
 namespace spolia::engine {
 
@@ -37,6 +38,9 @@ struct ChatRequest {
   std::optional<uint32_t> patienceMs;
   std::optional<uint32_t> maxTokens;  // "max_completion_tokens", or "max_tokens"
   std::vector<std::string> stop;      // at most four
+  // As the body says; without "temperature" the likeliest tokens. Without "seed" a random one.
+  SamplingOptions sampling;
+  std::optional<uint32_t> logprobs;  // "logprobs": with so many "top_logprobs", at most 20
   bool stream = false;
   bool includeUsage = false;  // "stream_options": {"include_usage"}
 };

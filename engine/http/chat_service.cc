@@ -5,7 +5,6 @@
 #include <random>
 
 #include "engine/http/answer_text.h"
-#include "engine/linker/generation.h"
 
 namespace spolia::engine {
 
@@ -89,6 +88,16 @@ void ChatService::run(Job& job) {
   answer(job, std::get<ChatPrompt>(prompt));
 }
 
+TokenLogprob ChatService::logprobOf(const ChosenToken& token) const {
+  const auto bytes = [&](codec::TokenId id) {
+    return std::string(model_.tokenizer().tokenBytes(id));
+  };
+  TokenLogprob out{bytes(token.token), token.odds->chosen, {}};
+  for (const auto& [id, logprob] : token.odds->likeliest)
+    out.likeliest.push_back({bytes(id), logprob});
+  return out;
+}
+
 void ChatService::answer(Job& job, const ChatPrompt& prompt) {
   GenerationOptions options;
   options.link = config_.link;
@@ -98,13 +107,19 @@ void ChatService::answer(Job& job, const ChatPrompt& prompt) {
     options.link.patience = std::chrono::milliseconds(*job.request.patienceMs);
   }
   options.maxTokens = prompts_.maxTokensOf(job.request);
+  options.sampling = job.request.sampling;
+  options.odds = job.request.logprobs;
   AnswerText text(job.request.stop);
   ChatAnswer out;
+  if (!options.sampling.greedy()) out.seed = options.sampling.seed;
+  if (options.odds) out.logprobs.emplace();
   const auto say = [&](const std::string& piece) {
     out.text += piece;
-    if (job.streaming && !piece.empty()) job.channel->write(textEvent(job.head, piece));
+    if (!job.streaming || piece.empty()) return;
+    job.channel->write(textEvent(job.head, piece, out.logprobs ? &*out.logprobs : nullptr));
+    if (out.logprobs) out.logprobs->clear();
   };
-  options.onToken = [&](codec::TokenId token, double) {
+  options.onToken = [&](const ChosenToken& token, double) {
     if (out.completionTokens++ == 0) {
       out.firstTokenMs = job.msSinceAccepted();
       if (job.request.stream) {
@@ -113,13 +128,17 @@ void ChatService::answer(Job& job, const ChatPrompt& prompt) {
         job.channel->write(roleEvent(job.head));
       }
     }
-    say(text.feed(model_.tokenizer().tokenBytes(token)));
+    if (token.odds) out.logprobs->push_back(logprobOf(token));
+    say(text.feed(model_.tokenizer().tokenBytes(token.token)));
     return !text.stopped() && !job.channel->gone();
   };
   Result<Answer> answer = answerPrompt(model_, transformer_, linker_, prompt.prompt, options);
   if (job.channel->gone()) return metrics_.countAbandoned();
   if (!answer.ok()) return refuse(job, apiErrorOf(answer.status()));
   say(text.finish());
+  if (job.streaming && out.logprobs && !out.logprobs->empty()) {  // of tokens that gave no text
+    job.channel->write(textEvent(job.head, "", &*out.logprobs));
+  }
   out.finishReason = answer->stopped == StopReason::kMaxTokens ? "length" : "stop";
   out.provenance = std::move(answer->provenance);
   out.documents = prompt.documents;

@@ -15,6 +15,7 @@
 #include "engine/http/http_types.h"
 #include "engine/http/work_queue.h"
 #include "engine/kernels/thread_pool.h"
+#include "engine/linker/generation.h"
 #include "engine/linker/linker.h"
 #include "engine/transformer/forward.h"
 
@@ -49,6 +50,7 @@ class ChatService {
 
   void run(Job& job);
   void answer(Job& job, const ChatPrompt& prompt);
+  TokenLogprob logprobOf(const ChosenToken& token) const;
   void refuse(Job& job, const ApiError& error);
   void deliver(Job& job, const ChatAnswer& answer);
 

@@ -5,8 +5,6 @@
 #include <optional>
 #include <span>
 
-#include "engine/transformer/sampler.h"
-
 namespace spolia::engine {
 
 namespace {
@@ -53,22 +51,29 @@ Result<Answer> answerPrompt(const Model& model, const Transformer& transformer, 
   link.spareRows = options.maxTokens;
   SPOLIA_ASSIGN_OR_RETURN(LinkedPrompt linked, linker.link(prompt, link));
   Answer out;
-  codec::TokenId token = argmax(linked.logits);
+  const std::vector<codec::TokenId> promptTokens = prompt.tokens();
+  Sampler sampler(options.sampling, promptTokens);
+  const auto choose = [&](std::span<const float> logits) {
+    ChosenToken chosen{sampler.next(logits), {}};
+    if (options.odds) chosen.odds = oddsOf(logits, chosen.token, *options.odds);
+    return chosen;
+  };
+  ChosenToken chosen = choose(linked.logits);
   out.firstTokenMs = elapsed();
   for (uint32_t position = linked.rows; out.tokens.size() < options.maxTokens; ++position) {
-    if (const auto stop = stopBefore(model, token, options)) {
+    if (const auto stop = stopBefore(model, chosen.token, options)) {
       out.stopped = *stop;
       break;
     }
-    out.tokens.push_back(token);
-    if (options.onToken && !options.onToken(token, elapsed())) {
+    out.tokens.push_back(chosen.token);
+    if (options.onToken && !options.onToken(chosen, elapsed())) {
       out.stopped = StopReason::kAsked;
       break;
     }
     if (out.tokens.size() == options.maxTokens) break;
     SPOLIA_ASSIGN_OR_RETURN(std::vector<float> logits,
-                            step(model, transformer, *linked.pages, token, position));
-    token = argmax(logits);
+                            step(model, transformer, *linked.pages, chosen.token, position));
+    chosen = choose(logits);
   }
   if (model.hasTokenizer()) out.text = trimmed(model.tokenizer().decode(out.tokens));
   out.totalMs = elapsed();

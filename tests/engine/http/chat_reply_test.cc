@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 namespace spolia::engine {
@@ -83,6 +84,33 @@ TEST(ChatReply, EventsOfOneAnswerBelongTogether) {
   EXPECT_FALSE(end.contains("usage"));
   EXPECT_TRUE(usage["choices"].empty());
   EXPECT_EQ(usage["usage"]["prompt_tokens_details"]["cached_tokens"], 70);
+}
+
+TEST(ChatReply, LogprobsHaveTokensAsTextAndBytes) {
+  ChatAnswer answer = sample();
+  EXPECT_TRUE(json::parse(completionText(kHead, answer))["choices"][0]["logprobs"].is_null());
+  const std::vector<TokenLogprob> tokens = {{"a", -0.5f, {{"a", -0.5f}, {"\xe2", -INFINITY}}},
+                                            {"\xe2\x82", -2, {}}};
+  answer.logprobs = tokens;
+  const json whole = json::parse(completionText(kHead, answer))["choices"][0]["logprobs"];
+  const json piece = objectOf(textEvent(kHead, "a", &tokens))["choices"][0]["logprobs"];
+  EXPECT_EQ(whole, piece);
+  ASSERT_EQ(whole["content"].size(), 2u);
+  EXPECT_EQ(whole["content"][0]["token"], "a");
+  EXPECT_EQ(whole["content"][0]["logprob"], -0.5);
+  EXPECT_EQ(whole["content"][0]["bytes"], json::array({97}));
+  EXPECT_EQ(whole["content"][0]["top_logprobs"][1]["logprob"], -9999) << "JSON has no infinity";
+  EXPECT_EQ(whole["content"][1]["bytes"], json::array({0xe2, 0x82}));
+  EXPECT_TRUE(whole["content"][1]["top_logprobs"].empty());
+}
+
+TEST(ChatReply, TheSeedOfASampledAnswerIsTold) {
+  ChatAnswer answer = sample();
+  EXPECT_FALSE(json::parse(completionText(kHead, answer))["cache"].contains("seed"));
+  answer.seed = UINT64_MAX;
+  const json cache = json::parse(completionText(kHead, answer))["cache"];
+  EXPECT_EQ(cache["decoding"], "sampled");
+  EXPECT_EQ(cache["seed"], UINT64_MAX);
 }
 
 TEST(ChatReply, NamesThatAreNotUtf8StillMakeJson) {

@@ -122,9 +122,64 @@ TEST(ChatRequest, NumbersOutOfRangeAreNamed) {
   EXPECT_EQ(refused(R"({"model": "m", "max_tokens": 1e999})").status, 400u);
 }
 
+TEST(ChatRequest, SamplingIsReadAndGreedyWithoutATemperature) {
+  EXPECT_TRUE(accepted(plain()).sampling.greedy());
+  EXPECT_FALSE(accepted(plain()).logprobs);
+  json body = plain();
+  body["temperature"] = 0.7;
+  body["top_p"] = 0.9;
+  body["top_k"] = 40;
+  body["min_p"] = 0.05;
+  body["presence_penalty"] = -0.5;
+  body["frequency_penalty"] = 1;
+  body["repetition_penalty"] = 1.1;
+  body["seed"] = -3;
+  body["logit_bias"] = {{"17", -100}, {"4", 2.5}};
+  body["logprobs"] = true;
+  body["top_logprobs"] = 5;
+  const ChatRequest request = accepted(body);
+  const SamplingOptions& got = request.sampling;
+  EXPECT_FLOAT_EQ(got.temperature, 0.7f);
+  EXPECT_FLOAT_EQ(got.topP, 0.9f);
+  EXPECT_EQ(got.topK, 40u);
+  EXPECT_FLOAT_EQ(got.minP, 0.05f);
+  EXPECT_FLOAT_EQ(got.presencePenalty, -0.5f);
+  EXPECT_FLOAT_EQ(got.frequencyPenalty, 1);
+  EXPECT_FLOAT_EQ(got.repetitionPenalty, 1.1f);
+  EXPECT_EQ(got.seed, static_cast<uint64_t>(-3));
+  EXPECT_EQ(got.bias, (std::vector<std::pair<codec::TokenId, float>>{{17, -100.0f}, {4, 2.5f}}));
+  EXPECT_EQ(request.logprobs, 5u);
+  body["top_k"] = -1;
+  body.erase("top_logprobs");
+  EXPECT_EQ(accepted(body).sampling.topK, 0u);
+  EXPECT_EQ(accepted(body).logprobs, 0u);
+  body.erase("seed");
+  EXPECT_NE(accepted(body).sampling.seed, accepted(body).sampling.seed);
+}
+
+TEST(ChatRequest, SamplingOutOfRangeIsNamed) {
+  for (const char* field : {"temperature", "top_p", "min_p", "presence_penalty",
+                            "frequency_penalty", "repetition_penalty", "seed", "top_k"}) {
+    for (const json& value : {json("1"), json::array(), json(1e300), json(true)}) {
+      expectRefused(field, value, field);
+    }
+  }
+  expectRefused("seed", 1.5, "seed");
+  expectRefused("repetition_penalty", 0, "repetition_penalty");
+  for (const json& value : {json("x"), json{{"17", 101}}, json{{"17", "1"}}, json{{"-1", 1}},
+                            json{{"99999999999", 1}}, json{{"1x", 1}}, json{{"", 1}}}) {
+    expectRefused("logit_bias", value, "logit_bias");
+  }
+  expectRefused("logprobs", 3, "logprobs");
+  expectRefused("top_logprobs", 5, "top_logprobs");
+  json body = plain();
+  body["logprobs"] = true;
+  body["top_logprobs"] = 21;
+  EXPECT_EQ(refused(body.dump()).param, "top_logprobs");
+}
+
 TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNotIgnored) {
   expectRefused("n", 2, "n");
-  expectRefused("presence_penalty", 0.5, "presence_penalty");
   expectRefused("tools", {{{"type", "function"}}}, "tools");
   json body = plain();
   body["n"] = 1;

@@ -142,6 +142,44 @@ TEST_F(ChatServiceTest, AnswersWholeAndAsAStreamTheSame) {
   EXPECT_EQ(whole["choices"][0]["finish_reason"], "length");
 }
 
+TEST_F(ChatServiceTest, ASeedRepeatsASampledAnswer) {
+  const auto textOf = [&](uint64_t seed, float temperature) {
+    ChatRequest sampled = request();
+    sampled.sampling.temperature = temperature;
+    sampled.sampling.seed = seed;
+    const json reply = json::parse(submit(sampled)->response().body);
+    EXPECT_EQ(reply["cache"]["decoding"], "sampled");
+    EXPECT_EQ(reply["cache"]["seed"], seed);
+    return reply["choices"][0]["message"]["content"].get<std::string>();
+  };
+  // So hot that bytes come almost evenly.
+  EXPECT_EQ(textOf(1, 100), textOf(1, 100));
+  EXPECT_NE(textOf(1, 100), textOf(2, 100));
+}
+
+TEST_F(ChatServiceTest, LogprobsOfAStreamAreThoseOfTheWhole) {
+  ChatRequest asking = request();
+  asking.logprobs = 2;
+  const json whole = json::parse(submit(asking)->response().body)["choices"][0]["logprobs"];
+  ASSERT_EQ(whole["content"].size(), 8u);
+  for (const json& token : whole["content"]) {
+    ASSERT_EQ(token["top_logprobs"].size(), 2u);
+    EXPECT_EQ(token["top_logprobs"][0]["bytes"], token["bytes"]) << "greedy: the likeliest";
+    EXPECT_LE(token["logprob"], 0);
+    EXPECT_GE(token["logprob"], token["top_logprobs"][1]["logprob"]);
+  }
+  asking.stream = true;
+  json pieces = json::array();
+  for (const std::string& event : submit(asking)->stream()) {
+    const json object = json::parse(event.substr(6), nullptr, false);
+    if (object.is_discarded() || object["choices"].empty()) continue;
+    const json& logprobs = object["choices"][0]["logprobs"];
+    if (logprobs.is_null()) continue;
+    for (const json& token : logprobs["content"]) pieces.push_back(token);
+  }
+  EXPECT_EQ(pieces, whole["content"]);
+}
+
 TEST_F(ChatServiceTest, AFullQueueIsToldAndTheOthersAreAnswered) {
   const ChatRequest held = heldRequest();
   const uint32_t before = source_.opens();

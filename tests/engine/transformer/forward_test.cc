@@ -7,7 +7,6 @@
 #include <cstring>
 #include <memory>
 
-#include "engine/transformer/sampler.h"
 #include "tests/support/compare.h"
 #include "tests/support/reference_forward.h"
 #include "tests/support/tiny_model.h"
@@ -404,13 +403,6 @@ TEST(Forward, RefusesRowsThatMakeNoSense) {
   const std::vector<codec::TokenId> tokens{1, 256};
   const Status derived = transformer.writeFirstLayer(tokens, test::positionsFrom(0, 2), pages);
   EXPECT_NE(derived.message().find("row 1: token 256"), std::string::npos);
-}
-
-TEST(Sampler, LowestIdWinsTiesAndNanLoses) {
-  const float nan = std::nanf("");
-  EXPECT_EQ(argmax(std::vector<float>{1, 3, 3, 2}), 1u);
-  EXPECT_EQ(argmax(std::vector<float>{nan, -5, nan}), 1u);
-  EXPECT_EQ(argmax(std::vector<float>{-1, nan}), 0u);
 }
 
 }  // namespace

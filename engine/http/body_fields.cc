@@ -1,0 +1,72 @@
+#include "engine/http/body_fields.h"
+
+#include <cmath>
+
+#include "engine/model/json_file.h"
+
+namespace spolia::engine {
+
+const BodyFields::Json* BodyFields::find(const Json& object, const char* name) const {
+  const auto at = object.find(name);
+  return at == object.end() || at->is_null() ? nullptr : &*at;
+}
+
+void BodyFields::fail(const std::string& param, const Json* found, const std::string& expected) {
+  if (error_) return;
+  const std::string is = found ? "is " + describeJson(*found) : "is missing";
+  error_ = badField(param, param + " " + is + ", expected " + expected);
+  if (!found) error_->code = "missing_required_parameter";
+}
+
+void BodyFields::refuse(const std::string& param, const std::string& message) {
+  if (!error_) error_ = badField(param, message);
+  if (error_->param == param) error_->code = "unsupported_value";
+}
+
+std::string BodyFields::text(const char* name, bool required) {
+  const Json* value = find(name);
+  if (value && value->is_string()) return value->get<std::string>();
+  if (value || required) fail(name, value, "a text");
+  return {};
+}
+
+bool BodyFields::flag(const Json& object, const char* name, const std::string& param) {
+  const Json* value = find(object, name);
+  if (!value) return false;
+  if (!value->is_boolean()) fail(param, value, "true or false");
+  return value->is_boolean() && value->get<bool>();
+}
+
+std::optional<uint32_t> BodyFields::count(const Json& object, const char* name,
+                                          const std::string& param, uint32_t low, uint32_t high) {
+  const Json* value = find(object, name);
+  if (!value) return std::nullopt;
+  // 16.0 is a count too: some clients know one kind of number only.
+  if (value->is_number()) {
+    const double number = value->get<double>();
+    if (number >= low && number <= high && number == std::floor(number)) {
+      return static_cast<uint32_t>(number);
+    }
+  }
+  fail(param, value, "a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+  return std::nullopt;
+}
+
+std::optional<double> BodyFields::number(const char* name, double low, double high) {
+  const Json* value = find(name);
+  if (!value) return std::nullopt;
+  const double number = value->is_number() ? value->get<double>() : NAN;
+  if (number >= low && number <= high) return number;
+  fail(name, value, "a number from " + Json(low).dump() + " to " + Json(high).dump());
+  return std::nullopt;
+}
+
+std::optional<int64_t> BodyFields::integer(const char* name) {
+  const Json* value = find(name);
+  if (!value) return std::nullopt;
+  if (value->is_number_integer()) return value->get<int64_t>();
+  fail(name, value, "a whole number of 64 bits");
+  return std::nullopt;
+}
+
+}  // namespace spolia::engine
