@@ -22,8 +22,8 @@ struct ProfileOptions {
   // Most bytes of the profile; codes and bases are cut to fit.
   uint64_t mostBytes = UINT64_MAX;
   uint32_t mostCodes = 128;  // and of `balanced` no more than it has time for, 96
-  size_t judged = 32;      // passages whose continuations set the steps
-  double mostKl = 0.0025;  // nats
+  size_t judged = 32;        // passages whose continuations set the steps
+  double mostKl = 0.0025;    // nats
   double leastTop1 = 0.973;
   uint64_t seed = 1;
 };
