@@ -99,9 +99,10 @@ Status serve(const EngineConfig& config) {
   ChatService service(*parts.model, *parts.transformer, *parts.pool, *parts.source, metrics,
                       serviceConfigOf(parts));
   HttpServer* running = nullptr;
-  ChatApi api(service, metrics, {modelNameOf(config), changeTimeOf(config.model), [&running] {
-                                   return running ? running->connections() : size_t{0};
-                                 }});
+  TokenService tokens(*parts.model, modelNameOf(config), metrics);
+  ChatApi api(service, tokens, metrics,
+              {modelNameOf(config), changeTimeOf(config.model), SPOLIA_VERSION,
+               [&running] { return running ? running->connections() : size_t{0}; }});
   SPOLIA_ASSIGN_OR_RETURN(
       const std::unique_ptr<HttpServer> server,
       HttpServer::start(http, [&api](HttpRequest request, std::shared_ptr<ReplyChannel> channel) {
@@ -115,6 +116,7 @@ Status serve(const EngineConfig& config) {
   signals.wait();
   spdlog::info("stopping");
   service.stop();
+  tokens.stop();
   return Status();
 }
 

@@ -121,7 +121,7 @@ def run(bench):
     model, calibration, held_out = material(bench)
     profiles = {preset: make_profile(bench, preset, model, calibration) for preset in PRESETS}
     size = [*SMALL, "--passages", "4", "--calibration-passages", "12"] if bench.smoke else [
-        "--passages", "256"]
+        "--passages", "512"]
     plot = [] if bench.smoke or bench.model else [
         "--plot", os.path.join(bench.root, "bench", "report", "codec_rate_distortion.png")]
     done = subprocess.run([bench.program("codec_quality_bench"), "--model", model, "--text", held_out,

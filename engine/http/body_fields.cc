@@ -5,6 +5,59 @@
 #include "engine/model/json_file.h"
 
 namespace spolia::engine {
+namespace {
+
+using Json = BodyFields::Json;
+
+// Whether brackets nest deeper than kMaxBodyDepth. Told before parsing, so that hostile nesting
+// costs neither stack nor memory.
+bool isTooDeep(std::string_view body) {
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < body.size(); ++i) {
+    const char c = body[i];
+    if (inString) {
+      if (c == '\\') ++i;
+      if (c == '"') inString = false;
+    } else if (c == '"') {
+      inString = true;
+    } else if (c == '[' || c == '{') {
+      if (++depth > kMaxBodyDepth) return true;
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+  return false;
+}
+
+// The body as JSON; discarded where it is none, and `error` then says why.
+Json parseBounded(std::string_view body, std::string& error) {
+  if (isTooDeep(body)) {
+    error = "the body nests deeper than " + std::to_string(kMaxBodyDepth) + " levels";
+    return Json(Json::value_t::discarded);
+  }
+  try {
+    return Json::parse(body);
+  } catch (const Json::exception& failure) {
+    error = std::string("the body is not valid JSON: ") + failure.what();
+    return Json(Json::value_t::discarded);
+  }
+}
+
+}  // namespace
+
+std::variant<Json, ApiError> parseBody(std::string_view body) {
+  const auto bad = [](std::string why) {
+    return ApiError{400, "invalid_request_error", std::move(why), {}, "invalid_json"};
+  };
+  std::string why;
+  Json object = parseBounded(body, why);
+  if (object.is_discarded()) return bad(why);
+  if (!object.is_object()) {
+    return bad("the body is " + describeJson(object) + ", expected a JSON object");
+  }
+  return object;
+}
 
 const BodyFields::Json* BodyFields::find(const Json& object, const char* name) const {
   const auto at = object.find(name);

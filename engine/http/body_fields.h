@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 
 #include "engine/http/api_error.h"
 
@@ -44,5 +46,11 @@ class BodyFields {
   const Json& object_;
   std::optional<ApiError> error_;
 };
+
+// How deep a body's JSON may nest.
+inline constexpr int kMaxBodyDepth = 64;
+
+// A request's body, which is an object.
+std::variant<BodyFields::Json, ApiError> parseBody(std::string_view body);
 
 }  // namespace spolia::engine

@@ -15,11 +15,14 @@ constexpr const char* kModels = "/v1/models";
 constexpr std::string_view kModelPrefix = "/v1/models/";
 constexpr const char* kHealth = "/health";
 constexpr const char* kMetrics = "/metrics";
+constexpr const char* kVersion = "/version";
+constexpr const char* kTokenize = TokenService::kTokenize;
+constexpr const char* kDetokenize = TokenService::kDetokenize;
 
 // The route a path belongs to, for metrics too: paths of clients' making would fill them. Empty
 // where there is none.
 std::string routeOf(const std::string& path) {
-  for (const char* route : {kChat, kModels, kHealth, kMetrics}) {
+  for (const char* route : {kChat, kModels, kHealth, kMetrics, kVersion, kTokenize, kDetokenize}) {
     if (path == route) return route;
   }
   return path.starts_with(kModelPrefix) ? "/v1/models/{model}" : "";
@@ -33,7 +36,8 @@ Json modelJson(const std::string& name, int64_t created) {
 
 void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel) {
   const std::string route = routeOf(request.path);
-  const char* allowed = route == kChat ? "POST" : "GET";
+  const bool ofTokens = route == kTokenize || route == kDetokenize;
+  const char* allowed = route == kChat || ofTokens ? "POST" : "GET";
   HttpResponse response;
   if (route.empty()) {
     response = errorResponse(ApiError{
@@ -43,6 +47,8 @@ void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel)
     response.allow = allowed;
   } else if (route == kChat) {
     return chat(request.body, std::move(channel));
+  } else if (ofTokens) {
+    return tokens_.submit(route, std::move(request.body), std::move(channel));
   } else {
     response = answerNow(request.path);
   }
@@ -58,6 +64,8 @@ HttpResponse ChatApi::answerNow(const std::string& path) const {
     response.contentType = "text/plain; version=0.0.4; charset=utf-8";
     response.body =
         metrics_.text({service_.queued(), config_.connections ? config_.connections() : size_t{0}});
+  } else if (path == kVersion) {
+    response.body = Json({{"version", config_.version}}).dump();
   } else if (path == kModels) {
     const Json list = Json::array({modelJson(config_.modelName, config_.modelCreated)});
     response.body = Json({{"object", "list"}, {"data", list}}).dump();

@@ -1,6 +1,6 @@
 // ChatApi: which request gets which answer. OpenAI's routes and those for operators.
 //
-// Borrows service and metrics. handle() runs on the HTTP server's thread and does not block.
+// Borrows services and metrics. handle() runs on the HTTP server's thread and does not block.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 #include "engine/http/api_metrics.h"
 #include "engine/http/chat_service.h"
 #include "engine/http/http_types.h"
+#include "engine/http/token_service.h"
 
 namespace spolia::engine {
 
@@ -18,11 +19,12 @@ class ChatApi {
   struct Config {
     std::string modelName;
     int64_t modelCreated = 0;  // Unix time of the weights
+    std::string version;       // of this program
     std::function<size_t()> connections;
   };
 
-  ChatApi(ChatService& service, ApiMetrics& metrics, Config config)
-      : service_(service), metrics_(metrics), config_(std::move(config)) {}
+  ChatApi(ChatService& service, TokenService& tokens, ApiMetrics& metrics, Config config)
+      : service_(service), tokens_(tokens), metrics_(metrics), config_(std::move(config)) {}
 
   void handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel);
 
@@ -31,6 +33,7 @@ class ChatApi {
   void chat(const std::string& body, std::shared_ptr<ReplyChannel> channel);
 
   ChatService& service_;
+  TokenService& tokens_;
   ApiMetrics& metrics_;
   const Config config_;
 };

@@ -17,41 +17,6 @@ using Json = nlohmann::json;
 
 constexpr uint32_t kMostTokens = 1u << 24;
 
-// Whether brackets nest deeper than kMaxBodyDepth. Told before parsing, so that hostile nesting
-// costs neither stack nor memory.
-bool isTooDeep(std::string_view body) {
-  int depth = 0;
-  bool inString = false;
-  for (size_t i = 0; i < body.size(); ++i) {
-    const char c = body[i];
-    if (inString) {
-      if (c == '\\') ++i;
-      if (c == '"') inString = false;
-    } else if (c == '"') {
-      inString = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxBodyDepth) return true;
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-  return false;
-}
-
-// The body as JSON; discarded where it is none, and `error` then says why.
-Json parseBounded(std::string_view body, std::string& error) {
-  if (isTooDeep(body)) {
-    error = "the body nests deeper than " + std::to_string(kMaxBodyDepth) + " levels";
-    return Json(Json::value_t::discarded);
-  }
-  try {
-    return Json::parse(body);
-  } catch (const Json::exception& failure) {
-    error = std::string("the body is not valid JSON: ") + failure.what();
-    return Json(Json::value_t::discarded);
-  }
-}
-
 std::string contentText(BodyFields& reader, const Json& message, const std::string& param) {
   const Json* content = reader.find(message, "content");
   if (content && content->is_string()) return content->get<std::string>();
@@ -188,16 +153,9 @@ void refuseOthers(BodyFields& reader) {
 }  // namespace
 
 std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body) {
-  std::string why;
-  const Json object = parseBounded(body, why);
-  if (object.is_discarded()) return ApiError{400, "invalid_request_error", why, {}, "invalid_json"};
-  if (!object.is_object()) {
-    return ApiError{400,
-                    "invalid_request_error",
-                    "the body is " + describeJson(object) + ", expected a JSON object",
-                    {},
-                    "invalid_json"};
-  }
+  const std::variant<Json, ApiError> parsed = parseBody(body);
+  if (const auto* error = std::get_if<ApiError>(&parsed)) return *error;
+  const Json& object = std::get<Json>(parsed);
   BodyFields reader(object);
   ChatRequest out;
   out.model = reader.text("model", true);

@@ -45,9 +45,6 @@ struct ChatRequest {
   bool includeUsage = false;  // "stream_options": {"include_usage"}
 };
 
-// How deep the body's JSON may nest.
-inline constexpr int kMaxBodyDepth = 64;
-
 std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body);
 
 }  // namespace spolia::engine

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "engine/http/body_fields.h"
+
 namespace spolia::engine {
 namespace {
 
