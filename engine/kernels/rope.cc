@@ -48,16 +48,12 @@ namespace spolia::engine {
 
 HWY_EXPORT(rotateHeadHere);
 
-RopeTable::RopeTable(uint32_t headDim, float theta, uint32_t maxPositions)
+RopeTable::RopeTable(uint32_t headDim, float theta, uint32_t maxPositions,
+                     const RopeScaling& scaling)
     : headDim_(headDim),
       maxPositions_(maxPositions),
-      blocks_(std::make_unique<Block[]>((maxPositions + kBlock - 1) / kBlock)) {
-  SPOLIA_CHECK(headDim % 2 == 0);
-  for (uint32_t i = 0; i < headDim / 2; ++i) {
-    const double exponent = 2.0 * i / headDim;
-    frequencies_.push_back(static_cast<float>(std::pow(static_cast<double>(theta), -exponent)));
-  }
-}
+      frequencies_(ropeFrequencies(headDim, theta, scaling)),
+      blocks_(std::make_unique<Block[]>((maxPositions + kBlock - 1) / kBlock)) {}
 
 RopeTable::Angles RopeTable::at(uint32_t position) const {
   SPOLIA_DCHECK(position < maxPositions_);

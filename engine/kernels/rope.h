@@ -1,5 +1,5 @@
 // Rotary position embedding in Hugging Face's convention: channel i of a head turns together with
-// channel i + headDim / 2, by the angle position * theta^(-2i / headDim).
+// channel i + headDim / 2, by the angle position * theta^(-2i / headDim), or by that angle scaled.
 #pragma once
 
 #include <cstddef>
@@ -8,17 +8,20 @@
 #include <mutex>
 #include <vector>
 
+#include "engine/kernels/rope_scaling.h"
+
 namespace spolia::engine {
 
 // Cosines and sines of all positions of a model, computed when first asked for, in blocks. Owned by
 // the transformer; any thread.
 //
 // The angle is rounded as the reference implementation rounds it (frequency and product in f32);
-// a better one would differ from it by 1e-4 at position 4096.
+// a better one would differ from it by 1e-4 at position 4096. Cosines and sines are those of a pure
+// rotation whatever the scaling: its attentionFactor belongs to whoever scales the queries.
 class RopeTable {
  public:
   // headDim even.
-  RopeTable(uint32_t headDim, float theta, uint32_t maxPositions);
+  RopeTable(uint32_t headDim, float theta, uint32_t maxPositions, const RopeScaling& scaling = {});
 
   struct Angles {
     const float* cos;  // [headDim / 2]
