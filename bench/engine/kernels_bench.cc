@@ -73,7 +73,7 @@ double attentionRate(double seconds, const ModelConfig& config, uint32_t rows, u
   std::iota(positions.begin(), positions.end(), keys - rows);
   Matrix out(rows, config.queryChannels());
   const double took =
-      bestOf(seconds, [&] { attend(q.view(), positions, kv, out.mutableView(), pool); });
+      bestOf(seconds, [&] { attend(q.view(), positions, kv, 0, out.mutableView(), pool); });
   const double pairs = (2.0 * keys - rows + 1) / 2 * rows;
   return 4e-9 * pairs * config.queryChannels() / took;
 }

@@ -161,23 +161,28 @@ HWY_INLINE V expNegative(V x) {
   return hn::IfThenElseZero(hn::Gt(x, hn::Set(d, -87.0f)), scaled);
 }
 
-// Replaces `visible` scores by weights exp(score - new maximum), zeroes the rest up to `keys`, and
-// rescales what the row has summed so far.
-void softmaxRow(const AttentionTile& tile, size_t row, size_t visible, size_t keys) {
+// Replaces the scores a row sees by weights exp(score - new maximum), zeroes the others in
+// [first, keys), and rescales what the row has summed so far. `first` begins a panel.
+void softmaxRow(const AttentionTile& tile, size_t row, const KeyRange& seen, size_t first,
+                size_t keys) {
   const D d;
   const size_t lanes = hn::Lanes(d);
   float* scores = tile.scores + row * kScoreStride;
-  const size_t padded = (visible + lanes - 1) / lanes * lanes;
-  std::fill(scores + visible, scores + padded, -std::numeric_limits<float>::infinity());
+  if (seen.begin >= seen.end) return std::fill(scores + first, scores + keys, 0.0f);
+  const size_t begin = seen.begin / lanes * lanes;
+  const size_t padded = (seen.end + lanes - 1) / lanes * lanes;
+  constexpr float kUnseen = -std::numeric_limits<float>::infinity();
+  std::fill(scores + first, scores + begin, 0.0f);
+  std::fill(scores + begin, scores + seen.begin, kUnseen);
+  std::fill(scores + seen.end, scores + padded, kUnseen);
   if (padded < keys) std::fill(scores + padded, scores + keys, 0.0f);
-  if (visible == 0) return;
 
   V top = hn::Set(d, tile.rowMax[row]);
-  for (size_t i = 0; i < padded; i += lanes) top = hn::Max(top, hn::LoadU(d, scores + i));
+  for (size_t i = begin; i < padded; i += lanes) top = hn::Max(top, hn::LoadU(d, scores + i));
   top = hn::MaxOfLanes(d, top);
   const float newMax = hn::GetLane(top);
   V sum = hn::Zero(d);
-  for (size_t i = 0; i < padded; i += lanes) {
+  for (size_t i = begin; i < padded; i += lanes) {
     const V weight = expNegative(hn::Sub(hn::LoadU(d, scores + i), top));
     hn::StoreU(weight, d, scores + i);
     sum = hn::Add(sum, weight);
@@ -191,20 +196,30 @@ void softmaxRow(const AttentionTile& tile, size_t row, size_t visible, size_t ke
 }
 
 void attendRunHere(const AttentionTile& tile, std::span<const KeyBlock> blocks,
-                   const uint32_t* visible) {
-  const size_t keys = *std::max_element(visible, visible + tile.rows);
-  for (size_t key = 0; key < keys; key += kKeyPanel) {
+                   const KeyRange* seen) {
+  size_t first = kMaxRunKeys, keys = 0;
+  for (const KeyRange& range : std::span(seen, tile.rows)) {
+    if (range.begin >= range.end) continue;
+    first = std::min<size_t>(first, range.begin / kKeyPanel * kKeyPanel);
+    keys = std::max<size_t>(keys, range.end);
+  }
+  if (keys == 0) return;
+  for (size_t key = first; key < keys; key += kKeyPanel) {
     const KeyBlock& block = blocks[key / kKeyBlock];
     const float* panel = block.keys + key % kKeyBlock * tile.headDim;
     product<false>(
         tile.rows, kKeyPanel,
         {tile.q, tile.headDim, panel, kKeyPanel, tile.headDim, tile.scores + key, kScoreStride});
   }
-  for (size_t r = 0; r < tile.rows; ++r) softmaxRow(tile, r, visible[r], keys);
-  for (size_t key = 0; key < keys; key += kKeyBlock) {
-    product<true>(tile.rows, tile.headDim,
-                  {tile.scores + key, kScoreStride, blocks[key / kKeyBlock].values, tile.headDim,
-                   std::min(kKeyBlock, keys - key), tile.out, tile.headDim});
+  for (size_t r = 0; r < tile.rows; ++r) softmaxRow(tile, r, seen[r], first, keys);
+  for (size_t key = first; key < keys;) {
+    const size_t within = key % kKeyBlock;
+    const size_t count = std::min(kKeyBlock - within, keys - key);
+    const float* values = blocks[key / kKeyBlock].values + within * tile.headDim;
+    product<true>(
+        tile.rows, tile.headDim,
+        {tile.scores + key, kScoreStride, values, tile.headDim, count, tile.out, tile.headDim});
+    key += count;
   }
 }
 
@@ -224,10 +239,9 @@ void resetTile(const AttentionTile& tile) {
   std::fill(tile.rowSum, tile.rowSum + tile.rows, 0.0f);
 }
 
-void attendRun(const AttentionTile& tile, std::span<const KeyBlock> blocks,
-               const uint32_t* visible) {
+void attendRun(const AttentionTile& tile, std::span<const KeyBlock> blocks, const KeyRange* seen) {
   SPOLIA_DCHECK(!blocks.empty() && blocks.size() <= kMaxBlocks);
-  HWY_DYNAMIC_DISPATCH(attendRunHere)(tile, blocks, visible);
+  HWY_DYNAMIC_DISPATCH(attendRunHere)(tile, blocks, seen);
 }
 
 void finishTile(const AttentionTile& tile) {

@@ -22,10 +22,16 @@ inline constexpr size_t kMaxRunKeys = kKeyBlock * kMaxBlocks;
 // apart, and one panel's column of scores would fall on 4 of the 64 sets of an L1 cache.
 inline constexpr size_t kScoreStride = kMaxRunKeys + kKeyPanel;
 
-// kKeyBlock keys of one head; the last may be cut short by AttentionTile::visible.
+// kKeyBlock keys of one head.
 struct KeyBlock {
   const float* keys;    // [kKeyBlock / kKeyPanel][headDim][kKeyPanel]
   const float* values;  // [kKeyBlock][headDim]
+};
+
+// Keys begin .. end - 1 of a run: what one row sees of it, nothing where the two are equal.
+struct KeyRange {
+  uint32_t begin;
+  uint32_t end;
 };
 
 // State of `rows` query rows between runs. q is scaled by 1 / sqrt(headDim) already.
@@ -41,10 +47,10 @@ struct AttentionTile {
 
 // Before the first run.
 void resetTile(const AttentionTile& tile);
-// Takes in the run `blocks` (1 .. kMaxBlocks of them); row r sees its first visible[r] keys, at
-// most blocks.size() * kKeyBlock, none being fine. Keys no row sees are not read as values.
-void attendRun(const AttentionTile& tile, std::span<const KeyBlock> blocks,
-               const uint32_t* visible);
+// Takes in the run `blocks` (1 .. kMaxBlocks of them); row r sees the keys seen[r] of its
+// blocks.size() * kKeyBlock. What is more than a panel before the first key that a row sees, or
+// behind the last, is not read.
+void attendRun(const AttentionTile& tile, std::span<const KeyBlock> blocks, const KeyRange* seen);
 // After the last run: divides by the sums. Each row has seen a key.
 void finishTile(const AttentionTile& tile);
 

@@ -21,7 +21,7 @@ constexpr size_t kTileRows = 48;
 struct TileMemory {
   TileMemory(size_t rows, size_t headDim)
       : floats(std::make_unique_for_overwrite<float[]>(rows * (2 * headDim + kScoreStride + 2))),
-        visible(std::make_unique_for_overwrite<uint32_t[]>(rows)) {
+        seen(std::make_unique_for_overwrite<KeyRange[]>(rows)) {
     tile.rows = rows;
     tile.headDim = headDim;
     q = floats.get();
@@ -33,7 +33,7 @@ struct TileMemory {
   }
 
   std::unique_ptr<float[]> floats;
-  std::unique_ptr<uint32_t[]> visible;
+  std::unique_ptr<KeyRange[]> seen;
   AttentionTile tile;
   float* q = nullptr;
 };
@@ -44,8 +44,16 @@ struct TileTask {
   size_t firstRow, rows;
 };
 
+// The part of keys begin .. end - 1 that lies in the run that begins at `first`.
+KeyRange inRun(size_t begin, size_t end, size_t first) {
+  const auto within = [first](size_t key) {
+    return static_cast<uint32_t>(key <= first ? 0 : std::min(key - first, kMaxRunKeys));
+  };
+  return {within(begin), within(end)};
+}
+
 void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint32_t> positions,
-                const WorkingKv& kv, const MutableMatrixView& out) {
+                const WorkingKv& kv, uint32_t window, const MutableMatrixView& out) {
   const size_t headDim = kv.headDim();
   const size_t group = q.columns() / headDim / kv.kvHeads();
   const size_t column = task.kvHead * group * headDim;
@@ -58,11 +66,13 @@ void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint3
   resetTile(tile);
 
   const size_t keys = size_t{positions[task.firstRow + task.rows - 1]} + 1;
-  for (size_t first = 0; first < keys; first += kMaxRunKeys) {
+  // Runs begin at the same keys whatever the window and the tile: so rows stay the same bit for
+  // bit.
+  const size_t begin = firstKeyOf(positions[task.firstRow], window) / kMaxRunKeys * kMaxRunKeys;
+  for (size_t first = begin; first < keys; first += kMaxRunKeys) {
     for (size_t r = 0; r < tile.rows; ++r) {
-      const size_t end = size_t{positions[task.firstRow + r / group]} + 1;
-      memory.visible[r] =
-          end <= first ? 0 : static_cast<uint32_t>(std::min(end - first, kMaxRunKeys));
+      const uint32_t position = positions[task.firstRow + r / group];
+      memory.seen[r] = inRun(firstKeyOf(position, window), size_t{position} + 1, first);
     }
     std::array<KeyBlock, kMaxBlocks> blocks;
     size_t count = 0;
@@ -70,7 +80,7 @@ void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint3
       const auto page = static_cast<uint32_t>(key / kKeyBlock);
       blocks[count++] = {kv.keyPanels(task.kvHead, page), kv.values(task.kvHead, page)};
     }
-    attendRun(tile, {blocks.data(), count}, memory.visible.get());
+    attendRun(tile, {blocks.data(), count}, memory.seen.get());
   }
   finishTile(tile);
   for (size_t r = 0; r < task.rows; ++r) {
@@ -82,7 +92,7 @@ void attendTile(const TileTask& task, const MatrixView& q, std::span<const uint3
 }  // namespace
 
 void attend(const MatrixView& q, std::span<const uint32_t> positions, const WorkingKv& kv,
-            const MutableMatrixView& out, ThreadPool& pool) {
+            uint32_t window, const MutableMatrixView& out, ThreadPool& pool) {
   SPOLIA_CHECK(q.rows() == positions.size() && out.rows() == q.rows());
   const size_t heads = q.columns() / kv.headDim();
   SPOLIA_CHECK(heads % kv.kvHeads() == 0);
@@ -94,7 +104,7 @@ void attend(const MatrixView& q, std::span<const uint32_t> positions, const Work
     const size_t tile = tiles - 1 - i / kvHeads;
     const size_t first = tile * step;
     attendTile({static_cast<uint32_t>(i % kvHeads), first, std::min(step, q.rows() - first)}, q,
-               positions, kv, out);
+               positions, kv, window, out);
   });
 }
 

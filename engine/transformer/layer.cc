@@ -138,7 +138,7 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
     rotateQueries(context, positions, q);
     WorkingKv& kv = pages.working();
     kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool);
-    attend(q, positions, kv, attended, context.pool);
+    attend(q, positions, kv, 0, attended, context.pool);
   }
   multiply(attended, w.o, stream, Accumulate::kAdd, context.pool, context.rounding);
 

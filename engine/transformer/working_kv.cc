@@ -37,8 +37,8 @@ void widen(const std::byte* in, ElementType type, size_t n, float* out) {
 }  // namespace
 
 void WorkingKv::load(const KvPages& pages, uint32_t layer, uint32_t keys, const RopeTable& rope,
-                     ThreadPool& pool) {
-  SPOLIA_CHECK(keys >= 1 && keys <= pages.capacityTokens());
+                     ThreadPool& pool, uint32_t firstKey) {
+  SPOLIA_CHECK(firstKey < keys && keys <= pages.capacityTokens());
   pages_ = &pages;
   layer_ = layer;
   const auto allPages = (pages.capacityTokens() + KvPages::kPageTokens - 1) / KvPages::kPageTokens;
@@ -49,8 +49,9 @@ void WorkingKv::load(const KvPages& pages, uint32_t layer, uint32_t keys, const 
 
   const uint32_t loaded = (keys + KvPages::kPageTokens - 1) / KvPages::kPageTokens;
   const uint32_t heads = pages.kvHeads();
-  pool.parallelFor((loaded + kPagesAtOnce - 1) / kPagesAtOnce, [&](size_t i) {
-    const auto first = static_cast<uint32_t>(i) * kPagesAtOnce;
+  const uint32_t firstPage = firstKey / KvPages::kPageTokens;
+  pool.parallelFor((loaded - firstPage + kPagesAtOnce - 1) / kPagesAtOnce, [&](size_t i) {
+    const auto first = firstPage + static_cast<uint32_t>(i) * kPagesAtOnce;
     for (uint32_t page = first; page < std::min(loaded, first + kPagesAtOnce); ++page) {
       for (uint32_t head = 0; head < heads; ++head) loadBlock(head, page, keys, rope);
     }

@@ -18,16 +18,17 @@ class KvPages;
 
 class WorkingKv {
  public:
-  // Takes positions 0 .. keys - 1 of `layer`; keys >= 1. With f32 pages values are read in place:
-  // they have to stay as they are while this is used.
+  // Takes positions firstKey .. keys - 1 of `layer`, and those before them in firstKey's page;
+  // firstKey < keys. With f32 pages values are read in place: they have to stay as they are while
+  // this is used.
   void load(const KvPages& pages, uint32_t layer, uint32_t keys, const RopeTable& rope,
-            ThreadPool& pool);
+            ThreadPool& pool, uint32_t firstKey = 0);
 
   // Of the pages loaded last.
   uint32_t kvHeads() const;
   uint32_t headDim() const;
   // One page of one kv head, of the pages that were loaded: keys [64 / 16][headDim][16], a key per
-  // lane; rows past the last loaded one are of no meaning.
+  // lane; rows past the last loaded one, and pages before the first, are of no meaning.
   const float* keyPanels(uint32_t head, uint32_t page) const;
   // values [64][headDim].
   const float* values(uint32_t head, uint32_t page) const;

@@ -51,15 +51,17 @@ struct Fixture {
   }
 
   // q as it goes to attend(): unscaled here.
-  void expect(const float* q, uint32_t position, uint32_t head, float* out) const {
+  void expect(const float* q, uint32_t position, uint32_t window, uint32_t head, float* out) const {
     const size_t first = size_t{head / (config.heads / config.kvHeads)} * config.headDim;
     Matrix turned(position + 1, config.headDim);
     for (uint32_t key = 0; key <= position; ++key) {
       reference::rotateHead(k.row(key) + first, key, config.ropeTheta, config.headDim,
                             turned.row(key));
     }
-    reference::attend(q, turned.view(),
-                      v.view().rowRange(0, position + 1).columnRange(first, config.headDim), out);
+    const uint32_t begin = window == 0 || position < window ? 0 : position - window + 1;
+    const uint32_t keys = position + 1 - begin;
+    reference::attend(q, turned.view().rowRange(begin, keys),
+                      v.view().rowRange(begin, keys).columnRange(first, config.headDim), out);
   }
 
   ModelConfig config;
@@ -78,26 +80,28 @@ TEST_P(Attention, AnyAscendingRowsSeeExactlyTheKeysUpToThemselves) {
   const RopeTable rope(f.config.headDim, f.config.ropeTheta, f.config.maxPositions);
   const float scale = 1.0f / std::sqrt(static_cast<float>(f.config.headDim));
   ThreadPool pool(2);
-  for (const auto& positions : subsets) {
-    const Matrix q = f.random.matrix(positions.size(), f.config.queryChannels(), 1.5f);
-    Matrix scaled = Matrix::copyOf(q.view());
-    for (size_t i = 0; i < q.rows() * q.columns(); ++i) scaled.data()[i] *= scale;
-    WorkingKv& kv = f.pages.working();
-    kv.load(f.pages, 1, positions.back() + 1, rope, pool);
-    Matrix out(q.rows(), q.columns()), expected(q.rows(), q.columns());
-    attend(scaled.view(), positions, kv, out.mutableView(), pool);
-    for (size_t r = 0; r < positions.size(); ++r) {
-      for (uint32_t head = 0; head < f.config.heads; ++head) {
-        const size_t column = size_t{head} * f.config.headDim;
-        f.expect(q.row(r) + column, positions[r], head, expected.row(r) + column);
+  for (const uint32_t window : {0u, 2u, 64u, 100u, 256u, 330u}) {
+    for (const auto& positions : subsets) {
+      const Matrix q = f.random.matrix(positions.size(), f.config.queryChannels(), 1.5f);
+      Matrix scaled = Matrix::copyOf(q.view());
+      for (size_t i = 0; i < q.rows() * q.columns(); ++i) scaled.data()[i] *= scale;
+      WorkingKv& kv = f.pages.working();
+      kv.load(f.pages, 1, positions.back() + 1, rope, pool, firstKeyOf(positions[0], window));
+      Matrix out(q.rows(), q.columns()), expected(q.rows(), q.columns());
+      attend(scaled.view(), positions, kv, window, out.mutableView(), pool);
+      for (size_t r = 0; r < positions.size(); ++r) {
+        for (uint32_t head = 0; head < f.config.heads; ++head) {
+          const size_t column = size_t{head} * f.config.headDim;
+          f.expect(q.row(r) + column, positions[r], window, head, expected.row(r) + column);
+        }
       }
+      // Scores are sums of headDim products below 1.5 * 1.5 * sqrt(2); see the kernel's test.
+      const double scoreBound = 3.2 * std::sqrt(1.0 * f.config.headDim);
+      const double tolerance =
+          2 * test::sumError(f.config.headDim + 8) * scoreBound + 2 * test::sumError(keys + 8);
+      EXPECT_TRUE(test::closeTo(out.view(), expected.view(), tolerance))
+          << positions.size() << " rows, window " << window;
     }
-    // Scores are sums of headDim products below 1.5 * 1.5 * sqrt(2); see the kernel's test.
-    const double scoreBound = 3.2 * std::sqrt(1.0 * f.config.headDim);
-    const double tolerance =
-        2 * test::sumError(f.config.headDim + 8) * scoreBound + 2 * test::sumError(keys + 8);
-    EXPECT_TRUE(test::closeTo(out.view(), expected.view(), tolerance))
-        << positions.size() << " rows";
   }
 }
 
