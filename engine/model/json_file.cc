@@ -104,6 +104,10 @@ std::string describeJson(const json& value) {
   }
 }
 
+bool JsonFields::has(const char* field) const {
+  return object_.contains(field);
+}
+
 const json* JsonFields::find(const char* field) const {
   const auto it = object_.find(field);
   return it == object_.end() || it->is_null() ? nullptr : &*it;

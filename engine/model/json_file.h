@@ -35,6 +35,8 @@ class JsonFields {
   JsonFields(const nlohmann::json& object, std::string_view file, std::string prefix = {})
       : object_(object), file_(file), prefix_(std::move(prefix)) {}
 
+  // Whether it stands there at all, JSON null or not.
+  bool has(const char* field) const;
   // The field, or null when it is absent or JSON null.
   const nlohmann::json* find(const char* field) const;
 

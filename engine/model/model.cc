@@ -2,6 +2,7 @@
 
 #include "codec/base/bytes.h"
 #include "engine/model/json_file.h"
+#include "engine/model/rope_config.h"
 
 namespace spolia::engine {
 
@@ -58,7 +59,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& director
                           Tokenizer::parse(tokenizerJson, tokenizerPath.string()));
   SPOLIA_RETURN_IF_ERROR(checkVocabulary(config, tokenizer, tokenizerPath.string()));
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> source, openWeights(directory));
-  SPOLIA_ASSIGN_OR_RETURN(Weights weights, Weights::load(config, *source));
+  SPOLIA_ASSIGN_OR_RETURN(Weights weights, Weights::load(config, *source, options.memoryLimit));
   const Sha256Digest digest = weightsDigest(config, *source, options.digestCache);
   codec::ModelDescriptor descriptor = describe(config, digest, tokenizerJson);
   return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),

@@ -10,6 +10,7 @@
 #include "codec/base/result.h"
 #include "codec/chunk_identity.h"
 #include "codec/kv_layout.h"
+#include "engine/model/machine_memory.h"
 #include "engine/model/model_config.h"
 #include "engine/model/tokenizer.h"
 #include "engine/model/weight_digests.h"
@@ -21,6 +22,8 @@ struct ModelLoadOptions {
   // Where digests of weight files are kept between runs: a file of weight_digests.h; none: they are
   // computed each time.
   std::optional<std::filesystem::path> digestCache = defaultDigestCache();
+  // Bytes that weights in memory may take; more is kResourceExhausted.
+  uint64_t memoryLimit = machineMemory();
 };
 
 class Model {

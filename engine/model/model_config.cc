@@ -1,9 +1,13 @@
 #include "engine/model/model_config.h"
 
-#include <charconv>
 #include <cmath>
+#include <optional>
+#include <span>
 
+#include "engine/model/exact_text.h"
 #include "engine/model/json_file.h"
+#include "engine/model/model_family.h"
+#include "engine/model/rope_config.h"
 
 namespace spolia::engine {
 
@@ -11,7 +15,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr char kArchitecture[] = "LlamaForCausalLM";
 constexpr size_t kMaxConfigBytes = 1 << 20;
 
 // Far above any model there is, and low enough that products of two fit 64 bits with room.
@@ -23,25 +26,10 @@ constexpr uint32_t kMaxHeadDim = 1024;
 constexpr uint32_t kMaxVocab = 1 << 21;
 constexpr uint32_t kMaxPositions = 1 << 24;
 
-Status checkArchitecture(const JsonFields& fields) {
-  const json* list = fields.find("architectures");
-  if (!list || !list->is_array() || list->size() != 1 || !(*list)[0].is_string()) {
-    return fields.wrong("architectures", "[\"LlamaForCausalLM\"]");
-  }
-  if ((*list)[0] != kArchitecture) {
-    return Status(ErrorCode::kUnsupported, "architectures: unsupported architecture " +
-                                               describeJson((*list)[0]) + ", expected " +
-                                               kArchitecture);
-  }
-  return Status();
-}
-
 // What would change the forward pass and this engine does not do.
 Status checkUnsupported(const JsonFields& fields) {
-  for (const char* field : {"attention_bias", "mlp_bias"}) {
-    SPOLIA_ASSIGN_OR_RETURN(const bool biased, fields.boolean(field, false));
-    if (biased) return fields.wrong(field, "false", ErrorCode::kUnsupported);
-  }
+  SPOLIA_ASSIGN_OR_RETURN(const bool biased, fields.boolean("mlp_bias", false));
+  if (biased) return fields.wrong("mlp_bias", "false", ErrorCode::kUnsupported);
   SPOLIA_ASSIGN_OR_RETURN(const std::string act, fields.string("hidden_act", "silu"));
   if (act != "silu") return fields.wrong("hidden_act", "\"silu\"", ErrorCode::kUnsupported);
   if (fields.find("quantization_config")) {
@@ -51,34 +39,6 @@ Status checkUnsupported(const JsonFields& fields) {
   SPOLIA_ASSIGN_OR_RETURN(const double rotary, fields.number("partial_rotary_factor", 0, 1, 1.0));
   if (rotary != 1.0) return fields.wrong("partial_rotary_factor", "1", ErrorCode::kUnsupported);
   return Status();
-}
-
-// "rope_scaling" of older files and "rope_parameters" of newer ones; only the plain kind.
-Status checkRopeKind(const JsonFields& fields, std::string_view name, const char* field) {
-  const json* value = fields.find(field);
-  if (!value) return Status();
-  if (!value->is_object()) return fields.wrong(field, "null or an object");
-  const JsonFields inner(*value, name, std::string(field) + ".");
-  for (const char* kind : {"rope_type", "type"}) {
-    SPOLIA_ASSIGN_OR_RETURN(const std::string type, inner.string(kind, "default"));
-    if (type != "default") {
-      return inner.wrong(kind, "\"default\": scaled RoPE is not supported",
-                         ErrorCode::kUnsupported);
-    }
-  }
-  return Status();
-}
-
-Result<float> ropeTheta(const JsonFields& fields, std::string_view name) {
-  SPOLIA_RETURN_IF_ERROR(checkRopeKind(fields, name, "rope_scaling"));
-  SPOLIA_RETURN_IF_ERROR(checkRopeKind(fields, name, "rope_parameters"));
-  constexpr double kLow = 1, kHigh = 1e12;
-  SPOLIA_ASSIGN_OR_RETURN(double theta, fields.number("rope_theta", kLow, kHigh, 10000.0));
-  if (const json* parameters = fields.find("rope_parameters")) {
-    const JsonFields inner(*parameters, name, "rope_parameters.");
-    SPOLIA_ASSIGN_OR_RETURN(theta, inner.number("rope_theta", kLow, kHigh, theta));
-  }
-  return static_cast<float>(theta);
 }
 
 // An id or a list of ids; `fallback` when absent.
@@ -97,29 +57,35 @@ Result<std::vector<uint32_t>> tokenList(const JsonFields& fields, const char* fi
   return ids;
 }
 
-Status readSizes(const JsonFields& fields, ModelConfig& out) {
+Status readSizes(const JsonFields& fields, const ModelFamily& family, ModelConfig& out) {
   SPOLIA_ASSIGN_OR_RETURN(out.hiddenSize, fields.integer("hidden_size", 1, kMaxHidden));
   SPOLIA_ASSIGN_OR_RETURN(out.layers, fields.integer("num_hidden_layers", 1, kMaxLayers));
   SPOLIA_ASSIGN_OR_RETURN(out.heads, fields.integer("num_attention_heads", 1, kMaxHeads));
-  SPOLIA_ASSIGN_OR_RETURN(out.kvHeads,
-                          fields.integer("num_key_value_heads", 1, kMaxHeads, out.heads));
+  const bool asHeads = family.kvHeads == 0 || fields.has("num_key_value_heads");
+  SPOLIA_ASSIGN_OR_RETURN(out.kvHeads, fields.integer("num_key_value_heads", 1, kMaxHeads,
+                                                      asHeads ? out.heads : family.kvHeads));
   SPOLIA_ASSIGN_OR_RETURN(out.ffnSize, fields.integer("intermediate_size", 1, kMaxFfn));
   SPOLIA_ASSIGN_OR_RETURN(out.vocabSize, fields.integer("vocab_size", 1, kMaxVocab));
-  SPOLIA_ASSIGN_OR_RETURN(out.maxPositions,
-                          fields.integer("max_position_embeddings", 1, kMaxPositions, 2048));
-  if (!fields.find("head_dim") && out.hiddenSize % out.heads != 0) {
+  SPOLIA_ASSIGN_OR_RETURN(out.maxPositions, fields.integer("max_position_embeddings", 1,
+                                                           kMaxPositions, family.maxPositions));
+  const bool ownDim = family.headDim > 0 || fields.find("head_dim");
+  if (!ownDim && out.hiddenSize % out.heads != 0) {
     return fields.wrong(
         "num_attention_heads",
         "a divisor of hidden_size " + std::to_string(out.hiddenSize) + ", as there is no head_dim");
   }
-  SPOLIA_ASSIGN_OR_RETURN(out.headDim,
-                          fields.integer("head_dim", 2, kMaxHeadDim, out.hiddenSize / out.heads));
+  const uint32_t usual = family.headDim > 0 ? family.headDim : out.hiddenSize / out.heads;
+  SPOLIA_ASSIGN_OR_RETURN(out.headDim, fields.integer("head_dim", 2, kMaxHeadDim, usual));
   return Status();
 }
 
-Status readTokens(const JsonFields& fields, std::string_view generation, ModelConfig& out) {
-  SPOLIA_ASSIGN_OR_RETURN(out.bosToken, fields.integer("bos_token_id", 0, kMaxVocab, 1));
-  SPOLIA_ASSIGN_OR_RETURN(out.eosTokens, tokenList(fields, "eos_token_id", {2}));
+Status readTokens(const JsonFields& fields, const ModelFamily& family, std::string_view generation,
+                  ModelConfig& out) {
+  const std::optional<uint32_t> bos = family.bosAndEos ? std::optional(1u) : std::nullopt;
+  std::vector<uint32_t> eos;
+  if (family.bosAndEos) eos = {2};
+  SPOLIA_ASSIGN_OR_RETURN(out.bosToken, fields.integer("bos_token_id", 0, kMaxVocab, bos));
+  SPOLIA_ASSIGN_OR_RETURN(out.eosTokens, tokenList(fields, "eos_token_id", std::move(eos)));
   if (generation.empty()) return Status();
   constexpr std::string_view kName = "generation_config.json";
   SPOLIA_ASSIGN_OR_RETURN(const json document, parseJson(generation, kName));
@@ -137,14 +103,21 @@ Status outOfRange(std::string_view field, uint64_t found, const std::string& exp
                 std::string(field) + " is " + std::to_string(found) + ", expected " + expected);
 }
 
-// The shortest text that reads back as the same number.
-std::string exactText(float value) {
-  char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof buffer, value).ptr;
-  return std::string(buffer, end);
+std::string joined(std::span<const uint32_t> numbers) {
+  std::string out;
+  for (const uint32_t number : numbers) {
+    if (!out.empty()) out += ',';
+    out += std::to_string(number);
+  }
+  return out;
 }
 
 }  // namespace
+
+float ModelConfig::attentionScale() const {
+  const auto factor = static_cast<float>(ropeScaling.attentionFactor);
+  return factor * factor / std::sqrt(static_cast<float>(headDim));
+}
 
 Status checkModelConfig(const ModelConfig& config) {
   const std::pair<const char*, std::pair<uint32_t, uint32_t>> sizes[] = {
@@ -178,10 +151,11 @@ Status checkModelConfig(const ModelConfig& config) {
   if (!(config.rmsEps >= 0) || !std::isfinite(config.rmsEps)) {
     return Status(ErrorCode::kInvalidArgument, "rms_norm_eps, expected a number from 0 to 1");
   }
-  if (!(config.ropeTheta >= 1) || !std::isfinite(config.ropeTheta)) {
-    return Status(ErrorCode::kInvalidArgument, "rope_theta, expected a number of at least 1");
+  if (!config.windows.empty() && config.windows.size() != config.layers) {
+    return outOfRange("layer_types", config.windows.size(),
+                      "one for each of num_hidden_layers " + std::to_string(config.layers));
   }
-  return Status();
+  return checkRope(config);
 }
 
 Result<ModelConfig> parseModelConfig(std::string_view config, std::string_view generation,
@@ -192,17 +166,16 @@ Result<ModelConfig> parseModelConfig(std::string_view config, std::string_view g
                   std::string(name) + " is " + describeJson(document) + ", expected an object");
   }
   const JsonFields fields(document, name);
-  if (Status status = checkArchitecture(fields); !status.ok()) {
-    return status.code() == ErrorCode::kUnsupported ? status.withContext(name) : status;
-  }
+  SPOLIA_ASSIGN_OR_RETURN(const ModelFamily* family, familyOf(fields, name));
   SPOLIA_RETURN_IF_ERROR(checkUnsupported(fields));
   ModelConfig out;
-  SPOLIA_RETURN_IF_ERROR(readSizes(fields, out));
+  SPOLIA_RETURN_IF_ERROR(readSizes(fields, *family, out));
   SPOLIA_ASSIGN_OR_RETURN(const double eps, fields.number("rms_norm_eps", 0, 1, 1e-6));
   out.rmsEps = static_cast<float>(eps);
-  SPOLIA_ASSIGN_OR_RETURN(out.ropeTheta, ropeTheta(fields, name));
+  SPOLIA_RETURN_IF_ERROR(readFeatures(fields, *family, out));
+  SPOLIA_RETURN_IF_ERROR(readRope(fields, name, out));
   SPOLIA_ASSIGN_OR_RETURN(out.tiedHead, fields.boolean("tie_word_embeddings", false));
-  SPOLIA_RETURN_IF_ERROR(readTokens(fields, generation, out));
+  SPOLIA_RETURN_IF_ERROR(readTokens(fields, *family, generation, out));
   SPOLIA_RETURN_IF_ERROR(checkModelConfig(out).withContext(name));
   return out;
 }
@@ -219,7 +192,8 @@ Result<ModelConfig> loadModelConfig(const std::filesystem::path& directory) {
 }
 
 std::string canonicalConfig(const ModelConfig& config) {
-  std::string out = std::string("architecture=") + kArchitecture + "\n";
+  // What is plain Llama has the text of before there was anything else.
+  std::string out = "architecture=LlamaForCausalLM\n";
   auto line = [&out](std::string_view field, const std::string& value) {
     out.append(field).append("=").append(value).append("\n");
   };
@@ -233,12 +207,11 @@ std::string canonicalConfig(const ModelConfig& config) {
   line("rms_eps", exactText(config.rmsEps));
   line("tied_head", config.tiedHead ? "true" : "false");
   line("bos_token", std::to_string(config.bosToken));
+  if (config.qkvBias) line("qkv_bias", "true");
+  if (config.outputBias) line("output_bias", "true");
+  if (config.qkNorm) line("qk_norm", "true");
+  if (!config.windows.empty()) line("windows", joined(config.windows));
   return out;
-}
-
-std::string canonicalRope(const ModelConfig& config) {
-  return "kind=halves\ntheta=" + exactText(config.ropeTheta) +
-         "\nhead_dim=" + std::to_string(config.headDim) + "\nscaling=none\n";
 }
 
 }  // namespace spolia::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstring>
 
 namespace spolia::engine {
@@ -75,14 +76,32 @@ Status checkTensor(const WeightSource& source, const TensorSpec& spec) {
 }
 
 // Parts of other architectures that would be left out silently: the result would be wrong.
-Status checkNoBias(const WeightSource& source) {
+Status checkNothingLeftOut(const std::vector<TensorSpec>& specs, const WeightSource& source) {
   for (const TensorEntry& entry : source.tensors()) {
-    if (!entry.name.ends_with(".bias")) continue;
-    return Status(ErrorCode::kUnsupported, source.files()[entry.file].path.string() +
-                                               ": tensor \"" + entry.name +
-                                               "\", expected a model without biases");
+    const std::string& name = entry.name;
+    const bool counts = name.ends_with(".bias") || name.ends_with(".q_norm.weight") ||
+                        name.ends_with(".k_norm.weight");
+    if (!counts || std::ranges::find(specs, name, &TensorSpec::name) != specs.end()) continue;
+    return Status(ErrorCode::kUnsupported,
+                  source.files()[entry.file].path.string() + ": tensor \"" + name +
+                      "\", expected none of that name: config.json does not say that the model "
+                      "has it");
   }
   return Status();
+}
+
+std::string gibibytes(uint64_t bytes) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / (1u << 30));
+  return text;
+}
+
+Status checkMemory(const ModelConfig& config, const WeightSource& source, uint64_t limit) {
+  const uint64_t needed = weightBytes(config);
+  if (needed <= limit) return Status();
+  return Status(ErrorCode::kResourceExhausted,
+                placeOf(source) + ": the weights need " + gibibytes(needed) + " as f32 (" +
+                    std::to_string(needed) + " bytes), the machine has " + gibibytes(limit));
 }
 
 Matrix widened(const TensorEntry& entry, const TensorSpec& spec) {
@@ -111,10 +130,19 @@ std::vector<TensorSpec> tensorSpecs(const ModelConfig& config) {
   for (uint32_t i = 0; i < config.layers; ++i) {
     const std::string layer = "model.layers." + std::to_string(i) + ".";
     out.push_back({layer + "input_layernorm.weight", 1, hidden, true});
-    out.push_back({layer + "self_attn.q_proj.weight", query, hidden});
-    out.push_back({layer + "self_attn.k_proj.weight", kv, hidden});
-    out.push_back({layer + "self_attn.v_proj.weight", kv, hidden});
-    out.push_back({layer + "self_attn.o_proj.weight", hidden, query});
+    const auto project = [&](const char* which, uint32_t rows, uint32_t columns, bool biased) {
+      const std::string name = layer + "self_attn." + which + "_proj.";
+      out.push_back({name + "weight", rows, columns});
+      if (biased) out.push_back({name + "bias", 1, rows, true});
+    };
+    project("q", query, hidden, config.qkvBias);
+    project("k", kv, hidden, config.qkvBias);
+    project("v", kv, hidden, config.qkvBias);
+    if (config.qkNorm) {
+      out.push_back({layer + "self_attn.q_norm.weight", 1, config.headDim, true});
+      out.push_back({layer + "self_attn.k_norm.weight", 1, config.headDim, true});
+    }
+    project("o", hidden, query, config.outputBias);
     out.push_back({layer + "post_attention_layernorm.weight", 1, hidden, true});
     out.push_back({layer + "mlp.gate_proj.weight", ffn, hidden});
     out.push_back({layer + "mlp.up_proj.weight", ffn, hidden});
@@ -125,6 +153,12 @@ std::vector<TensorSpec> tensorSpecs(const ModelConfig& config) {
   return out;
 }
 
+uint64_t weightBytes(const ModelConfig& config) {
+  uint64_t values = 0;
+  for (const TensorSpec& spec : tensorSpecs(config)) values += uint64_t{spec.rows} * spec.columns;
+  return values * sizeof(float);
+}
+
 // Binds the views in the order of tensorSpecs.
 void Weights::bind(const ModelConfig& config) {
   size_t next = 0;
@@ -132,20 +166,32 @@ void Weights::bind(const ModelConfig& config) {
   embedding_ = take();
   layers_.resize(config.layers);
   for (LayerWeights& layer : layers_) {
-    for (MatrixView* view : {&layer.attnNorm, &layer.q, &layer.k, &layer.v, &layer.o,
-                             &layer.ffnNorm, &layer.gate, &layer.up, &layer.down}) {
-      *view = take();
+    const auto project = [&](MatrixView& weight, MatrixView& bias, bool biased) {
+      weight = take();
+      if (biased) bias = take();
+    };
+    layer.attnNorm = take();
+    project(layer.q, layer.qBias, config.qkvBias);
+    project(layer.k, layer.kBias, config.qkvBias);
+    project(layer.v, layer.vBias, config.qkvBias);
+    if (config.qkNorm) {
+      layer.qNorm = take();
+      layer.kNorm = take();
     }
+    project(layer.o, layer.oBias, config.outputBias);
+    for (MatrixView* view : {&layer.ffnNorm, &layer.gate, &layer.up, &layer.down}) *view = take();
   }
   finalNorm_ = take();
   head_ = config.tiedHead ? embedding_ : take();
 }
 
-Result<Weights> Weights::load(const ModelConfig& config, const WeightSource& source) {
+Result<Weights> Weights::load(const ModelConfig& config, const WeightSource& source,
+                              uint64_t memoryLimit) {
   const std::vector<TensorSpec> specs = tensorSpecs(config);
   // All before the first allocation: what is allocated is then bounded by the files' sizes.
   for (const TensorSpec& spec : specs) SPOLIA_RETURN_IF_ERROR(checkTensor(source, spec));
-  SPOLIA_RETURN_IF_ERROR(checkNoBias(source));
+  SPOLIA_RETURN_IF_ERROR(checkNothingLeftOut(specs, source));
+  SPOLIA_RETURN_IF_ERROR(checkMemory(config, source, memoryLimit));
   Weights out;
   for (const TensorSpec& spec : specs) {
     out.names_.push_back(spec.name);

@@ -1,4 +1,4 @@
-// The weights of a Llama model in memory, widened to f32: named tensors of a WeightSource become
+// The weights of a model in memory, widened to f32: named tensors of a WeightSource become
 // typed views per layer.
 #pragma once
 
@@ -24,6 +24,13 @@ struct LayerWeights {
   MatrixView gate;      // [ffn][hidden]
   MatrixView up;        // [ffn][hidden]
   MatrixView down;      // [hidden][ffn]
+  // Empty where the model has none of them.
+  MatrixView qBias;  // [1][heads * headDim]
+  MatrixView kBias;  // [1][kvHeads * headDim]
+  MatrixView vBias;  // [1][kvHeads * headDim]
+  MatrixView oBias;  // [1][hidden]
+  MatrixView qNorm;  // [1][headDim], the same for every head
+  MatrixView kNorm;  // [1][headDim]
 };
 
 // All weights; owns what the views show. Moves, so views stay valid; const from any thread.
@@ -31,8 +38,11 @@ class Weights {
  public:
   // Copies and widens what `config` needs out of `source`; tensors it does not need are ignored.
   // kInvalidArgument names file and tensor: one that is absent, of the wrong shape (expected and
-  // found), or of an element type other than F32, F16 and BF16.
-  static Result<Weights> load(const ModelConfig& config, const WeightSource& source);
+  // found), or of an element type other than F32, F16 and BF16; kUnsupported one that would change
+  // the forward pass and is not of this configuration. kResourceExhausted names the bytes when they
+  // are more than `memoryLimit`; nothing of the kind was allocated then.
+  static Result<Weights> load(const ModelConfig& config, const WeightSource& source,
+                              uint64_t memoryLimit = UINT64_MAX);
   // Of the right shapes, all zero: for models made in memory, filled through mutableTensor().
   static Weights zeroed(const ModelConfig& config);
 
@@ -68,5 +78,8 @@ struct TensorSpec {
 
 // Every tensor a model of this configuration has, in the order of computation.
 std::vector<TensorSpec> tensorSpecs(const ModelConfig& config);
+
+// Bytes that Weights of this configuration take up: four for each value, whatever files hold.
+uint64_t weightBytes(const ModelConfig& config);
 
 }  // namespace spolia::engine

@@ -67,7 +67,8 @@ Transformer::Transformer(const Model& model, ThreadPool& pool, Rounding rounding
     : model_(model),
       pool_(pool),
       rounding_(rounding),
-      rope_(model.config().headDim, model.config().ropeTheta, model.config().maxPositions) {}
+      rope_(model.config().headDim, model.config().ropeTheta, model.config().maxPositions,
+            model.config().ropeScaling) {}
 
 Result<Pass> Transformer::begin(std::span<const codec::TokenId> rowTokens,
                                 std::span<const uint32_t> rowPositions, OutputRows outputs) const {

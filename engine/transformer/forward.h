@@ -1,4 +1,4 @@
-// The forward pass of a Llama model over any subset of a prompt's rows, layer by layer, so that the
+// The forward pass of a model over any subset of a prompt's rows, layer by layer, so that the
 // KV of layer i + 1 can arrive while layer i is computed.
 //
 //   KvPages pages(model.config(), type, capacity);
@@ -27,8 +27,9 @@ namespace spolia::engine {
 // there, a twelfth of the work in a model of twelve layers.
 enum class OutputRows : uint8_t { kAll, kLast };
 
-// What rows attend to: all positions up to their own; or position 0 and themselves, as if each were
-// the only one behind it, at position 1 (its own is then just the place for its K and V).
+// What rows attend to: all positions up to their own, or those in the layer's window; or position 0
+// and themselves, as if each were the only one behind it, at position 1 (its own is then just the
+// place for its K and V).
 enum class RowContext : uint8_t { kPrompt, kAlone };
 
 // Buffers of a layer, allocated once a pass. m = rows of the pass.
@@ -67,8 +68,8 @@ class Transformer {
                      OutputRows outputs = OutputRows::kAll) const;
 
   // Writes the rows' K and V of this layer into the pages and takes the rows through it; row r
-  // attends to positions 0 .. positions[r], whoever wrote them. Layers go in order, 0 first; the
-  // pages have room for the last position.
+  // attends to positions 0 .. positions[r], whoever wrote them, or to those of them in the window.
+  // Layers go in order, 0 first; the pages have room for the last position.
   void runLayer(Pass& pass, uint32_t layer, KvPages& pages) const;
   // All layers.
   void run(Pass& pass, KvPages& pages) const;
@@ -83,6 +84,8 @@ class Transformer {
   std::vector<float> logits(const Pass& pass, size_t row) const;
 
   const ModelConfig& config() const { return model_.config(); }
+  // By which queries and keys are turned.
+  const RopeTable& rope() const { return rope_; }
 
  private:
   LayerContext contextOf(uint32_t layer) const;

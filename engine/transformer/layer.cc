@@ -38,12 +38,35 @@ void normRows(const LayerContext& context, const MatrixView& in, const MatrixVie
   });
 }
 
-// Queries turned to their positions; 1 / sqrt(headDim) goes with them instead of with the scores.
+// What projections lack until they are queries, keys and values: biases, and norms of each head.
+// Both do nothing in a model without them.
+void addBias(const MatrixView& bias, float* row) {
+  for (size_t i = 0; i < bias.columns(); ++i) row[i] += bias.row(0)[i];
+}
+void normHeads(const LayerContext& context, const MatrixView& weight, size_t heads, float* row) {
+  if (weight.empty()) return;
+  const size_t dim = context.config.headDim;
+  for (size_t h = 0; h < heads; ++h, row += dim) {
+    rmsNorm(row, weight.row(0), dim, context.config.rmsEps, row);
+  }
+}
+void finishQuery(const LayerContext& context, float* q) {
+  addBias(context.weights.qBias, q);
+  normHeads(context, context.weights.qNorm, context.config.heads, q);
+}
+void finishKv(const LayerContext& context, float* k, float* v) {
+  addBias(context.weights.kBias, k);
+  addBias(context.weights.vBias, v);
+  normHeads(context, context.weights.kNorm, context.config.kvHeads, k);
+}
+
+// Queries turned to their positions; the scale of scores goes with them.
 void rotateQueries(const LayerContext& context, std::span<const uint32_t> positions,
                    const MutableMatrixView& q) {
   const size_t headDim = context.config.headDim;
-  const float scale = 1.0f / std::sqrt(static_cast<float>(headDim));
+  const float scale = context.config.attentionScale();
   forRows(q.rows(), context.pool, [&](size_t r) {
+    finishQuery(context, q.row(r));
     const RopeTable::Angles angles = context.rope.at(positions[r]);
     for (size_t h = 0; h < context.config.heads; ++h) {
       float* head = q.row(r) + h * headDim;
@@ -54,7 +77,7 @@ void rotateQueries(const LayerContext& context, std::span<const uint32_t> positi
 
 // Rows that see position 0 and themselves, where position 1 is.
 struct AloneRows {
-  MutableMatrixView q;  // before RoPE
+  MutableMatrixView q;  // as projected
   MatrixView k, v;      // of all rows of the pass
   MutableMatrixView out;
   size_t first;  // row of k and v that q begins with
@@ -71,9 +94,10 @@ void attendAlone(const LayerContext& context, const KvPages& pages, const AloneR
         front.view().at(0, plane, static_cast<uint32_t>(head), 0));
   };
   const RopeTable::Angles angles = context.rope.at(1);
-  const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
+  const float scale = config.attentionScale();
   forRows(rows.q.rows(), context.pool, [&](size_t r) {
     std::vector<float> key(dim);
+    finishQuery(context, rows.q.row(r));
     for (size_t h = 0; h < config.heads; ++h) {
       const size_t kvHead = h / group;
       float* query = rows.q.row(r) + h * dim;
@@ -122,6 +146,7 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
       {w.q, s.q.mutableView()}, {w.k, s.k.mutableView()}, {w.v, s.v.mutableView()}};
   multiply(s.normed.view(), qkv, Accumulate::kReplace, context.pool, context.rounding);
   forRows(rows, context.pool, [&](size_t r) {
+    finishKv(context, s.k.row(r), s.v.row(r));
     pages.writeRow(context.layer, pass.positions[r], s.k.row(r), s.v.row(r));
   });
 
@@ -137,10 +162,15 @@ void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t fi
   } else {
     rotateQueries(context, positions, q);
     WorkingKv& kv = pages.working();
-    kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool);
-    attend(q, positions, kv, 0, attended, context.pool);
+    const uint32_t window = context.config.windowOf(context.layer);
+    kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool,
+            firstKeyOf(positions.front(), window));
+    attend(q, positions, kv, window, attended, context.pool);
   }
   multiply(attended, w.o, stream, Accumulate::kAdd, context.pool, context.rounding);
+  if (!w.oBias.empty()) {
+    forRows(outputs, context.pool, [&](size_t r) { addBias(w.oBias, stream.row(r)); });
+  }
 
   const MutableMatrixView normed = s.normed.mutableView().rowRange(firstOutput, outputs);
   normRows(context, stream, w.ffnNorm, normed);
@@ -153,6 +183,7 @@ void projectKv(const LayerContext& context, const MatrixView& hidden,
   normRows(context, hidden, context.weights.attnNorm, normed);
   const Product products[] = {{context.weights.k, k}, {context.weights.v, v}};
   multiply(normed, products, Accumulate::kReplace, context.pool, context.rounding);
+  forRows(hidden.rows(), context.pool, [&](size_t r) { finishKv(context, k.row(r), v.row(r)); });
 }
 
 size_t ffnScratchRows(size_t rows) {

@@ -1,4 +1,4 @@
-// One block of a Llama model. Used by the transformer.
+// One block of a model. Used by the transformer.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct LayerContext {
 // `firstOutput` end with K and V: their hidden states are then of no meaning.
 void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t firstOutput);
 
-// K and V [rows][kvHeads * headDim] of the block's input `hidden` [rows][hidden], K before RoPE;
-// `normed` is as large as `hidden`.
+// K and V [rows][kvHeads * headDim] of the block's input `hidden` [rows][hidden] as pages hold
+// them; `normed` is as large as `hidden`.
 void projectKv(const LayerContext& context, const MatrixView& hidden,
                const MutableMatrixView& normed, const MutableMatrixView& k,
                const MutableMatrixView& v);

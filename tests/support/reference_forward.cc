@@ -1,5 +1,6 @@
 #include "tests/support/reference_forward.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "engine/kernels/reference.h"
@@ -21,11 +22,12 @@ struct Wide {
   std::vector<double> values;
 };
 
-Wide multiply(const Wide& in, const MatrixView& weight) {
+// in * weight^T + bias, where there is one.
+Wide multiply(const Wide& in, const MatrixView& weight, const MatrixView& bias = {}) {
   Wide out(in.rows(), weight.rows());
   for (size_t r = 0; r < in.rows(); ++r) {
     for (size_t c = 0; c < weight.rows(); ++c) {
-      double sum = 0;
+      double sum = bias.empty() ? 0.0 : bias.at(0, c);
       for (size_t i = 0; i < in.columns; ++i) sum += in.at(r, i) * weight.at(c, i);
       out.at(r, c) = sum;
     }
@@ -33,13 +35,15 @@ Wide multiply(const Wide& in, const MatrixView& weight) {
   return out;
 }
 
+// Of each row, in parts as long as the weights; none without weights.
 Wide norm(const Wide& in, const MatrixView& weight, double eps) {
   Wide out = in;
-  for (size_t r = 0; r < in.rows(); ++r) {
+  const size_t part = weight.columns();
+  for (size_t first = 0; part > 0 && first < in.values.size(); first += part) {
     double squares = 0;
-    for (size_t i = 0; i < in.columns; ++i) squares += in.at(r, i) * in.at(r, i);
-    const double factor = 1.0 / std::sqrt(squares / static_cast<double>(in.columns) + eps);
-    for (size_t i = 0; i < in.columns; ++i) out.at(r, i) *= factor * weight.at(0, i);
+    for (size_t i = 0; i < part; ++i) squares += in.values[first + i] * in.values[first + i];
+    const double factor = 1.0 / std::sqrt(squares / static_cast<double>(part) + eps);
+    for (size_t i = 0; i < part; ++i) out.values[first + i] *= factor * weight.at(0, i);
   }
   return out;
 }
@@ -69,40 +73,70 @@ Matrix narrowed(const Wide& in) {
   return out;
 }
 
+// By formula in double, but for the rounding that angles have (rope.h).
+float frequencyOf(const ModelConfig& config, size_t pair) {
+  const RopeScaling& scaling = config.ropeScaling;
+  const double exponent = 2.0 * static_cast<double>(pair) / config.headDim;
+  const double plain = std::pow(double{config.ropeTheta}, -exponent);
+  const double turns = scaling.originalPositions * plain / (2 * M_PI);  // in the first training
+  double divided = 0;                                                   // share that is scaled
+  if (scaling.kind == RopeKind::kLinear) divided = 1;
+  if (scaling.kind == RopeKind::kLlama3) {
+    divided = 1 - (turns - scaling.lowFrequencyFactor) /
+                      (scaling.highFrequencyFactor - scaling.lowFrequencyFactor);
+  }
+  if (scaling.kind == RopeKind::kYarn) {
+    const auto pairOf = [&](double times) {
+      return config.headDim * std::log(scaling.originalPositions / (times * 2 * M_PI)) /
+             (2 * std::log(double{config.ropeTheta}));
+    };
+    double low = pairOf(scaling.betaFast), high = pairOf(scaling.betaSlow);
+    if (scaling.truncate) low = std::floor(low), high = std::ceil(high);
+    low = std::max(low, 0.0);
+    divided = (static_cast<double>(pair) - low) / (std::min(high, config.headDim - 1.0) - low);
+  }
+  divided = std::clamp(divided, 0.0, 1.0);
+  return static_cast<float>(plain * (1 - divided) + plain / scaling.factor * divided);
+}
+
 // Half-split rotation of every head; no positions: row r stands at position r.
 void rotate(const ModelConfig& config, std::span<const uint32_t> positions, Wide& rows) {
   const size_t half = config.headDim / 2;
   for (size_t r = 0; r < rows.rows(); ++r) {
     for (size_t first = 0; first < rows.columns; first += config.headDim) {
       for (size_t i = 0; i < half; ++i) {
-        const double exponent = 2.0 * static_cast<double>(i) / config.headDim;
-        const auto frequency = static_cast<float>(std::pow(double{config.ropeTheta}, -exponent));
-        const double angle = static_cast<float>(positions.empty() ? r : positions[r]) * frequency;
+        const double angle =
+            static_cast<float>(positions.empty() ? r : positions[r]) * frequencyOf(config, i);
+        const double cosine = std::cos(angle) * config.ropeScaling.attentionFactor;
+        const double sine = std::sin(angle) * config.ropeScaling.attentionFactor;
         double& a = rows.at(r, first + i);
         double& b = rows.at(r, first + half + i);
-        const double turned = a * std::cos(angle) - b * std::sin(angle);
-        b = b * std::cos(angle) + a * std::sin(angle);
+        const double turned = a * cosine - b * sine;
+        b = b * cosine + a * sine;
         a = turned;
       }
     }
   }
 }
 
-Wide attention(const ModelConfig& config, const Wide& q, const Wide& k, const Wide& v) {
+// Row r stands at position r, and sees `window` keys at most unless that is 0.
+Wide attention(const ModelConfig& config, uint32_t window, const Wide& q, const Wide& k,
+               const Wide& v) {
   Wide out(q.rows(), q.columns);
   const size_t dim = config.headDim, group = config.heads / config.kvHeads;
   std::vector<double> weights(q.rows());
   for (size_t r = 0; r < q.rows(); ++r) {
     for (size_t head = 0; head < config.heads; ++head) {
       const size_t mine = head * dim, theirs = head / group * dim;
+      const size_t first = window > 0 && r >= window ? r - window + 1 : 0;
       double sum = 0;
-      for (size_t key = 0; key <= r; ++key) {
+      for (size_t key = first; key <= r; ++key) {
         double score = 0;
         for (size_t i = 0; i < dim; ++i) score += q.at(r, mine + i) * k.at(key, theirs + i);
         weights[key] = std::exp(score / std::sqrt(static_cast<double>(dim)));
         sum += weights[key];
       }
-      for (size_t key = 0; key <= r; ++key) {
+      for (size_t key = first; key <= r; ++key) {
         for (size_t i = 0; i < dim; ++i) {
           out.at(r, mine + i) += weights[key] / sum * v.at(key, theirs + i);
         }
@@ -127,16 +161,19 @@ ReferenceResult referenceForward(const Model& model, std::span<const codec::Toke
   for (size_t r = 0; r < tokens.size(); ++r) {
     for (size_t i = 0; i < x.columns; ++i) x.at(r, i) = weights.embedding().at(tokens[r], i);
   }
-  for (const LayerWeights& layer : weights.layers()) {
+  for (uint32_t index = 0; index < config.layers; ++index) {
+    const LayerWeights& layer = weights.layers()[index];
     const Wide h = norm(x, layer.attnNorm, config.rmsEps);
-    Wide q = multiply(h, layer.q);
-    Wide k = toPage(multiply(h, layer.k), pageType);
-    const Wide v = toPage(multiply(h, layer.v), pageType);
+    Wide q = norm(multiply(h, layer.q, layer.qBias), layer.qNorm, config.rmsEps);
+    Wide k = norm(multiply(h, layer.k, layer.kBias), layer.kNorm, config.rmsEps);
+    k = toPage(k, pageType);
+    const Wide v = toPage(multiply(h, layer.v, layer.vBias), pageType);
     result.k.push_back(narrowed(k));
     result.v.push_back(narrowed(v));
     rotate(config, positions, q);
     rotate(config, positions, k);
-    add(x, multiply(attention(config, q, k, v), layer.o));
+    const Wide attended = attention(config, config.windowOf(index), q, k, v);
+    add(x, multiply(attended, layer.o, layer.oBias));
 
     const Wide f = norm(x, layer.ffnNorm, config.rmsEps);
     Wide gate = multiply(f, layer.gate);

@@ -1,4 +1,4 @@
-// The forward pass of a Llama model as a textbook has it, in double precision: every row, full
+// The forward pass of a model as a textbook has it, in double precision: every row, full
 // attention matrix, nothing kept. What the transformer is compared with.
 #pragma once
 
@@ -15,7 +15,8 @@ namespace spolia::engine::test {
 struct ReferenceResult {
   Matrix hidden;          // [rows][hidden] after the last layer
   Matrix logits;          // [rows][vocab]
-  std::vector<Matrix> k;  // per layer [rows][kvHeads * headDim], before RoPE, of the page type
+  std::vector<Matrix> k;  // per layer [rows][kvHeads * headDim], before RoPE and behind any
+                          // norm, of the page type
   std::vector<Matrix> v;
 };
 

@@ -45,6 +45,45 @@ ModelConfig tinyConfig() {
   return config;
 }
 
+std::vector<Variant> tinyVariants() {
+  std::vector<Variant> out;
+  const auto variant = [&out](const char* name) -> ModelConfig& {
+    return out.emplace_back(Variant{name, tinyConfig()}).config;
+  };
+  variant("PlainLlama");
+  variant("Qwen2Biases").qkvBias = true;
+  ModelConfig& biases = variant("AllBiases");
+  biases.qkvBias = biases.outputBias = true;
+  ModelConfig& norms = variant("NormsOfWiderHeads");
+  norms.qkNorm = true;
+  norms.headDim = 32;
+  variant("WindowEverywhere").windows = {37, 37, 37};
+  variant("WindowInOneLayer").windows = {0, 65, 0};
+  variant("SmallestWindow").windows = {2, 0, 2};
+  variant("WindowNoRowReaches").windows = {5000, 5000, 5000};
+  variant("Linear").ropeScaling = {.kind = RopeKind::kLinear, .factor = 4};
+  variant("Dynamic").ropeScaling = {.kind = RopeKind::kDynamic, .factor = 2};
+  variant("Llama3").ropeScaling = {.kind = RopeKind::kLlama3,
+                                   .factor = 8,
+                                   .originalPositions = 64,
+                                   .lowFrequencyFactor = 1,
+                                   .highFrequencyFactor = 4};
+  const RopeScaling yarn = {.kind = RopeKind::kYarn,
+                            .factor = 4,
+                            .originalPositions = 64,
+                            .betaFast = 8,
+                            .betaSlow = 1,
+                            .truncate = true,
+                            .attentionFactor = 1.139};
+  variant("Yarn").ropeScaling = yarn;
+  ModelConfig& all = variant("AllTogether");
+  all.ropeScaling = yarn;
+  all.ropeScaling.truncate = false;
+  all.qkvBias = all.outputBias = all.qkNorm = true;
+  all.windows = {0, 40, 40};
+  return out;
+}
+
 std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
                                      std::optional<Tokenizer> tokenizer) {
   Weights weights = Weights::zeroed(config);
@@ -52,8 +91,12 @@ std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
   for (const TensorSpec& spec : tensorSpecs(config)) {
     Matrix* tensor = weights.mutableTensor(spec.name);
     // Uniform of variance 1 / columns keeps the size of what it is applied to; norms are about 1.
-    const bool norm = spec.vector;
-    const float magnitude = norm ? 0.25f : std::sqrt(3.0f / static_cast<float>(spec.columns));
+    // Biases move what they are added to by half its size.
+    const bool bias = spec.name.ends_with(".bias");
+    const bool norm = spec.vector && !bias;
+    const float magnitude = bias   ? 0.9f
+                            : norm ? 0.25f
+                                   : std::sqrt(3.0f / static_cast<float>(spec.columns));
     for (size_t i = 0; i < size_t{spec.rows} * spec.columns; ++i) {
       tensor->data()[i] = (norm ? 1.0f : 0.0f) + random.uniform(-magnitude, magnitude);
     }

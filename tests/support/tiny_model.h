@@ -28,6 +28,14 @@ class Random {
 // 3 layers, hidden 96, 6 heads, 2 kv heads of 16, ffn 160, vocabulary 256, 1024 positions, tied.
 ModelConfig tinyConfig();
 
+// The same, and with one part each that it lacks: biases, norms of q and k, windows,
+// scalings of RoPE that matter within 100 positions.
+struct Variant {
+  const char* name;
+  ModelConfig config;
+};
+std::vector<Variant> tinyVariants();
+
 // Weights scaled so that every layer changes the hidden state noticeably and attention is neither
 // flat nor on a single key.
 std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,

@@ -1,5 +1,7 @@
 #include "engine/model/model_config.h"
 
+#include <set>
+
 #include "tests/engine/model/model_dir.h"
 
 namespace spolia::engine {
@@ -87,10 +89,10 @@ TEST(ModelConfig, GenerationConfigSaysWhereToEnd) {
 
 TEST(ModelConfig, AnotherArchitectureIsNamed) {
   json file = smallest();
-  file["architectures"] = {"MistralForCausalLM"};
+  file["architectures"] = {"GemmaForCausalLM"};
   const auto config = parse(file);
-  expectError(config, {"config.json", "unsupported architecture \"MistralForCausalLM\"",
-                       "expected LlamaForCausalLM"});
+  expectError(config, {"config.json", "unsupported architecture \"GemmaForCausalLM\"",
+                       "expected LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM or Qwen3"});
   EXPECT_EQ(config.status().code(), ErrorCode::kUnsupported);
 }
 
@@ -114,11 +116,9 @@ TEST(ModelConfig, EveryNonsenseNamesFileFieldAndExpectation) {
       {"rms_norm_eps", -1, "a number from 0"},
       {"rms_norm_eps", json::array(), "a number from 0"},
       {"rope_theta", 0, "a number from 1"},
-      {"rope_scaling", {{"rope_type", "llama3"}}, "scaled RoPE is not supported"},
-      {"rope_scaling", {{"type", "linear"}, {"factor", 2}}, "scaled RoPE is not supported"},
-      {"rope_scaling", 3, "null or an object"},
       {"hidden_act", "gelu", "\"silu\""},
-      {"attention_bias", true, "false"},
+      {"attention_bias", 1, "true or false"},
+      {"partial_rotary_factor", 0.5, "1"},
       {"mlp_bias", true, "false"},
       {"tie_word_embeddings", 1, "true or false"},
       {"quantization_config", {{"bits", 4}}, "F32, F16 or BF16"},
@@ -156,17 +156,48 @@ TEST(ModelConfig, MissingFileIsNamed) {
   EXPECT_EQ(config.status().code(), ErrorCode::kNotFound);
 }
 
+TEST(ModelConfig, ModelTypeStandsInForTheArchitecture) {
+  json file = smallest();
+  file.erase("architectures");
+  expectError(parse(file), {"architectures", "missing"});
+  file["model_type"] = "llama";
+  EXPECT_EQ(*parse(file), *parse(smallest()));
+  file["model_type"] = "gpt2";
+  EXPECT_EQ(parse(file).status().code(), ErrorCode::kUnsupported);
+  expectError(parse(file), {"model_type is \"gpt2\"", "llama, mistral, qwen2 or qwen3"});
+}
+
 TEST(ModelConfig, CanonicalTextsChangeExactlyWithWhatKvDependsOn) {
   const ModelConfig base = *parse(smallest());
   ModelConfig other = base;
   other.maxPositions = 7;
   other.eosTokens = {};
   EXPECT_EQ(canonicalConfig(base), canonicalConfig(other));
-  EXPECT_EQ(canonicalRope(base), canonicalRope(other));
   other.rmsEps = std::nextafter(base.rmsEps, 1.0f);
   EXPECT_NE(canonicalConfig(base), canonicalConfig(other));
-  other.ropeTheta = std::nextafter(base.ropeTheta, 1e9f);
-  EXPECT_NE(canonicalRope(base), canonicalRope(other));
+  const std::function<void(ModelConfig&)> parts[] = {[](ModelConfig& c) { c.qkvBias = true; },
+                                                     [](ModelConfig& c) { c.outputBias = true; },
+                                                     [](ModelConfig& c) { c.qkNorm = true; },
+                                                     [](ModelConfig& c) {
+                                                       c.windows = {0, 12};
+                                                     },
+                                                     [](ModelConfig& c) {
+                                                       c.windows = {12, 0};
+                                                     }};
+  std::set<std::string> texts = {canonicalConfig(base)};
+  for (const auto& change : parts) {
+    ModelConfig changed = base;
+    change(changed);
+    EXPECT_TRUE(texts.insert(canonicalConfig(changed)).second) << canonicalConfig(changed);
+  }
+}
+
+// Stores are full of chunks under it.
+TEST(ModelConfig, TheTextOfPlainLlamaStays) {
+  EXPECT_EQ(canonicalConfig(*parse(smallest())),
+            "architecture=LlamaForCausalLM\nhidden_size=64\nlayers=2\nheads=4\nkv_heads=4\n"
+            "head_dim=16\nffn_size=96\nvocab_size=100\nrms_eps=1e-06\ntied_head=false\n"
+            "bos_token=1\n");
 }
 
 }  // namespace

@@ -186,6 +186,22 @@ TEST(Model, ABrokenOrUnwritableCacheChangesNothing) {
   EXPECT_EQ((*nowhere)->fingerprint(), (*plain)->fingerprint());
 }
 
+TEST(Model, LoadsEveryFamily) {
+  for (const char* name :
+       {"mistral_window", "qwen2_dynamic", "qwen3_yarn", "llama3_biases", "llama_linear"}) {
+    const auto model = loadFrom(goldenDir(name));
+    EXPECT_TRUE(model.ok()) << model.status().toString();
+  }
+}
+
+TEST(Model, WhatTheMachineHasBoundsTheWeights) {
+  EXPECT_GT(machineMemory(), 1u << 20);
+  ModelLoadOptions options = noCache();
+  options.memoryLimit = 1000;
+  const auto model = Model::load(goldenDir("tied_group4_bf16"), options);
+  EXPECT_EQ(model.status().code(), ErrorCode::kResourceExhausted);
+}
+
 TEST(Model, MissingPartsAreNamed) {
   expectError(loadFrom("/no/such/model"), {"/no/such/model", "is no directory", "config.json"});
   for (const char* name : {"config.json", "tokenizer.json", "model.safetensors"}) {

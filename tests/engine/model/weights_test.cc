@@ -126,7 +126,47 @@ TEST(Weights, BiasesAreNotLeftOutSilently) {
     header["model.layers.0.self_attn.q_proj.bias"] = {
         {"dtype", "BF16"}, {"shape", {0}}, {"data_offsets", {last, last}}};
   });
-  expectError(loadFrom(dir.path()), {"q_proj.bias", "without biases"});
+  expectError(loadFrom(dir.path()), {"q_proj.bias", "expected none of that name"});
+}
+
+TEST(Weights, PartsOfAFamilyAreBoundAndMissedByName) {
+  const auto qwen2 = loadFrom(goldenDir("qwen2_dynamic"));
+  ASSERT_TRUE(qwen2.ok()) << qwen2.status().toString();
+  const LayerWeights& biased = qwen2->layers().back();
+  EXPECT_EQ(biased.qBias.columns(), biased.q.rows());
+  EXPECT_EQ(biased.kBias.data(), qwen2->tensor("model.layers.1.self_attn.k_proj.bias")->data());
+  EXPECT_EQ(biased.vBias.data(), qwen2->tensor("model.layers.1.self_attn.v_proj.bias")->data());
+  EXPECT_TRUE(biased.oBias.empty() && biased.qNorm.empty());
+  const auto qwen3 = loadFrom(goldenDir("qwen3_yarn"));
+  ASSERT_TRUE(qwen3.ok()) << qwen3.status().toString();
+  const LayerWeights& normed = qwen3->layers().front();
+  EXPECT_EQ(normed.qNorm.data(), qwen3->tensor("model.layers.0.self_attn.q_norm.weight")->data());
+  EXPECT_EQ(normed.kNorm.columns(), 16u);
+  EXPECT_TRUE(normed.qBias.empty());
+
+  ModelDir dir("qwen3_yarn");
+  dir.editJson("config.json", [](json& config) { config["attention_bias"] = true; });
+  expectError(loadFrom(dir.path()), {"self_attn.q_proj.bias", "missing"});
+  dir.editJson("config.json", [](json& config) {
+    config["attention_bias"] = false;
+    config["architectures"] = {"LlamaForCausalLM"};
+  });
+  expectError(loadFrom(dir.path()), {"self_attn.k_norm.weight", "expected none of that name"});
+}
+
+TEST(Weights, MoreThanTheMemoryIsRefusedWithTheBytes) {
+  const ModelConfig config = *loadModelConfig(goldenDir("tied_group4_bf16"));
+  const auto source = openWeights(goldenDir("tied_group4_bf16"));
+  ASSERT_TRUE(source.ok());
+  uint64_t values = 0;
+  for (const TensorEntry& tensor : (*source)->tensors()) values += tensor.bytes.size() / 2;
+  const uint64_t bytes = 4 * values;
+  EXPECT_EQ(weightBytes(config), bytes);
+  EXPECT_TRUE(Weights::load(config, **source, bytes).ok());
+  const auto refused = Weights::load(config, **source, bytes - 1);
+  expectError(refused, {"model.safetensors", "need 0.0 GiB", std::to_string(bytes) + " bytes",
+                        "the machine has"});
+  EXPECT_EQ(refused.status().code(), ErrorCode::kResourceExhausted);
 }
 
 TEST(Weights, ZeroedCanBeFilledByName) {

@@ -64,16 +64,9 @@ Matrix takeRows(const MatrixView& from, std::span<const uint32_t> rows) {
   return out;
 }
 
-struct Shape {
-  uint32_t heads, kvHeads, headDim;
-};
-
-class ForwardShapes : public testing::TestWithParam<Shape> {
+class ForwardShapes : public testing::TestWithParam<test::Variant> {
  protected:
-  ForwardShapes() : pool_(2) {
-    config_.heads = GetParam().heads;
-    config_.kvHeads = GetParam().kvHeads;
-    config_.headDim = GetParam().headDim;
+  ForwardShapes() : config_(GetParam().config), pool_(2) {
     model_ = test::makeTinyModel(config_, 7);
     transformer_ = std::make_unique<Transformer>(*model_, pool_);
   }
@@ -88,7 +81,7 @@ class ForwardShapes : public testing::TestWithParam<Shape> {
     return std::move(*pass);
   }
 
-  ModelConfig config_ = test::tinyConfig();
+  ModelConfig config_;
   ThreadPool pool_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Transformer> transformer_;
@@ -227,15 +220,23 @@ TEST_P(ForwardShapes, RowsAloneSeePositionZeroAndThemselves) {
   }
 }
 
+// Heads, kv heads and channels of one.
+test::Variant shape(const char* name, uint32_t heads, uint32_t kvHeads, uint32_t headDim) {
+  test::Variant out{name, test::tinyConfig()};
+  out.config.heads = heads;
+  out.config.kvHeads = kvHeads;
+  out.config.headDim = headDim;
+  return out;
+}
+
+const auto nameOf = [](const auto& variant) { return std::string(variant.param.name); };
 INSTANTIATE_TEST_SUITE_P(Shapes, ForwardShapes,
-                         testing::Values(Shape{4, 4, 32}, Shape{6, 2, 64}, Shape{8, 1, 32},
-                                         Shape{3, 1, 80}, Shape{2, 2, 128}, Shape{4, 2, 20},
-                                         Shape{5, 1, 6}),
-                         [](const auto& shape) {
-                           return std::to_string(shape.param.heads) + "x" +
-                                  std::to_string(shape.param.kvHeads) + "x" +
-                                  std::to_string(shape.param.headDim);
-                         });
+                         testing::Values(shape("4x4x32", 4, 4, 32), shape("6x2x64", 6, 2, 64),
+                                         shape("8x1x32", 8, 1, 32), shape("3x1x80", 3, 1, 80),
+                                         shape("2x2x128", 2, 2, 128), shape("4x2x20", 4, 2, 20),
+                                         shape("5x1x6", 5, 1, 6)),
+                         nameOf);
+INSTANTIATE_TEST_SUITE_P(Parts, ForwardShapes, testing::ValuesIn(test::tinyVariants()), nameOf);
 
 class ForwardPageTypes : public testing::TestWithParam<ElementType> {};
 

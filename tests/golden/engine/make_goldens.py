@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 """Golden logits for the engine, by PyTorch (Debian: python3-torch).
 
-Writes tiny seeded Llama models as Hugging Face directories beside this file, runs a plain forward
+Writes tiny seeded models of each family as Hugging Face directories beside this file, runs a plain forward
 pass in float64 over a few prompts, and stores prompts and logits in each directory:
 
-  golden.json      the prompts as token ids
-  logits_f32.bin   logits of every position of every prompt, one after the other: little-endian
+  golden.json      the prompts as token ids; for each the first row whose logits are kept (0 if absent)
+  logits_f32.bin   logits of the kept positions of every prompt, one after the other: little-endian
                    f32 [rows][vocab]; nothing is rounded on the way
   logits_bf16.bin  the same with K (before RoPE) and V rounded to bfloat16 where a KV page of that
                    type would hold them
@@ -15,6 +15,7 @@ pass in float64 over a few prompts, and stores prompts and logits in each direct
 """
 
 import json
+import math
 import os
 import struct
 import sys
@@ -27,6 +28,7 @@ MERGES = [('t', 'h'), ('th', 'e'), ('Ġ', 'the'), ('i', 'n'), ('Ġ', 'a'), ('a',
           ('Ġ', 'and'), ('o', 'n'), ('e', 'r'), ('Ġ', 's'), ('o', 'u'), ('r', 'e'), ('e', 'd')]
 VOCAB = len(SPECIAL) + 256 + len(MERGES)
 PROMPT_LENGTHS = [1, 17, 80]  # the last one is longer than a page of 64 tokens
+FIRST_ROWS = [0, 13, 72]      # kept of models that are small
 
 # name -> configuration, dtype of the weights, number of files, seed
 MODELS = {
@@ -43,18 +45,66 @@ MODELS = {
         intermediate_size=80, rope_theta=10000.0, rms_norm_eps=1e-5,
         tie_word_embeddings=True), torch.float16, 1, 33),
 }
+SMALL = dict(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+             head_dim=16, intermediate_size=32, rope_theta=10000.0, rms_norm_eps=1e-6)
+# Likewise: what each family has beside plain Llama, and the scalings of RoPE. Every scaling and
+# window matters within the longest prompt.
+SMALL_MODELS = {
+    'mistral_window': (dict(
+        SMALL, architectures=['MistralForCausalLM'], model_type='mistral', sliding_window=20,
+        tie_word_embeddings=False), torch.bfloat16, 1, 44),
+    'qwen2_dynamic': (dict(
+        SMALL, architectures=['Qwen2ForCausalLM'], model_type='qwen2', use_sliding_window=True,
+        sliding_window=30, max_window_layers=1, tie_word_embeddings=True,
+        rope_scaling=dict(type='dynamic', factor=2.0)), torch.float16, 1, 55),
+    'qwen3_yarn': (dict(
+        SMALL, architectures=['Qwen3ForCausalLM'], model_type='qwen3', tie_word_embeddings=True,
+        sliding_window=None, use_sliding_window=False, max_window_layers=1,
+        rope_scaling=dict(rope_type='yarn', factor=4.0, original_max_position_embeddings=64,
+                          beta_fast=8.0)), torch.bfloat16, 1, 66),
+    'llama3_biases': (dict(
+        SMALL, attention_bias=True, tie_word_embeddings=False,
+        rope_scaling=dict(rope_type='llama3', factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+                          original_max_position_embeddings=64)), torch.bfloat16, 2, 77),
+    'llama_linear': (dict(
+        SMALL, tie_word_embeddings=True, rope_theta=None,
+        rope_parameters=dict(rope_type='linear', rope_theta=500000.0, factor=4.0)),
+        torch.float16, 1, 88),
+}
 TYPE_NAMES = {torch.float32: 'F32', torch.float16: 'F16', torch.bfloat16: 'BF16'}
 TYPES = {name: dtype for dtype, name in TYPE_NAMES.items()}
 
 
 def full_config(sizes):
-    return dict(architectures=['LlamaForCausalLM'], model_type='llama', vocab_size=VOCAB,
-                max_position_embeddings=512, hidden_act='silu', attention_bias=False,
-                mlp_bias=False, rope_scaling=None, bos_token_id=0, eos_token_id=1, **sizes)
+    common = dict(architectures=['LlamaForCausalLM'], model_type='llama', vocab_size=VOCAB,
+                  max_position_embeddings=512, hidden_act='silu', attention_bias=False,
+                  mlp_bias=False, rope_scaling=None, bos_token_id=0, eos_token_id=1)
+    return {**common, **sizes}
 
 
 def head_dim_of(config):
     return config.get('head_dim') or config['hidden_size'] // config['num_attention_heads']
+
+
+def family_of(config):
+    return config['architectures'][0].replace('ForCausalLM', '')
+
+
+def biased(config):
+    """The projections of attention that have a bias."""
+    if family_of(config) == 'Qwen2':
+        return 'qkv'
+    return 'qkvo' if config['attention_bias'] else ''
+
+
+def window_of(config, layer):
+    """Keys a row sees in this layer, itself included; None: all."""
+    family = family_of(config)
+    if family == 'Mistral':
+        return config['sliding_window']
+    if family.startswith('Qwen') and config['use_sliding_window']:
+        return config['sliding_window'] if layer >= config['max_window_layers'] else None
+    return None
 
 
 def tensor_shapes(config):
@@ -74,6 +124,12 @@ def tensor_shapes(config):
             layer + 'mlp.gate_proj.weight': (ffn, hidden),
             layer + 'mlp.up_proj.weight': (ffn, hidden),
             layer + 'mlp.down_proj.weight': (hidden, ffn)})
+        for which in biased(config):
+            size = {'q': query, 'o': hidden}.get(which, kv)
+            shapes[layer + f'self_attn.{which}_proj.bias'] = (size,)
+        if family_of(config) == 'Qwen3':
+            shapes[layer + 'self_attn.q_norm.weight'] = (head_dim_of(config),)
+            shapes[layer + 'self_attn.k_norm.weight'] = (head_dim_of(config),)
     shapes['model.norm.weight'] = (hidden,)
     if not config['tie_word_embeddings']:
         shapes['lm_head.weight'] = (VOCAB, hidden)
@@ -86,7 +142,9 @@ def make_weights(config, dtype, seed):
     weights = {}
     for name, shape in tensor_shapes(config).items():
         values = torch.randn(shape, generator=random)
-        if len(shape) == 1:
+        if name.endswith('.bias'):
+            values = 0.5 * values
+        elif len(shape) == 1:
             values = 1 + 0.2 * values
         elif 'q_proj' in name or 'k_proj' in name:
             values = values * (2.0 / shape[1]) ** 0.5
@@ -169,13 +227,44 @@ def rms_norm(x, weight, eps):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
 
 
-def rotate(x, theta):
+def rope_frequencies(config, dtype):
+    """Angle a position of each pair of channels, and what cosines and sines are taken times. What
+    is "kept" of a pair's frequency goes from 1 (as it is) to 0 (divided by the factor)."""
+    scaling = config.get('rope_parameters') or config['rope_scaling'] or {}
+    theta, dim = config['rope_theta'] or scaling['rope_theta'], head_dim_of(config)
+    pair = torch.arange(dim // 2, dtype=dtype)
+    plain = theta ** (-pair * 2 / dim)
+    kind = scaling.get('rope_type', scaling.get('type', 'default'))
+    if kind in ('default', 'dynamic'):  # dynamic: no prompt is longer than the training was
+        return plain, 1.0
+    factor, times = scaling['factor'], 1.0
+    if kind == 'linear':
+        kept = torch.zeros_like(plain)
+    elif kind == 'llama3':
+        low, high = scaling['low_freq_factor'], scaling['high_freq_factor']
+        turns = scaling['original_max_position_embeddings'] * plain / (2 * math.pi)
+        kept = ((turns - low) / (high - low)).clamp(0, 1)
+    elif kind == 'yarn':
+        def pair_of(turns):
+            length = scaling['original_max_position_embeddings']
+            return dim * math.log(length / (turns * 2 * math.pi)) / (2 * math.log(theta))
+
+        low = max(math.floor(pair_of(scaling.get('beta_fast', 32))), 0)
+        high = min(math.ceil(pair_of(scaling.get('beta_slow', 1))), dim - 1)
+        assert low < high
+        kept = 1 - ((pair - low) / (high - low)).clamp(0, 1)
+        times = 0.1 * math.log(factor) + 1
+    return plain * kept + plain / factor * (1 - kept), times
+
+
+def rotate(x, config):
     """RoPE: x [heads, tokens, head_dim], channel i paired with i + head_dim / 2."""
     half = x.shape[-1] // 2
-    frequency = theta ** (-torch.arange(half, dtype=x.dtype) * 2 / x.shape[-1])
+    frequency, times = rope_frequencies(config, x.dtype)
     angle = torch.arange(x.shape[1], dtype=x.dtype)[:, None] * frequency
     a, b = x[..., :half], x[..., half:]
-    return torch.cat((a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()), -1)
+    cos, sin = angle.cos() * times, angle.sin() * times
+    return torch.cat((a * cos - b * sin, b * cos + a * sin), -1)
 
 
 def attention(config, weights, layer, x, page_type):
@@ -185,18 +274,25 @@ def attention(config, weights, layer, x, page_type):
 
     def project(which, count):
         y = x @ weights[name + which + '_proj.weight'].T
-        return y.reshape(tokens, count, dim).transpose(0, 1)
+        y = y + weights.get(name + which + '_proj.bias', 0)
+        y = y.reshape(tokens, count, dim).transpose(0, 1)
+        head_norm = weights.get(name + which + '_norm.weight')
+        return y if head_norm is None else rms_norm(y, head_norm, config['rms_norm_eps'])
 
     q, k, v = project('q', heads), project('k', kv_heads), project('v', kv_heads)
     if page_type is not None:
         k, v = k.to(page_type).to(x.dtype), v.to(page_type).to(x.dtype)
-    q, k = rotate(q, config['rope_theta']), rotate(k, config['rope_theta'])
+    q, k = rotate(q, config), rotate(k, config)
     group = heads // kv_heads
     k, v = k.repeat_interleave(group, 0), v.repeat_interleave(group, 0)
     scores = q @ k.transpose(1, 2) / dim ** 0.5
     later = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
+    window = window_of(config, layer)
+    if window is not None:
+        later |= torch.ones(tokens, tokens, dtype=torch.bool).tril(-window)
     mixed = scores.masked_fill(later, float('-inf')).softmax(-1) @ v
-    return mixed.transpose(0, 1).reshape(tokens, -1) @ weights[name + 'o_proj.weight'].T
+    mixed = mixed.transpose(0, 1).reshape(tokens, -1) @ weights[name + 'o_proj.weight'].T
+    return mixed + weights.get(name + 'o_proj.bias', 0)
 
 
 def forward(config, weights, tokens, page_type=None):
@@ -216,13 +312,16 @@ def forward(config, weights, tokens, page_type=None):
     return rms_norm(x, weights['model.norm.weight'], eps) @ head.T
 
 
-def all_logits(config, weights, prompts, page_type):
-    rows = [forward(config, weights, torch.tensor(p), page_type) for p in prompts]
+def all_logits(config, weights, golden, page_type):
+    prompts = golden['prompts']
+    kept = golden.get('first_rows', [0] * len(prompts))
+    rows = [forward(config, weights, torch.tensor(prompt), page_type)[first:]
+            for prompt, first in zip(prompts, kept)]
     return torch.cat(rows).float()
 
 
 def write_model(name):
-    sizes, dtype, files, seed = MODELS[name]
+    sizes, dtype, files, seed = MODELS.get(name) or SMALL_MODELS[name]
     folder = os.path.join(HERE, name)
     os.makedirs(folder, exist_ok=True)
     config = full_config(sizes)
@@ -232,10 +331,13 @@ def write_model(name):
                for n in PROMPT_LENGTHS]
     write_json(folder, 'config.json', config)
     write_json(folder, 'tokenizer.json', tokenizer_file())
-    write_json(folder, 'golden.json', dict(prompts=prompts))
+    golden = dict(prompts=prompts)
+    if name in SMALL_MODELS:
+        golden['first_rows'] = FIRST_ROWS
+    write_json(folder, 'golden.json', golden)
     write_weights(folder, weights, files)
     for suffix, page_type in (('f32', None), ('bf16', torch.bfloat16)):
-        logits = all_logits(config, weights, prompts, page_type)
+        logits = all_logits(config, weights, golden, page_type)
         with open(os.path.join(folder, f'logits_{suffix}.bin'), 'wb') as f:
             f.write(logits.numpy().astype('<f4').tobytes())
 
@@ -247,7 +349,7 @@ def check_model(name):
         with open(os.path.join(folder, file), encoding='utf-8') as f:
             return json.load(f)
 
-    config, prompts = load('config.json'), load('golden.json')['prompts']
+    config, golden = load('config.json'), load('golden.json')
     weights = {}
     for file in sorted(os.listdir(folder)):
         if file.endswith('.safetensors'):
@@ -256,7 +358,7 @@ def check_model(name):
     for suffix, page_type in (('f32', None), ('bf16', torch.bfloat16)):
         with open(os.path.join(folder, f'logits_{suffix}.bin'), 'rb') as f:
             stored = torch.frombuffer(bytearray(f.read()), dtype=torch.float32)
-        logits = all_logits(config, weights, prompts, page_type).reshape(-1)
+        logits = all_logits(config, weights, golden, page_type).reshape(-1)
         worst = max(worst, (logits - stored).abs().max().item())
     print(f'{name}: largest difference {worst:.3g}')
     return worst < 1e-5
@@ -264,8 +366,8 @@ def check_model(name):
 
 def main():
     if sys.argv[1:] == ['--check']:
-        return 0 if all([check_model(name) for name in MODELS]) else 1
-    for name in MODELS:
+        return 0 if all([check_model(name) for name in [*MODELS, *SMALL_MODELS]]) else 1
+    for name in [*MODELS, *SMALL_MODELS]:
         write_model(name)
     return 0
 

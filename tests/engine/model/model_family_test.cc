@@ -1,0 +1,124 @@
+#include "engine/model/model_family.h"
+
+#include "tests/engine/model/model_dir.h"
+
+namespace spolia::engine {
+namespace {
+
+using nlohmann::json;
+
+json smallest(const char* architecture) {
+  return {{"architectures", {architecture}},
+          {"hidden_size", 64},
+          {"num_hidden_layers", 4},
+          {"num_attention_heads", 4},
+          {"num_key_value_heads", 2},
+          {"intermediate_size", 96},
+          {"vocab_size", 100},
+          {"bos_token_id", 3}};
+}
+
+Result<ModelConfig> parse(const json& config) {
+  return parseModelConfig(config.dump(), "", "config.json");
+}
+
+ModelConfig parsed(json file, const json& more = json::object()) {
+  file.update(more);
+  const auto config = parse(file);
+  EXPECT_TRUE(config.ok()) << config.status().toString();
+  return config.ok() ? *config : ModelConfig();
+}
+
+TEST(ModelFamily, LlamaHasBiasesWhereTheFileSaysSo) {
+  const json file = smallest("LlamaForCausalLM");
+  EXPECT_FALSE(parsed(file).qkvBias);
+  const ModelConfig biased = parsed(file, {{"attention_bias", true}});
+  EXPECT_TRUE(biased.qkvBias && biased.outputBias);
+  EXPECT_FALSE(biased.qkNorm);
+  // Of another family, and not read.
+  EXPECT_TRUE(parsed(file, {{"sliding_window", 16}}).windows.empty());
+}
+
+TEST(ModelFamily, MistralSlidesInEveryLayerUnlessItSaysNull) {
+  const json file = smallest("MistralForCausalLM");
+  EXPECT_EQ(parsed(file).windows, std::vector<uint32_t>(4, 4096));
+  EXPECT_EQ(parsed(file).maxPositions, 131072u);
+  EXPECT_EQ(parsed(file, {{"sliding_window", 16}}).windows, std::vector<uint32_t>(4, 16));
+  EXPECT_TRUE(parsed(file, {{"sliding_window", nullptr}}).windows.empty());
+  // No field of Mistral's.
+  EXPECT_FALSE(parsed(file, {{"attention_bias", true}}).qkvBias);
+}
+
+TEST(ModelFamily, Qwen2HasBiasesButNoneOnTheOutput) {
+  const ModelConfig config = parsed(smallest("Qwen2ForCausalLM"));
+  EXPECT_TRUE(config.qkvBias);
+  EXPECT_FALSE(config.outputBias || config.qkNorm);
+  EXPECT_EQ(config.headDim, 16u);
+  EXPECT_EQ(config.maxPositions, 32768u);
+  EXPECT_TRUE(config.windows.empty());
+}
+
+TEST(ModelFamily, Qwen3HasNormsAndHeadsOf128) {
+  const ModelConfig config = parsed(smallest("Qwen3ForCausalLM"));
+  EXPECT_TRUE(config.qkNorm);
+  EXPECT_FALSE(config.qkvBias || config.outputBias);
+  EXPECT_EQ(config.headDim, 128u);
+  EXPECT_EQ(parsed(smallest("Qwen3ForCausalLM"), {{"head_dim", 32}}).headDim, 32u);
+  EXPECT_TRUE(parsed(smallest("Qwen3ForCausalLM"), {{"attention_bias", true}}).outputBias);
+}
+
+TEST(ModelFamily, KvHeadsDefaultAsTheFamilyHasThem) {
+  json file = smallest("MistralForCausalLM");
+  file.erase("num_key_value_heads");
+  file["num_attention_heads"] = 16;
+  EXPECT_EQ(parsed(file).kvHeads, 8u);
+  file["num_key_value_heads"] = nullptr;
+  EXPECT_EQ(parsed(file).kvHeads, 16u);
+}
+
+TEST(ModelFamily, QwenNamesItsFirstTokenAndMayHaveNoLast) {
+  json file = smallest("Qwen2ForCausalLM");
+  EXPECT_TRUE(parsed(file).eosTokens.empty());
+  file.erase("bos_token_id");
+  expectError(parse(file), {"bos_token_id is missing"});
+}
+
+TEST(ModelFamily, QwenSlidesInTheLayersItNames) {
+  using Windows = std::vector<uint32_t>;
+  for (const char* architecture : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
+    const json file = smallest(architecture);
+    json slides = {{"sliding_window", 16}, {"max_window_layers", 3}};
+    EXPECT_TRUE(parsed(file, slides).windows.empty()) << "use_sliding_window is false by default";
+    slides["use_sliding_window"] = true;
+    EXPECT_EQ(parsed(file, slides).windows, (Windows{0, 0, 0, 16}));
+    slides["max_window_layers"] = 28;
+    EXPECT_TRUE(parsed(file, slides).windows.empty());
+    slides["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention",
+                             "full_attention"};
+    EXPECT_EQ(parsed(file, slides).windows, (Windows{16, 0, 16, 0}));
+    slides["sliding_window"] = nullptr;
+    EXPECT_TRUE(parsed(file, slides).windows.empty());
+    slides.erase("sliding_window");
+    EXPECT_EQ(parsed(file, slides).windows, (Windows{4096, 0, 4096, 0}));
+  }
+}
+
+TEST(ModelFamily, NonsenseIsNamed) {
+  const auto refused = [](const json& more, const std::vector<std::string>& parts) {
+    json file = smallest("Qwen2ForCausalLM");
+    file.update({{"use_sliding_window", true}, {"sliding_window", 16}});
+    file.update(more);
+    expectError(parse(file), parts);
+  };
+  refused({{"use_sliding_window", 1}}, {"use_sliding_window", "true or false"});
+  refused({{"sliding_window", 1}, {"max_window_layers", 0}}, {"sliding_window is 1", "from 2"});
+  refused({{"sliding_window", "16"}, {"max_window_layers", 0}}, {"sliding_window"});
+  refused({{"max_window_layers", -1}}, {"max_window_layers"});
+  refused({{"layer_types", {"full_attention"}}}, {"layer_types", "a list of 4"});
+  refused({{"layer_types", {1, 2, 3, 4}}}, {"layer_types", "a list of 4"});
+  refused({{"layer_types", std::vector<std::string>(4, "chunked_attention")}},
+          {"layer_types", "\"sliding_attention\""});
+}
+
+}  // namespace
+}  // namespace spolia::engine
