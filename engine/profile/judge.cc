@@ -129,8 +129,7 @@ Status Judge::computeBos() {
 void Judge::importBos(KvPages& pages, uint32_t turnedBack) const {
   std::vector<float> row = bos_;
   if (turnedBack > 0) {
-    const RopeTable rope(shape_.headDim, model_.config().ropeTheta, model_.config().maxPositions);
-    const RopeTable::Angles angles = rope.at(turnedBack);
+    const RopeTable::Angles angles = transformer_.rope().at(turnedBack);
     for (uint32_t head = 0; head < shape_.layers * shape_.kvHeads; ++head) {
       const uint32_t layer = head / shape_.kvHeads;
       float* key = row.data() + layer * 2 * shape_.channels() +

@@ -50,7 +50,7 @@ class Judge {
   // `restored`: one a passage, in the order of KvSample::values.
   Result<Agreement> compare(std::span<const std::vector<float>> restored) const;
   // The same without any cached row: how much damage the judge can see. The continued rows attend
-  // to BOS and to themselves only, in their places.
+  // to BOS and to themselves only, in their places; to BOS even where a layer's window ends before.
   Result<Agreement> compareRemoved() const;
   // Nats a token of the continued tokens but each passage's first, over the fp16 cache.
   double crossEntropy() const;

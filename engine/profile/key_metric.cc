@@ -8,6 +8,7 @@
 #include "engine/kernels/rope.h"
 #include "engine/profile/judge.h"
 #include "engine/profile/symmetric_matrix.h"
+#include "engine/transformer/attention.h"
 #include "engine/transformer/kv_pages.h"
 
 namespace spolia::engine {
@@ -25,6 +26,7 @@ constexpr float kLeastAttention = 1e-3f;
 struct LayerState {
   const ModelConfig& config;
   const RopeTable& rope;
+  uint32_t window;             // of the layer
   const Pass& pass;            // queries turned to their positions and scaled, and their outputs
   std::vector<float> rows;     // [token][K, V][channel], K before RoPE
   std::vector<float> rotated;  // [token][channel] of K
@@ -42,7 +44,11 @@ LayerState stateOf(const Model& model, const RopeTable& rope, const Pass& pass,
   const ModelConfig& config = model.config();
   const auto tokens = static_cast<uint32_t>(pass.rows());
   const size_t channels = size_t{config.kvHeads} * config.headDim;
-  LayerState state{config, rope, pass, std::vector<float>(tokens * 2 * channels),
+  LayerState state{config,
+                   rope,
+                   config.windowOf(layer),
+                   pass,
+                   std::vector<float>(tokens * 2 * channels),
                    std::vector<float>(tokens * channels)};
   pages.exportRows(layer, 0, tokens,
                    sampleMemory(reinterpret_cast<std::byte*>(state.rows.data()),
@@ -60,17 +66,18 @@ float dot(const float* a, const float* b, uint32_t count) {
   return std::inner_product(a, a + count, b, 0.0f);
 }
 
-// Attention of a query at row p over rows 0 .. p.
+// Attention of a query at row p over rows 0 .. p; none on those before its window.
 std::vector<float> attentionOf(const LayerState& state, const float* query, uint32_t p,
                                uint32_t kvHead) {
   std::vector<float> out(p + 1);
-  for (uint32_t t = 0; t <= p; ++t) {
+  for (uint32_t t = firstKeyOf(p, state.window); t <= p; ++t) {
     out[t] = dot(query, state.key(t, kvHead), state.config.headDim);
   }
-  const float most = *std::ranges::max_element(out);
+  const std::span<float> scores = std::span(out).subspan(firstKeyOf(p, state.window));
+  const float most = *std::ranges::max_element(scores);
   float sum = 0;
-  for (float& score : out) sum += score = std::exp(score - most);
-  for (float& score : out) score /= sum;
+  for (float& score : scores) sum += score = std::exp(score - most);
+  for (float& score : scores) score /= sum;
   return out;
 }
 
@@ -116,7 +123,6 @@ void normalise(Matrix& metric) {
 Result<std::vector<Matrix>> measureKeyMetrics(const Model& model, const Transformer& transformer,
                                               std::span<const Passage> passages, ThreadPool& pool) {
   const ModelConfig& config = model.config();
-  const RopeTable rope(config.headDim, config.ropeTheta, config.maxPositions);
   std::vector<Matrix> metrics;
   for (uint32_t i = 0; i < config.layers * config.kvHeads; ++i) {
     metrics.push_back(Matrix::zeroed(config.headDim, config.headDim));
@@ -131,7 +137,7 @@ Result<std::vector<Matrix>> measureKeyMetrics(const Model& model, const Transfor
     SPOLIA_ASSIGN_OR_RETURN(Pass pass, transformer.begin(tokens, positions));
     for (uint32_t layer = 0; layer < config.layers; ++layer) {
       transformer.runLayer(pass, layer, pages);
-      const LayerState state = stateOf(model, rope, pass, pages, layer);
+      const LayerState state = stateOf(model, transformer.rope(), pass, pages, layer);
       pool.parallelFor(config.kvHeads, [&](size_t kvHead) {
         for (auto head = static_cast<uint32_t>(kvHead) * group; head < (kvHead + 1) * group;
              ++head) {

@@ -15,6 +15,9 @@ using engine::test::Random;
 
 class JudgeTest : public testing::Test {
  protected:
+  explicit JudgeTest(const ModelConfig& config = engine::test::tinyConfig())
+      : model_(engine::test::makeTinyModel(config, 5)) {}
+
   std::vector<Passage> passages(uint32_t cached, uint32_t continued) const {
     std::vector<Passage> out;
     for (uint64_t seed = 1; seed <= 3; ++seed) {
@@ -55,11 +58,16 @@ class JudgeTest : public testing::Test {
     return out;
   }
 
-  std::unique_ptr<engine::Model> model_ =
-      engine::test::makeTinyModel(engine::test::tinyConfig(), 5);
+  std::unique_ptr<engine::Model> model_;
   engine::ThreadPool pool_{2};
   engine::Transformer transformer_{*model_, pool_};
   Judge judge_{*model_, transformer_, pool_};
+};
+
+// Whatever a family has more than Llama.
+class JudgeOfAFamily : public JudgeTest, public testing::WithParamInterface<engine::test::Variant> {
+ protected:
+  JudgeOfAFamily() : JudgeTest(GetParam().config) {}
 };
 
 TEST_F(JudgeTest, SamplesAreTheCacheInHalves) {
@@ -101,7 +109,7 @@ TEST_F(JudgeTest, MoreNoiseIsMoreDamage) {
 
 // The textbook's pass over all tokens predicts what the judge predicts over the cache, but for the
 // fp16 of the latter.
-TEST_F(JudgeTest, CrossEntropyIsTheTextbooks) {
+TEST_P(JudgeOfAFamily, CrossEntropyIsTheTextbooks) {
   const std::vector<Passage> all = passages(20, 6);
   ASSERT_TRUE(judge_.setReference(all).ok());
   double sum = 0;
@@ -114,7 +122,7 @@ TEST_F(JudgeTest, CrossEntropyIsTheTextbooks) {
 
 // What is removed are the cached rows, and those behind them do not move: the textbook's pass over
 // BOS and the continued tokens, these at their old positions, predicts the same.
-TEST_F(JudgeTest, RemovedRowsLeaveAGap) {
+TEST_P(JudgeOfAFamily, RemovedRowsLeaveAGap) {
   const std::vector<Passage> all = passages(20, 6);
   ASSERT_TRUE(judge_.setReference(all).ok());
   double sum = 0;
@@ -130,6 +138,9 @@ TEST_F(JudgeTest, RemovedRowsLeaveAGap) {
   EXPECT_GT(kl, 0.001);
   EXPECT_NEAR(kl, sum / 18, 0.01 * kl);
 }
+
+INSTANTIATE_TEST_SUITE_P(Variants, JudgeOfAFamily, testing::ValuesIn(engine::test::tinyVariants()),
+                         [](const auto& variant) { return std::string(variant.param.name); });
 
 TEST_F(JudgeTest, RemovingNothingChangesNothing) {
   ASSERT_TRUE(judge_.setReference(passages(0, 6)).ok());
