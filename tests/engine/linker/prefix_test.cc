@@ -30,6 +30,9 @@ GenerationOptions optionsFor(LinkMethod method) {
 
 class PrefixTest : public ::testing::Test {
  protected:
+  explicit PrefixTest(const ModelConfig& config = test::tinyConfig())
+      : model_(test::makeTinyModel(config, 5)) {}
+
   Answer answer(const Prompt& prompt, KvSource* source, LinkMethod method = LinkMethod::kPrefix,
                 codec::Preset preset = codec::Preset::kLossless) {
     Linker::Config config;
@@ -44,7 +47,7 @@ class PrefixTest : public ::testing::Test {
     return promptOf(model_->config(), test::randomTokens(model_->config(), tokens, seed));
   }
 
-  const std::unique_ptr<Model> model_ = test::makeTinyModel(test::tinyConfig(), 5);
+  const std::unique_ptr<Model> model_;
   ThreadPool pool_{2};
   Transformer transformer_{*model_, pool_, Rounding::kInvariant};
 };
@@ -62,6 +65,24 @@ TEST_F(PrefixTest, TheFirstAnswerStoresWholeChunksAndTheNextLoadsThem) {
   EXPECT_EQ(second.provenance.chunksStored, 0u);
   EXPECT_EQ(second.tokens, first.tokens);
 }
+
+class PrefixOfAFamily : public PrefixTest, public ::testing::WithParamInterface<test::Variant> {
+ protected:
+  PrefixOfAFamily() : PrefixTest(GetParam().config) {}
+};
+
+TEST_P(PrefixOfAFamily, LoadedChunksAnswerAsComputedOnes) {
+  MemoryKvSource source;
+  const Prompt asked = prompt(600, 9);
+  const Answer full = answer(asked, nullptr, LinkMethod::kFull);
+  EXPECT_EQ(answer(asked, &source).tokens, full.tokens);
+  const Answer loaded = answer(asked, &source);
+  EXPECT_EQ(loaded.provenance.hits(), 2u);
+  EXPECT_EQ(loaded.tokens, full.tokens);
+}
+
+INSTANTIATE_TEST_SUITE_P(Variants, PrefixOfAFamily, ::testing::ValuesIn(test::tinyVariants()),
+                         [](const auto& variant) { return std::string(variant.param.name); });
 
 TEST_F(PrefixTest, ALongerPromptExtendsTheChainOfAShorterOne) {
   MemoryKvSource source;
