@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ struct Variant {
   const char* name;
   ModelConfig config;
 };
+// What failures of parameterised tests show.
+inline void PrintTo(const Variant& variant, std::ostream* out) {
+  *out << variant.name;
+}
 std::vector<Variant> tinyVariants();
 
 // Weights scaled so that every layer changes the hidden state noticeably and attention is neither

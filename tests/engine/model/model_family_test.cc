@@ -1,5 +1,6 @@
 #include "engine/model/model_family.h"
 
+#include "engine/model/weights.h"
 #include "tests/engine/model/model_dir.h"
 
 namespace spolia::engine {
@@ -118,6 +119,56 @@ TEST(ModelFamily, NonsenseIsNamed) {
   refused({{"layer_types", {1, 2, 3, 4}}}, {"layer_types", "a list of 4"});
   refused({{"layer_types", std::vector<std::string>(4, "chunked_attention")}},
           {"layer_types", "\"sliding_attention\""});
+}
+
+// config.json as published, without what no part of the engine reads.
+constexpr char kLlama32[] = R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false,
+  "bos_token_id": 128000, "eos_token_id": 128001, "head_dim": 64, "hidden_act": "silu",
+  "hidden_size": 2048, "intermediate_size": 8192, "max_position_embeddings": 131072,
+  "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 16,
+  "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 32.0,
+  "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192,
+  "rope_type": "llama3"}, "rope_theta": 500000.0, "tie_word_embeddings": true,
+  "vocab_size": 128256})";
+constexpr char kSmolLm2[] = R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false,
+  "bos_token_id": 0, "eos_token_id": 0, "hidden_act": "silu", "hidden_size": 576,
+  "intermediate_size": 1536, "is_llama_config": true, "max_position_embeddings": 8192,
+  "mlp_bias": false, "model_type": "llama", "num_attention_heads": 9, "num_hidden_layers": 30,
+  "num_key_value_heads": 3, "rms_norm_eps": 1e-05, "rope_interleaved": false,
+  "rope_scaling": null, "rope_theta": 100000, "tie_word_embeddings": true, "vocab_size": 49152})";
+constexpr char kMistral7B[] = R"({"architectures": ["MistralForCausalLM"], "bos_token_id": 1,
+  "eos_token_id": 2, "hidden_act": "silu", "hidden_size": 4096, "intermediate_size": 14336,
+  "max_position_embeddings": 32768, "model_type": "mistral", "num_attention_heads": 32,
+  "num_hidden_layers": 32, "num_key_value_heads": 8, "rms_norm_eps": 1e-05,
+  "rope_theta": 10000.0, "sliding_window": 4096, "tie_word_embeddings": false,
+  "vocab_size": 32000})";
+constexpr char kQwen25[] = R"({"architectures": ["Qwen2ForCausalLM"], "bos_token_id": 151643,
+  "eos_token_id": 151643, "hidden_act": "silu", "hidden_size": 896, "intermediate_size": 4864,
+  "max_position_embeddings": 32768, "max_window_layers": 24, "model_type": "qwen2",
+  "num_attention_heads": 14, "num_hidden_layers": 24, "num_key_value_heads": 2,
+  "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768,
+  "tie_word_embeddings": true, "use_mrope": false, "use_sliding_window": false,
+  "vocab_size": 151936})";
+constexpr char kQwen3[] = R"({"architectures": ["Qwen3ForCausalLM"], "attention_bias": false,
+  "bos_token_id": 151643, "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu",
+  "hidden_size": 1024, "intermediate_size": 3072, "max_position_embeddings": 40960,
+  "max_window_layers": 28, "model_type": "qwen3", "num_attention_heads": 16,
+  "num_hidden_layers": 28, "num_key_value_heads": 8, "rms_norm_eps": 1e-06,
+  "rope_scaling": null, "rope_theta": 1000000, "sliding_window": null,
+  "tie_word_embeddings": true, "use_sliding_window": false, "vocab_size": 151936})";
+
+// A part too many, too few or of another shape would show.
+TEST(ModelFamily, PublishedModelsHaveTheParametersTheyAreKnownFor) {
+  const std::pair<const char*, uint64_t> models[] = {{kLlama32, 1'235'814'400},
+                                                     {kSmolLm2, 134'515'008},
+                                                     {kMistral7B, 7'241'732'096},
+                                                     {kQwen25, 494'032'768},
+                                                     {kQwen3, 596'049'920}};
+  for (const auto& [file, parameters] : models) {
+    const auto config = parseModelConfig(file, "", "config.json");
+    ASSERT_TRUE(config.ok()) << config.status().toString();
+    EXPECT_EQ(weightBytes(*config), 4 * parameters) << file;
+  }
 }
 
 }  // namespace
