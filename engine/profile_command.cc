@@ -80,6 +80,7 @@ Status makeProfile(const EngineConfig& config, const ProfileRequest& request) {
   ProfileOptions options;
   options.preset = *preset;
   options.judged = request.judged;
+  options.mostKl = request.mostKl;
   options.mostBytes =
       request.mostBytes > 0 ? request.mostBytes : halfWeightBytes(model->config()) / kProfileShare;
   const auto report = [](const std::string& what) { fmt::print(stderr, "{}\n", what); };

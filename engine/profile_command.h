@@ -17,6 +17,7 @@ struct ProfileRequest {
   uint32_t cached = 256;    // tokens of a passage that are coded
   uint32_t continued = 32;  // and those behind, on which the damage is measured
   uint32_t judged = 32;     // most passages on which it is measured
+  double mostKl = 0.0025;   // damage that the preset's step may do, nats
   uint64_t mostBytes = 0;   // 0: a tenth of the model's weights in fp16
   bool json = false;
 };

@@ -4,9 +4,10 @@ stay right.
 codec.micro_PRESET_ratio: fp16 bytes by stored bytes of all chunks (headers and tables counted) of the
 worlds that `bench/run fidelity` asks about, under a profile made from other worlds.
 codec.micro_PRESET_points is what the default method loses in points against itself over lossless
-chunks (below 0: it wins), all kinds of questions together. Where the profile's own step loses more than
-MOST_POINTS, it is the widest finer step that does not, found by bisection: codec.micro_PRESET_gain, in
-quarter octaves, 0 for the profile's own. codec.micro_PRESET_own_ratio, _own_points: at that one.
+chunks (below 0: it wins), all kinds of questions together. The profile is learnt for the first of BUDGETS,
+codec.micro_PRESET_budget, whose own step loses no more than MOST_POINTS. Where none does, it is the widest
+finer step of the last that does not, found by bisection: codec.micro_PRESET_gain, in quarter octaves, 0
+for the profile's own. codec.micro_PRESET_own_ratio, _own_points: at that one.
 codec.micro_PRESET_profile_share: of the model's fp16 weights. codec.micro_questions: how many were
 asked. codec.micro_lossless_ratio: the same of `lossless`.
 """
@@ -31,6 +32,7 @@ PRESETS = ("balanced", "small")
 WORLDS, LEARNT_WORLDS = 100, 200  # a family
 LEARNT_SEED = SEED + 1
 MOST_POINTS = 0.5
+BUDGETS = ("0.0025", "0.0006", "0.00015")  # nats, as the judge of profiles measures damage
 FINER, FINEST = 2, -16  # quarter octaves
 # 16 sentences are coded, about as long as the longest chunks; how the question is answered is judged.
 SENTENCES, BEHIND = 16, 4
@@ -78,10 +80,11 @@ def ratio(scores, preset):
     return sums["fp16_bytes"] / sums["stored_bytes"]
 
 
-def widest_bearable(measure):
+def widest_bearable(measure, own):
     """Gain of the widest step, at most the profile's own, that loses no more than MOST_POINTS, FINEST
-    where none does; and {gain: (ratio, points)} as `measure` gave them, that one and 0 among them."""
-    seen = {0: measure(0)}
+    where none does; and {gain: (ratio, points)} as `measure` gave them, that one and 0 among them,
+    which gave `own`."""
+    seen = {0: own}
     if seen[0][1] <= MOST_POINTS:
         return 0, seen
     fine, coarse = FINEST, 0
@@ -109,11 +112,12 @@ class Micro:
         generate("trained", 2 if bench.smoke else WORLDS, self.worlds, SEED)
         self.text = learnt_text(bench, self.folder)
 
-    def make_profile(self, preset):
+    def make_profile(self, preset, budget):
         path = os.path.join(self.folder, preset + ".profile")
         size = [*SMALL, "--passages", "12"] if self.bench.smoke else PASSAGES
         subprocess.run([self.bench.engine(), "profile", self.text, "--model", self.model, "--preset",
-                        preset, "--out", path, *size], check=True, stdout=sys.stderr)
+                        preset, "--most-kl", budget, "--out", path, *size], check=True,
+                       stdout=sys.stderr)
         return path
 
     def evaluate(self, preset, profile=None):
@@ -137,11 +141,16 @@ def run(bench):
     figures = {"codec.micro_questions": totals(lossless, "lossless")["worlds"],
                "codec.micro_lossless_ratio": ratio(lossless, "lossless")}
     for preset in PRESETS:
-        profile = micro.make_profile(preset)
-        gain, seen = widest_bearable(functools.partial(micro.measure, preset, profile, lossless))
+        for budget in BUDGETS[-1:] if bench.smoke else BUDGETS:
+            profile = micro.make_profile(preset, budget)
+            measure = functools.partial(micro.measure, preset, profile, lossless)
+            own = measure(0)
+            if own[1] <= MOST_POINTS:
+                break
+        gain, seen = widest_bearable(measure, own)
         key = "codec.micro_" + preset
         figures.update({key + "_ratio": seen[gain][0], key + "_points": seen[gain][1],
-                        key + "_gain": gain, key + "_own_ratio": seen[0][0],
+                        key + "_budget": float(budget), key + "_gain": gain, key + "_own_ratio": seen[0][0],
                         key + "_own_points": seen[0][1],
                         key + "_profile_share": os.path.getsize(profile) / weight_bytes(micro.model)})
     return figures
