@@ -29,19 +29,31 @@ constexpr uint64_t mix(uint64_t pair) {
   return pair ^ pair >> 32;
 }
 
-// What of the reference's BPE byte-level files never use.
-Status checkUnsupported(const JsonFields& fields) {
-  SPOLIA_ASSIGN_OR_RETURN(const double dropout, fields.number("dropout", 0, 1, 0));
-  if (dropout != 0) return fields.wrong("dropout", "null", ErrorCode::kUnsupported);
-  SPOLIA_ASSIGN_OR_RETURN(const bool fallback, fields.boolean("byte_fallback", false));
-  if (fallback) {
-    return fields.wrong("byte_fallback", "false: byte-level BPE", ErrorCode::kUnsupported);
-  }
-  for (const char* field : {"continuing_subword_prefix", "end_of_word_suffix"}) {
-    SPOLIA_ASSIGN_OR_RETURN(const std::string mark, fields.string(field, ""));
-    if (!mark.empty()) return fields.wrong(field, "null or \"\"", ErrorCode::kUnsupported);
-  }
-  return Status();
+size_t slotsFor(size_t count) {
+  return std::bit_ceil(std::max<size_t>(count * 2, 16));
+}
+
+std::string fallbackToken(uint8_t byte) {
+  constexpr char kHex[] = "0123456789ABCDEF";
+  return {'<', '0', 'x', kHex[byte >> 4], kHex[byte & 15], '>'};
+}
+
+std::string symbolToken(uint8_t byte) {
+  std::string out;
+  appendUtf8(out, byteSymbol(byte));
+  return out;
+}
+
+uint32_t firstCharacter(std::string_view text) {
+  uint32_t c = 0;
+  utf8Length(text, &c);
+  return c;
+}
+
+uint32_t lastCharacter(std::string_view text) {
+  size_t begin = text.size() - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  return firstCharacter(text.substr(begin));
 }
 
 }  // namespace
@@ -66,12 +78,7 @@ Status Bpe::parseVocabulary(const json& model, std::string_view file) {
     seen[id.get<uint64_t>()] = true;
     vocabulary_.emplace(token, id.get<TokenId>());
   }
-  byteIds_.resize(256);
-  for (uint32_t byte = 0; byte < 256; ++byte) {
-    std::string symbol;
-    appendUtf8(symbol, byteSymbol(static_cast<uint8_t>(byte)));
-    byteIds_[byte] = find(symbol);
-  }
+  indexVocabulary();
   return Status();
 }
 
@@ -81,7 +88,7 @@ Status Bpe::parseMerges(const json& model, std::string_view file) {
   if (!list || !list->is_array() || list->size() > kMaxTokenId) {
     return fields.wrong("merges", "a list of merges");
   }
-  merges_.resize(std::bit_ceil(std::max<size_t>(list->size() * 2, 16)));
+  reserveMerges(list->size());
   for (size_t i = 0; i < list->size(); ++i) {
     const json& merge = (*list)[i];
     std::string left, right;
@@ -117,6 +124,10 @@ Status Bpe::addMerge(std::string_view left, std::string_view right, uint32_t ran
   return Status();
 }
 
+void Bpe::reserveMerges(size_t count) {
+  merges_.resize(slotsFor(count));
+}
+
 // The later of two equal merges wins, as in the reference.
 void Bpe::insertMerge(const Merge& merge) {
   const size_t mask = merges_.size() - 1;
@@ -138,28 +149,87 @@ const Bpe::Merge* Bpe::findMerge(TokenId left, TokenId right) const {
   return &merges_[slot];
 }
 
-Result<Bpe> Bpe::parse(const json& model, std::string_view file) {
+Status Bpe::checkKind(const json& model, std::string_view file) {
   const JsonFields fields(model, file, "model.");
   // Files of early versions have no type; what has merges is BPE.
   SPOLIA_ASSIGN_OR_RETURN(const std::string type, fields.string("type", "BPE"));
   if (type != "BPE") return fields.wrong("type", "\"BPE\"", ErrorCode::kUnsupported);
-  SPOLIA_RETURN_IF_ERROR(checkUnsupported(fields));
+  return Status();
+}
+
+Status Bpe::parseFlags(const json& model, std::string_view file) {
+  const JsonFields fields(model, file, "model.");
+  SPOLIA_ASSIGN_OR_RETURN(const double dropout, fields.number("dropout", 0, 1, 0));
+  if (dropout != 0) return fields.wrong("dropout", "null", ErrorCode::kUnsupported);
+  for (const char* field : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    SPOLIA_ASSIGN_OR_RETURN(const std::string mark, fields.string(field, ""));
+    if (!mark.empty()) return fields.wrong(field, "null or \"\"", ErrorCode::kUnsupported);
+  }
+  SPOLIA_ASSIGN_OR_RETURN(byteFallback_, fields.boolean("byte_fallback", false));
+  if (byteFallback_ && unit_ == TextUnit::kBytes) {
+    return fields.wrong("byte_fallback", "false: byte-level BPE", ErrorCode::kUnsupported);
+  }
+  SPOLIA_ASSIGN_OR_RETURN(fuseUnknown_, fields.boolean("fuse_unk", false));
+  SPOLIA_ASSIGN_OR_RETURN(ignoreMerges_, fields.boolean("ignore_merges", false));
+  return Status();
+}
+
+Result<Bpe> Bpe::parse(const json& model, TextUnit unit, std::string_view file) {
+  SPOLIA_RETURN_IF_ERROR(checkKind(model, file));
   Bpe out;
+  out.unit_ = unit;
+  SPOLIA_RETURN_IF_ERROR(out.parseFlags(model, file));
   SPOLIA_RETURN_IF_ERROR(out.parseVocabulary(model, file));
   SPOLIA_RETURN_IF_ERROR(out.parseMerges(model, file));
-  SPOLIA_ASSIGN_OR_RETURN(out.fuseUnknown_, fields.boolean("fuse_unk", false));
-  SPOLIA_ASSIGN_OR_RETURN(out.ignoreMerges_, fields.boolean("ignore_merges", false));
+  const JsonFields fields(model, file, "model.");
   if (fields.find("unk_token")) {
     SPOLIA_ASSIGN_OR_RETURN(const std::string unknown, fields.string("unk_token"));
     out.unknown_ = out.find(unknown);
     if (!out.unknown_) return fields.wrong("unk_token", "null or a token of model.vocab");
   }
-  if (out.ignoreMerges_) {
-    for (const auto& [token, id] : out.vocabulary_) {
-      if (auto bytes = bytesIfSymbols(token)) out.wholePieces_.emplace(*std::move(bytes), id);
-    }
-  }
+  out.indexJoints();
   return out;
+}
+
+Bpe Bpe::make(BpePieces pieces) {
+  Bpe out;
+  out.unit_ = TextUnit::kCharacters;
+  out.byteFallback_ = true;
+  out.fuseUnknown_ = true;
+  out.unknown_ = pieces.unknown;
+  out.vocabulary_ = std::move(pieces.vocabulary);
+  out.indexVocabulary();
+  out.reserveMerges(pieces.merges.size());
+  uint32_t rank = 0;
+  for (const BpePieces::Merge& merge : pieces.merges) {
+    out.insertMerge({pairOf(merge.left, merge.right), rank++, merge.merged});
+  }
+  out.indexJoints();
+  return out;
+}
+
+void Bpe::indexVocabulary() {
+  byteIds_.resize(256);
+  for (uint32_t i = 0; i < 256; ++i) {
+    const auto byte = static_cast<uint8_t>(i);
+    const bool symbol = unit_ == TextUnit::kBytes;
+    byteIds_[i] = find(symbol ? symbolToken(byte) : fallbackToken(byte)).value_or(kNoToken);
+  }
+  for (const auto& [token, id] : vocabulary_) {
+    uint32_t c = 0;
+    if (token.empty() || utf8Length(token, &c) != token.size()) continue;
+    if (c >= characterIds_.size()) characterIds_.resize(c + 1, kNoToken);
+    characterIds_[c] = id;
+  }
+  if (!ignoreMerges_) return;
+  for (const auto& [token, id] : vocabulary_) {
+    auto text = unit_ == TextUnit::kBytes ? bytesIfSymbols(token) : token;
+    if (text) wholePieces_.emplace(*std::move(text), id);
+  }
+}
+
+TokenId Bpe::characterId(uint32_t codePoint) const {
+  return codePoint < characterIds_.size() ? characterIds_[codePoint] : kNoToken;
 }
 
 std::optional<TokenId> Bpe::find(std::string_view token) const {
@@ -168,14 +238,94 @@ std::optional<TokenId> Bpe::find(std::string_view token) const {
   return it->second;
 }
 
-void Bpe::firstIds(std::string_view piece, std::vector<TokenId>& ids) const {
+// Every pair within a token is the joint of one of the merges that made it. A token can stand at a
+// joint as its last (first) character, or as itself where it is none but a first id all the same.
+void Bpe::indexJoints() {
+  std::vector<std::string_view> spelled;
+  for (const auto& [token, id] : vocabulary_) {
+    if (id >= spelled.size()) spelled.resize(size_t{id} + 1);
+    spelled[id] = token;
+  }
+  std::vector<bool> alone(spelled.size());
+  for (const TokenId id : byteIds_) {
+    if (id != kNoToken) alone[id] = true;
+  }
+  if (unknown_) alone[*unknown_] = true;
+  std::vector<uint64_t> pairs;
+  for (const Merge& merge : merges_) {
+    if (merge.pair == kNoPair) continue;
+    const auto left = static_cast<TokenId>(merge.pair >> 32);
+    const auto right = static_cast<TokenId>(merge.pair);
+    const TokenId ends[] = {characterId(lastCharacter(spelled[left])),
+                            alone[left] ? left : kNoToken};
+    const TokenId begins[] = {characterId(firstCharacter(spelled[right])),
+                              alone[right] ? right : kNoToken};
+    for (const TokenId end : ends) {
+      for (const TokenId begin : begins) {
+        if (end != kNoToken && begin != kNoToken) pairs.push_back(pairOf(end, begin));
+      }
+    }
+  }
+  std::sort(pairs.begin(), pairs.end());
+  pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  joints_.assign(slotsFor(pairs.size()), kNoPair);
+  for (const uint64_t pair : pairs) {
+    size_t slot = mix(pair) & (joints_.size() - 1);
+    while (joints_[slot] != kNoPair) slot = (slot + 1) & (joints_.size() - 1);
+    joints_[slot] = pair;
+  }
+}
+
+bool Bpe::mayJoin(TokenId left, TokenId right) const {
+  const uint64_t pair = pairOf(left, right);
+  const size_t mask = joints_.size() - 1;
+  size_t slot = mix(pair) & mask;
+  while (joints_[slot] != pair) {
+    if (joints_[slot] == kNoPair) return false;
+    slot = (slot + 1) & mask;
+  }
+  return true;
+}
+
+template <typename Sink>
+void Bpe::firstIdsOfBytes(std::string_view piece, Sink&& sink) const {
   bool unknownBefore = false;
   for (const char c : piece) {
-    const auto id = byteIds_[static_cast<uint8_t>(c)];
-    if (id) ids.push_back(*id);
-    if (!id && unknown_ && !(fuseUnknown_ && unknownBefore)) ids.push_back(*unknown_);
-    unknownBefore = !id;
+    const TokenId id = byteIds_[static_cast<uint8_t>(c)];
+    if (id != kNoToken) {
+      sink(id);
+    } else if (unknown_ && !(fuseUnknown_ && unknownBefore)) {
+      sink(*unknown_);
+    }
+    unknownBefore = id == kNoToken;
   }
+}
+
+// An unknown token is held back until the next known character, over bytes too: so does the
+// reference.
+template <typename Sink>
+void Bpe::firstIdsOfCharacters(std::string_view piece, Sink&& sink) const {
+  bool held = false;
+  while (!piece.empty()) {
+    uint32_t c = 0;
+    const std::string_view bytes = piece.substr(0, std::max<size_t>(utf8Length(piece, &c), 1));
+    piece.remove_prefix(bytes.size());
+    const TokenId id = characterId(c);
+    if (id != kNoToken) {
+      if (held) sink(*unknown_);
+      held = false;
+      sink(id);
+      continue;
+    }
+    const auto known = [&](char b) { return byteIds_[static_cast<uint8_t>(b)] != kNoToken; };
+    if (byteFallback_ && std::all_of(bytes.begin(), bytes.end(), known)) {
+      for (const char b : bytes) sink(byteIds_[static_cast<uint8_t>(b)]);
+    } else if (unknown_) {
+      if (held && !fuseUnknown_) sink(*unknown_);
+      held = true;
+    }
+  }
+  if (held) sink(*unknown_);
 }
 
 void Bpe::mergeShort(std::vector<TokenId>& ids) const {
@@ -236,23 +386,43 @@ void Bpe::mergeLong(std::vector<TokenId>& ids) const {
   for (int i = 0; i >= 0; i = symbols[i].next) ids.push_back(symbols[i].id);
 }
 
-void Bpe::encode(std::string_view piece, std::vector<TokenId>& out) const {
-  if (ignoreMerges_) {
-    const auto whole = wholePieces_.find(std::string(piece));
-    if (whole != wholePieces_.end()) {
-      out.push_back(whole->second);
-      return;
-    }
-  }
-  std::vector<TokenId> ids;
-  ids.reserve(piece.size());
-  firstIds(piece, ids);
+void Bpe::mergeStretch(std::vector<TokenId>& ids, std::vector<TokenId>& out) const {
   if (ids.size() > kShortPiece) {
     mergeLong(ids);
   } else {
     mergeShort(ids);
   }
   out.insert(out.end(), ids.begin(), ids.end());
+  ids.clear();
+}
+
+Status Bpe::encode(std::string_view piece, std::vector<TokenId>& out) const {
+  if (ignoreMerges_) {
+    const auto whole = wholePieces_.find(std::string(piece));
+    if (whole != wholePieces_.end()) {
+      out.push_back(whole->second);
+      return Status();
+    }
+  }
+  std::vector<TokenId> stretch;
+  bool tooLong = false;
+  const auto add = [&](TokenId id) {
+    if (!stretch.empty() && !mayJoin(stretch.back(), id)) mergeStretch(stretch, out);
+    tooLong |= stretch.size() >= kMaxStretch;
+    if (!tooLong) stretch.push_back(id);
+  };
+  if (unit_ == TextUnit::kBytes) {
+    firstIdsOfBytes(piece, add);
+  } else {
+    firstIdsOfCharacters(piece, add);
+  }
+  if (tooLong) {
+    return Status(ErrorCode::kResourceExhausted,
+                  "a text in which the tokenizer might merge more than " +
+                      std::to_string(kMaxStretch) + " characters in a row");
+  }
+  mergeStretch(stretch, out);
+  return Status();
 }
 
 }  // namespace spolia::engine

@@ -4,8 +4,9 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
-#include "engine/model/byte_level.h"
+#include "engine/model/json_file.h"
 
 namespace spolia::engine {
 
@@ -145,6 +146,7 @@ struct FreeMatchData {
 struct Pattern::Code {
   pcre2_code* code = nullptr;
   pcre2_match_context* context = nullptr;
+  std::string literal;  // instead of code
 
   ~Code() {
     pcre2_match_context_free(context);
@@ -160,6 +162,14 @@ struct Pattern::Code {
                           data, context);
     }
     return found;
+  }
+
+  std::vector<Match> findLiteral(std::string_view text) const {
+    std::vector<Match> out;
+    for (size_t at = 0; (at = text.find(literal, at)) != text.npos; at += literal.size()) {
+      out.push_back({at, at + literal.size()});
+    }
+    return out;
   }
 };
 
@@ -203,18 +213,18 @@ Result<Pattern> Pattern::compile(std::string_view onigurumaPattern) {
 }
 
 Result<Pattern> Pattern::literal(std::string_view text) {
-  std::string escaped;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool special =
-        static_cast<unsigned char>(text[i]) < 0x80 &&
-        std::string_view("\\^$.[]|()?*+{}").find(text[i]) != std::string_view::npos;
-    if (special) escaped += '\\';
-    escaped += text[i];
+  if (text.empty() || text.size() > kMaxPatternBytes) {
+    return Status(ErrorCode::kInvalidArgument, "a text of " + std::to_string(text.size()) +
+                                                   " bytes to look for, expected 1 to " +
+                                                   std::to_string(kMaxPatternBytes));
   }
-  return compile(escaped);
+  auto code = std::make_unique<Code>();
+  code->literal = text;
+  return Pattern(std::move(code));
 }
 
 Result<std::vector<Pattern::Match>> Pattern::findAll(std::string_view text) const {
+  if (!code_->literal.empty()) return code_->findLiteral(text);
   std::unique_ptr<pcre2_match_data, FreeMatchData> data(pcre2_match_data_create(1, nullptr));
   if (!data) return Status(ErrorCode::kResourceExhausted, "no memory to match a pattern");
   const PCRE2_SIZE* place = pcre2_get_ovector_pointer(data.get());
@@ -236,6 +246,45 @@ Result<std::vector<Pattern::Match>> Pattern::findAll(std::string_view text) cons
     }
   }
   return out;
+}
+
+Result<std::string> Pattern::replaceAll(std::string_view text, std::string_view content,
+                                        size_t limit) const {
+  SPOLIA_ASSIGN_OR_RETURN(const std::vector<Match> matches, findAll(text));
+  size_t kept = text.size();
+  for (const Match& match : matches) kept -= match.end - match.begin;
+  if (kept > limit || (!content.empty() && matches.size() > (limit - kept) / content.size())) {
+    return Status(ErrorCode::kInvalidArgument, "a text that the tokenizer makes longer than the " +
+                                                   std::to_string(limit) + " bytes it may have");
+  }
+  std::string out;
+  out.reserve(kept + matches.size() * content.size());
+  size_t done = 0;
+  for (const Match& match : matches) {
+    out.append(text.substr(done, match.begin - done)).append(content);
+    done = match.end;
+  }
+  return out.append(text.substr(done));
+}
+
+Result<Pattern> parsePattern(const nlohmann::json& step, std::string_view file,
+                             const std::string& prefix) {
+  const JsonFields fields(step, file, prefix);
+  const nlohmann::json* pattern = fields.find("pattern");
+  if (!pattern || !pattern->is_object() || pattern->size() != 1) {
+    return fields.wrong("pattern", "{\"Regex\": ...} or {\"String\": ...}");
+  }
+  const JsonFields inner(*pattern, file, prefix + "pattern.");
+  if (inner.find("String")) {
+    SPOLIA_ASSIGN_OR_RETURN(const std::string text, inner.string("String"));
+    auto literal = Pattern::literal(text);
+    if (literal.ok()) return literal;
+    return inner.wrong("String", "a text that is not empty");
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const std::string regex, inner.string("Regex"));
+  auto compiled = Pattern::compile(regex);
+  if (compiled.ok()) return compiled;
+  return compiled.status().withContext(std::string(file) + ": " + prefix + "pattern.Regex");
 }
 
 }  // namespace spolia::engine

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,10 @@ class Pattern {
   // Non-empty matches from left to right in well-formed UTF-8. kResourceExhausted beyond
   // kMatchLimit steps of backtracking in one match.
   Result<std::vector<Match>> findAll(std::string_view text) const;
+  // `text` with `content` in place of each match. kInvalidArgument when that is longer than `limit`
+  // bytes, else errors as findAll.
+  Result<std::string> replaceAll(std::string_view text, std::string_view content,
+                                 size_t limit) const;
 
   static constexpr uint32_t kMatchLimit = 20'000'000;
 
@@ -42,6 +47,12 @@ class Pattern {
   explicit Pattern(std::unique_ptr<Code> code);
   std::unique_ptr<Code> code_;
 };
+
+// The "pattern" of `step`, an object of file `file`: {"Regex": "..."} or {"String": "..."}.
+// `prefix`
+// ("decoder.") stands before field names in errors.
+Result<Pattern> parsePattern(const nlohmann::json& step, std::string_view file,
+                             const std::string& prefix);
 
 // The pattern in PCRE2's notation; for tests.
 Result<std::string> translatePattern(std::string_view onigurumaPattern);

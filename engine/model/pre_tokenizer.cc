@@ -4,7 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "engine/model/json_file.h"
+#include "engine/model/byte_level.h"
+#include "engine/model/normalizer.h"
 
 namespace spolia::engine {
 
@@ -101,30 +102,53 @@ Result<SplitBehavior> behaviorOf(const JsonFields& fields) {
                       "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous");
 }
 
-// "pattern": {"Regex": "..."} or {"String": "..."}.
-Result<Pattern> patternOf(const JsonFields& fields, std::string_view file,
-                          const std::string& prefix) {
-  const json* pattern = fields.find("pattern");
-  if (!pattern || !pattern->is_object() || pattern->size() != 1) {
-    return fields.wrong("pattern", "{\"Regex\": ...} or {\"String\": ...}");
-  }
-  const JsonFields inner(*pattern, file, prefix + "pattern.");
-  if (inner.find("String")) {
-    SPOLIA_ASSIGN_OR_RETURN(const std::string text, inner.string("String"));
-    if (text.empty()) return inner.wrong("String", "a text that is not empty");
-    return Pattern::literal(text);
-  }
-  SPOLIA_ASSIGN_OR_RETURN(const std::string regex, inner.string("Regex"));
-  auto compiled = Pattern::compile(regex);
-  if (compiled.ok()) return compiled;
-  return compiled.status().withContext(std::string(file) + ": " + prefix + "pattern.Regex");
-}
-
 std::unique_ptr<Pattern> onHeap(Pattern pattern) {
   return std::make_unique<Pattern>(std::move(pattern));
 }
 
+std::string replaced(std::string_view text, char from, std::string_view to) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 4);
+  for (const char c : text) {
+    if (c == from) {
+      out += to;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace
+
+// prepend_scheme is newer than add_prefix_space; files have either or both.
+Status PreTokenizer::parseMetaspace(const JsonFields& fields, Step& step) {
+  SPOLIA_ASSIGN_OR_RETURN(step.blank, fields.string("replacement", std::string(kBlankSign)));
+  if (step.blank.empty() || utf8Length(step.blank) != step.blank.size()) {
+    return fields.wrong("replacement", "one character");
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const std::string drawn, fields.string("str_rep", step.blank));
+  if (drawn != step.blank) {
+    return fields.wrong("str_rep", "the replacement", ErrorCode::kUnsupported);
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const bool prefix, fields.boolean("add_prefix_space", true));
+  SPOLIA_ASSIGN_OR_RETURN(const std::string scheme,
+                          fields.string("prepend_scheme", prefix ? "always" : "never"));
+  if (scheme == "always" && prefix) {
+    step.prefix = Prefix::kAlways;
+  } else if (scheme == "first" && prefix) {
+    step.prefix = Prefix::kFirst;
+  } else if (scheme != "never") {
+    return fields.wrong("prepend_scheme",
+                        prefix ? "always, first or never" : "never, as add_prefix_space is false");
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const bool split, fields.boolean("split", true));
+  if (!split) return Status();
+  SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, Pattern::literal(step.blank));
+  step.split = onHeap(std::move(pattern));
+  step.behavior = SplitBehavior::kMergedWithNext;
+  return Status();
+}
 
 Result<PreTokenizer::Step> PreTokenizer::parseStep(const json& value, std::string_view file,
                                                    const std::string& field) {
@@ -137,12 +161,15 @@ Result<PreTokenizer::Step> PreTokenizer::parseStep(const json& value, std::strin
   SPOLIA_ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
   Step step;
   if (type == "ByteLevel") {
-    SPOLIA_ASSIGN_OR_RETURN(step.prefixSpace, fields.boolean("add_prefix_space", true));
+    SPOLIA_ASSIGN_OR_RETURN(const bool blank, fields.boolean("add_prefix_space", true));
+    if (blank) step.prefix = Prefix::kAlways;
     SPOLIA_ASSIGN_OR_RETURN(const bool regex, fields.boolean("use_regex", true));
     if (regex) {
       SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, Pattern::compile(kByteLevelPattern));
       step.split = onHeap(std::move(pattern));
     }
+  } else if (type == "Metaspace") {
+    SPOLIA_RETURN_IF_ERROR(parseMetaspace(fields, step));
   } else if (type == "Digits") {
     SPOLIA_ASSIGN_OR_RETURN(const bool single, fields.boolean("individual_digits", false));
     SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, Pattern::compile(kDigitPattern));
@@ -151,21 +178,22 @@ Result<PreTokenizer::Step> PreTokenizer::parseStep(const json& value, std::strin
   } else if (type == "Split") {
     SPOLIA_ASSIGN_OR_RETURN(step.behavior, behaviorOf(fields));
     SPOLIA_ASSIGN_OR_RETURN(step.invert, fields.boolean("invert", false));
-    SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, patternOf(fields, file, prefix));
+    SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, parsePattern(value, file, prefix));
     step.split = onHeap(std::move(pattern));
   } else {
-    return fields.wrong("type", "ByteLevel, Split, Digits or a Sequence of these",
+    return fields.wrong("type", "null, ByteLevel, Metaspace, Split, Digits or a Sequence of these",
                         ErrorCode::kUnsupported);
   }
   return step;
 }
 
-Result<PreTokenizer> PreTokenizer::parse(const json& value, std::string_view file) {
+Result<PreTokenizer> PreTokenizer::parse(const json* value, std::string_view file) {
   PreTokenizer out;
+  if (!value) return out;
   std::vector<std::pair<std::string, const json*>> steps;
-  const bool sequence = value.is_object() && value.value("type", json()) == "Sequence";
+  const bool sequence = value->is_object() && value->value("type", json()) == "Sequence";
   if (sequence) {
-    const JsonFields fields(value, file, "pre_tokenizer.");
+    const JsonFields fields(*value, file, "pre_tokenizer.");
     const json* list = fields.find("pretokenizers");
     if (!list || !list->is_array() || list->empty() || list->size() > kMaxSteps) {
       return fields.wrong("pretokenizers", "a list of pre-tokenizers");
@@ -174,43 +202,55 @@ Result<PreTokenizer> PreTokenizer::parse(const json& value, std::string_view fil
       steps.emplace_back("pre_tokenizer.pretokenizers[" + std::to_string(i) + "]", &(*list)[i]);
     }
   } else {
-    steps.emplace_back("pre_tokenizer", &value);
+    steps.emplace_back("pre_tokenizer", value);
   }
   for (const auto& [field, step] : steps) {
-    SPOLIA_ASSIGN_OR_RETURN(Step parsed, parseStep(*step, file, field));
     // Steps after it would see symbols for bytes instead of text.
-    const bool byteLevel = step->value("type", json()) == "ByteLevel";
-    if (byteLevel != (step == steps.back().second)) {
-      return Status(ErrorCode::kUnsupported,
-                    std::string(file) + ": " + field + ".type is " +
-                        describeJson(step->value("type", json())) +
-                        ", expected ByteLevel as the last pre-tokenizer and only there");
+    if (out.byteLevel_) {
+      return Status(ErrorCode::kUnsupported, std::string(file) + ": " + field +
+                                                 " follows ByteLevel, expected it as the last "
+                                                 "pre-tokenizer");
     }
+    SPOLIA_ASSIGN_OR_RETURN(Step parsed, parseStep(*step, file, field));
+    out.byteLevel_ = step->value("type", json()) == "ByteLevel";
     out.steps_.push_back(std::move(parsed));
   }
   return out;
 }
 
-Result<Pieces> PreTokenizer::cut(std::string_view text) const {
+std::string_view PreTokenizer::withBlanks(const Step& step, std::string_view piece, bool first,
+                                          Pieces& pieces) {
+  if (step.blank != " " && piece.find(' ') != std::string_view::npos) {
+    piece = pieces.made.emplace_back(replaced(piece, ' ', step.blank));
+  }
+  const bool wanted = step.prefix == Prefix::kAlways || (step.prefix == Prefix::kFirst && first);
+  if (!wanted || piece.starts_with(step.blank)) return piece;
+  return pieces.made.emplace_back(step.blank).append(piece);
+}
+
+Result<Pieces> PreTokenizer::cut(std::string_view text, TextPlace place) const {
   Pieces out;
   out.views.push_back(text);
+  bool begins = place == TextPlace::kBegin;  // the first piece begins the whole text
   for (const Step& step : steps_) {
     std::vector<std::string_view> next;
-    for (std::string_view piece : out.views) {
-      if (step.prefixSpace && !piece.starts_with(' ')) {
-        piece = out.made.emplace_back(1, ' ').append(piece);
-      }
+    bool nextBegins = false;
+    for (size_t i = 0; i < out.views.size(); ++i) {
+      const std::string_view piece = withBlanks(step, out.views[i], begins && i == 0, out);
       if (!step.split) {
         next.push_back(piece);
+        nextBegins |= begins && i == 0;
         continue;
       }
       SPOLIA_ASSIGN_OR_RETURN(const auto matches, step.split->findAll(piece));
-      const auto parts = partsOf(matches, piece.size(), step.invert);
-      for (const Part& part : applyBehavior(parts, step.behavior)) {
+      const auto parts = applyBehavior(partsOf(matches, piece.size(), step.invert), step.behavior);
+      for (const Part& part : parts) {
+        nextBegins |= begins && i == 0 && part.begin == 0;
         next.push_back(piece.substr(part.begin, part.end - part.begin));
       }
     }
     out.views = std::move(next);
+    begins = nextBegins;
   }
   return out;
 }

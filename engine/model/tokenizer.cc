@@ -1,9 +1,6 @@
 #include "engine/model/tokenizer.h"
 
-#include <utf8proc.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -11,7 +8,10 @@
 #include "engine/model/bpe.h"
 #include "engine/model/byte_level.h"
 #include "engine/model/json_file.h"
+#include "engine/model/normalizer.h"
 #include "engine/model/pre_tokenizer.h"
+#include "engine/model/sentencepiece.h"
+#include "engine/model/token_decoder.h"
 
 namespace spolia::engine {
 
@@ -20,10 +20,6 @@ using nlohmann::json;
 
 namespace {
 
-constexpr size_t kMaxFileBytes = 256 << 20;
-
-enum class Normalizer : uint8_t { kNone, kNfc };
-
 // One token by id.
 struct Entry {
   std::string bytes;
@@ -31,65 +27,18 @@ struct Entry {
   bool special = false;
 };
 
-Result<Normalizer> parseNormalizer(const json& value, std::string_view file) {
-  const JsonFields fields(value, file, "normalizer.");
-  SPOLIA_ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-  if (type == "NFC") return Normalizer::kNfc;
-  if (type != "Sequence") {
-    return fields.wrong("type", "null, NFC, or a Sequence of NFC", ErrorCode::kUnsupported);
-  }
-  const json* list = fields.find("normalizers");
-  if (!list || !list->is_array()) return fields.wrong("normalizers", "a list");
-  Normalizer out = Normalizer::kNone;
-  for (const json& step : *list) {
-    if (!step.is_object() || step.value("type", json()) != "NFC") {
-      return fields.wrong("normalizers", "NFC or nothing in the list", ErrorCode::kUnsupported);
-    }
-    out = Normalizer::kNfc;
-  }
-  return out;
-}
-
-// A decoder other than ByteLevel would change what ids mean; none is taken for ByteLevel, as the
-// vocabulary is of that kind.
-Status checkDecoder(const JsonFields& top, std::string_view file) {
-  const json* decoder = top.find("decoder");
-  if (!decoder) return Status();
-  if (!decoder->is_object()) return top.wrong("decoder", "null or an object");
-  const JsonFields fields(*decoder, file, "decoder.");
-  SPOLIA_ASSIGN_OR_RETURN(const std::string type, fields.string("type"));
-  if (type != "ByteLevel") return fields.wrong("type", "ByteLevel", ErrorCode::kUnsupported);
-  return Status();
-}
-
-std::string toNfc(const std::string& text) {
-  utf8proc_uint8_t* made = nullptr;
-  const auto length =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                   static_cast<utf8proc_ssize_t>(text.size()), &made,
-                   static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  if (length < 0) return text;
-  std::string out(reinterpret_cast<const char*>(made), static_cast<size_t>(length));
-  std::free(made);
-  return out;
-}
-
-std::string normalize(Normalizer normalizer, std::string_view text) {
-  return normalizer == Normalizer::kNfc ? toNfc(std::string(text)) : std::string(text);
-}
-
 }  // namespace
 
 struct Tokenizer::Parts {
-  explicit Parts(Bpe model, PreTokenizer cutter) : bpe(std::move(model)), pre(std::move(cutter)) {}
-
   Status addTokens(const std::vector<AddedToken>& tokens, std::string_view file);
-  Status encodePlain(std::string_view text, std::vector<TokenId>& out) const;
+  Status setEntry(TokenId id, std::string_view token, bool special, std::string_view file);
+  Status encodePlain(std::string_view text, TextPlace place, std::vector<TokenId>& out) const;
   Status encodeText(std::string_view text, std::vector<TokenId>& out) const;
 
-  Bpe bpe;
+  Normalizer normalizer;
   PreTokenizer pre;
-  Normalizer normalizer = Normalizer::kNone;
+  Bpe bpe;
+  TokenDecoder decoder;
   AddedTokenMatcher rawTokens;         // looked for in the text as it is
   AddedTokenMatcher normalizedTokens;  // looked for after normalisation
   std::unordered_map<std::string, TokenId> addedIds;
@@ -102,7 +51,7 @@ Status Tokenizer::Parts::addTokens(const std::vector<AddedToken>& tokens, std::s
   for (const AddedToken& token : tokens) last = std::max(last, token.id);
   entries.resize(size_t{last} + 1);
   for (const auto& [token, id] : bpe.vocabulary()) {
-    entries[id] = {bytesOfSymbols(token), true, false};
+    SPOLIA_RETURN_IF_ERROR(setEntry(id, token, false, file));
   }
   std::vector<AddedToken> raw, normalized;
   for (AddedToken token : tokens) {
@@ -115,22 +64,35 @@ Status Tokenizer::Parts::addTokens(const std::vector<AddedToken>& tokens, std::s
                         ", expected the one of model.vocab, or one that no other token has");
     }
     if (!addedIds.emplace(token.content, token.id).second) continue;
-    entries[token.id] = {bytesOfSymbols(token.content), true, token.special};
+    // A normalised one stands for what is found: with the blank that is put in front, where one is.
     if (token.normalized) {
-      token.content = normalize(normalizer, token.content);
-      normalized.push_back(std::move(token));
-    } else {
-      raw.push_back(std::move(token));
+      SPOLIA_ASSIGN_OR_RETURN(token.content, normalizer.apply(token.content, kMaxTextBytes));
     }
+    SPOLIA_RETURN_IF_ERROR(setEntry(token.id, token.content, token.special, file));
+    if (!token.content.empty()) (token.normalized ? normalized : raw).push_back(std::move(token));
   }
   rawTokens = AddedTokenMatcher(std::move(raw));
   normalizedTokens = AddedTokenMatcher(std::move(normalized));
   return Status();
 }
 
-Status Tokenizer::Parts::encodePlain(std::string_view text, std::vector<TokenId>& out) const {
-  SPOLIA_ASSIGN_OR_RETURN(const Pieces pieces, pre.cut(text));
-  for (const std::string_view piece : pieces.views) bpe.encode(piece, out);
+Status Tokenizer::Parts::setEntry(TokenId id, std::string_view token, bool special,
+                                  std::string_view file) {
+  auto bytes = decoder.bytesOf(token);
+  if (!bytes.ok()) {
+    return bytes.status().withContext(std::string(file) + ": decoder, for the token " +
+                                      describeJson(json(token)));
+  }
+  entries[id] = {*std::move(bytes), true, special};
+  return Status();
+}
+
+Status Tokenizer::Parts::encodePlain(std::string_view text, TextPlace place,
+                                     std::vector<TokenId>& out) const {
+  SPOLIA_ASSIGN_OR_RETURN(const Pieces pieces, pre.cut(text, place));
+  for (const std::string_view piece : pieces.views) {
+    SPOLIA_RETURN_IF_ERROR(bpe.encode(piece, out));
+  }
   return Status();
 }
 
@@ -142,13 +104,19 @@ Status Tokenizer::Parts::encodeText(std::string_view text, std::vector<TokenId>&
     }
     std::string made;
     std::string_view normal = part.text;
-    if (normalizer != Normalizer::kNone) normal = made = normalize(normalizer, part.text);
+    if (!normalizer.changesNothing()) {
+      SPOLIA_ASSIGN_OR_RETURN(made, normalizer.apply(part.text, kMaxTextBytes));
+      normal = made;
+    }
+    const bool first = part.text.data() == text.data();
     for (const auto& inner : normalizedTokens.split(normal)) {
       if (inner.token) {
         out.push_back(*inner.token);
-      } else {
-        SPOLIA_RETURN_IF_ERROR(encodePlain(inner.text, out));
+        continue;
       }
+      const bool begins = first && inner.text.data() == normal.data();
+      SPOLIA_RETURN_IF_ERROR(
+          encodePlain(inner.text, begins ? TextPlace::kBegin : TextPlace::kWithin, out));
     }
   }
   return Status();
@@ -159,9 +127,29 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-Result<Tokenizer> Tokenizer::load(const std::filesystem::path& tokenizerJson) {
-  SPOLIA_ASSIGN_OR_RETURN(const std::string text, readTextFile(tokenizerJson, kMaxFileBytes));
-  return parse(text, tokenizerJson.string());
+Result<Tokenizer> Tokenizer::load(const std::filesystem::path& file) {
+  SPOLIA_ASSIGN_OR_RETURN(const std::string bytes, readTextFile(file, kMaxFileBytes));
+  return parseFile(bytes, file);
+}
+
+Result<Tokenizer> Tokenizer::parseFile(std::string_view bytes, const std::filesystem::path& file) {
+  if (file.extension() == ".model") return parseSentencePiece(bytes, file.string());
+  return parse(bytes, file.string());
+}
+
+Result<Tokenizer> Tokenizer::parseSentencePiece(std::string_view bytes, std::string_view name) {
+  SPOLIA_ASSIGN_OR_RETURN(const SentencePieceModel model, engine::parseSentencePiece(bytes, name));
+  return make(model, name);
+}
+
+Result<Tokenizer> Tokenizer::make(const SentencePieceModel& model, std::string_view name) {
+  SPOLIA_ASSIGN_OR_RETURN(BpePieces pieces, mergesOf(model, name));
+  auto parts = std::make_unique<Parts>();
+  parts->normalizer = Normalizer::escapeBlanks(model.addsBlankInFront);
+  parts->decoder = TokenDecoder::sentencePiece(model.addsBlankInFront);
+  parts->bpe = Bpe::make(std::move(pieces));
+  SPOLIA_RETURN_IF_ERROR(parts->addTokens(addedTokensOf(model), name));
+  return Tokenizer(std::move(parts));
 }
 
 Result<Tokenizer> Tokenizer::parse(std::string_view text, std::string_view name) {
@@ -171,18 +159,15 @@ Result<Tokenizer> Tokenizer::parse(std::string_view text, std::string_view name)
                   std::string(name) + " is " + describeJson(document) + ", expected an object");
   }
   const JsonFields top(document, name);
-  for (const char* field : {"model", "pre_tokenizer"}) {
-    const json* part = top.find(field);
-    if (!part || !part->is_object()) return top.wrong(field, "an object");
-  }
-  SPOLIA_ASSIGN_OR_RETURN(PreTokenizer pre, PreTokenizer::parse(*top.find("pre_tokenizer"), name));
-  SPOLIA_ASSIGN_OR_RETURN(Bpe bpe, Bpe::parse(*top.find("model"), name));
-  SPOLIA_RETURN_IF_ERROR(checkDecoder(top, name));
-  auto parts = std::make_unique<Parts>(std::move(bpe), std::move(pre));
-  if (const json* normalizer = top.find("normalizer")) {
-    if (!normalizer->is_object()) return top.wrong("normalizer", "null or an object");
-    SPOLIA_ASSIGN_OR_RETURN(parts->normalizer, parseNormalizer(*normalizer, name));
-  }
+  const json* model = top.find("model");
+  if (!model || !model->is_object()) return top.wrong("model", "an object");
+  SPOLIA_RETURN_IF_ERROR(Bpe::checkKind(*model, name));
+  auto parts = std::make_unique<Parts>();
+  SPOLIA_ASSIGN_OR_RETURN(parts->normalizer, Normalizer::parse(top.find("normalizer"), name));
+  SPOLIA_ASSIGN_OR_RETURN(parts->pre, PreTokenizer::parse(top.find("pre_tokenizer"), name));
+  const TextUnit unit = parts->pre.byteLevel() ? TextUnit::kBytes : TextUnit::kCharacters;
+  SPOLIA_ASSIGN_OR_RETURN(parts->decoder, TokenDecoder::parse(top.find("decoder"), unit, name));
+  SPOLIA_ASSIGN_OR_RETURN(parts->bpe, Bpe::parse(*model, unit, name));
   SPOLIA_ASSIGN_OR_RETURN(const auto added, parseAddedTokens(document, name));
   SPOLIA_RETURN_IF_ERROR(parts->addTokens(added, name));
   return Tokenizer(std::move(parts));
@@ -209,12 +194,17 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, SpecialTokens specia
                       parts_->entries[id].special;
     if (!skip) bytes += tokenBytes(id);
   }
-  return isValidUtf8(bytes) ? bytes : replaceInvalidUtf8(bytes);
+  if (!isValidUtf8(bytes)) bytes = replaceInvalidUtf8(bytes);
+  return std::string(parts_->decoder.trim(bytes));
 }
 
 std::string_view Tokenizer::tokenBytes(TokenId id) const {
   if (id >= parts_->entries.size()) return {};
   return parts_->entries[id].bytes;
+}
+
+std::string_view Tokenizer::trimFront(std::string_view bytes) const {
+  return parts_->decoder.trimFront(bytes);
 }
 
 uint32_t Tokenizer::vocabSize() const {

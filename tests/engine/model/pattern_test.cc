@@ -52,6 +52,17 @@ TEST(Pattern, ALiteralHasNoSpecialCharacters) {
   EXPECT_EQ((*pattern->findAll("axb" + text))[0].begin, 3u);
 }
 
+TEST(Pattern, ReplacesMatchesUpToALimit) {
+  const auto blanks = Pattern::compile(R"(\s+)"), letter = Pattern::literal("a");
+  ASSERT_TRUE(blanks.ok() && letter.ok());
+  EXPECT_EQ(*blanks->replaceAll(" x  \u00e9\t", "_", 99), "_x_\u00e9_");
+  EXPECT_EQ(*letter->replaceAll("aab$1", "$1", 99), "$1$1b$1") << "what replaces is no pattern";
+  EXPECT_EQ(*letter->replaceAll("banana", "", 99), "bnn");
+  EXPECT_EQ(letter->replaceAll("aaaa", "xyz", 12)->size(), 12u);
+  EXPECT_EQ(letter->replaceAll("aaaa", "xyz", 11).status().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(Pattern::literal("").status().code(), ErrorCode::kInvalidArgument);
+}
+
 TEST(Pattern, WhatCannotBeTranslatedIsRefused) {
   for (const char* pattern : {"[a[bc]]", "[a&&b]", "(?m:.)", "(?im).", R"([\W])", R"([\H])"}) {
     EXPECT_EQ(Pattern::compile(pattern).status().code(), ErrorCode::kUnsupported) << pattern;

@@ -2,6 +2,7 @@
 
 #include <random>
 
+#include "engine/model/byte_level.h"
 #include "tests/engine/model/model_dir.h"
 
 namespace spolia::engine {
@@ -14,14 +15,24 @@ json baseFile() {
   return json::parse(readAll(goldenDir("tokenizer") / "base_tokenizer.json"));
 }
 
-// The base with fields replaced; "model" is merged into the model.
-json variantFile(const json& change) {
-  json file = baseFile();
+json characterFile() {
+  return json::parse(readAll(goldenDir("tokenizer") / "character_tokenizer.json"));
+}
+
+// A file with fields replaced; "model" is merged into the model, and in it "vocab", whose null
+// takes a token out.
+json variantFile(json file, const json& change) {
   for (const auto& [field, value] : change.items()) {
-    if (field == "model") {
-      file["model"].update(value);
-    } else {
+    if (field != "model") {
       file[field] = value;
+      continue;
+    }
+    for (const auto& [name, part] : value.items()) {
+      if (name == "vocab") {
+        file["model"]["vocab"].merge_patch(part);
+      } else {
+        file["model"][name] = part;
+      }
     }
   }
   return file;
@@ -37,22 +48,48 @@ Tokenizer base() {
   return *std::move(tokenizer);
 }
 
+// One variant of a file of goldens: ids, and the text that they give.
+void expectGoldens(const Tokenizer& tokenizer, const std::vector<std::string>& texts,
+                   const json& variant) {
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const auto ids = tokenizer.encode(texts[i]);
+    ASSERT_TRUE(ids.ok()) << ids.status().toString();
+    EXPECT_EQ(*ids, variant["ids"][i].get<std::vector<TokenId>>()) << "\"" << texts[i] << "\"";
+    const std::string expected = variant["decoded"].value(std::to_string(i), texts[i]);
+    EXPECT_EQ(tokenizer.decode(*ids), expected);
+    std::string bytes;
+    for (const TokenId id : *ids) bytes += tokenizer.tokenBytes(id);
+    const std::string streamed = replaceInvalidUtf8(tokenizer.trimFront(bytes));
+    EXPECT_TRUE(streamed.starts_with(expected)) << "token by token: " << streamed;
+  }
+}
+
 // Ids and texts made by the reference implementation; see make_tokenizer_goldens.js.
 TEST(Tokenizer, EqualsTheReferenceTokenForToken) {
   const json goldens = json::parse(readAll(goldenDir("tokenizer") / "tokenizer_goldens.json"));
   const auto texts = goldens["texts"].get<std::vector<std::string>>();
   for (const json& variant : goldens["variants"]) {
     SCOPED_TRACE("variant " + variant["name"].get<std::string>());
-    const auto tokenizer = parse(variantFile(variant["change"]));
+    const auto tokenizer = parse(variantFile(baseFile(), variant["change"]));
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
-    for (size_t i = 0; i < texts.size(); ++i) {
-      const auto ids = tokenizer->encode(texts[i]);
-      ASSERT_TRUE(ids.ok()) << ids.status().toString();
-      EXPECT_EQ(*ids, variant["ids"][i].get<std::vector<TokenId>>()) << "\"" << texts[i] << "\"";
-      const std::string expected = variant["decoded"].value(std::to_string(i), texts[i]);
-      EXPECT_EQ(tokenizer->decode(*ids), expected);
-    }
+    expectGoldens(*tokenizer, texts, variant);
   }
+}
+
+// Likewise for vocabularies of characters; see make_character_goldens.mjs.
+TEST(Tokenizer, EqualsTheReferenceInCharacters) {
+  const json goldens = json::parse(readAll(goldenDir("tokenizer") / "character_goldens.json"));
+  const auto texts = goldens["texts"].get<std::vector<std::string>>();
+  for (const json& variant : goldens["variants"]) {
+    SCOPED_TRACE("variant " + variant["name"].get<std::string>());
+    const auto tokenizer = parse(variantFile(characterFile(), variant["change"]));
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+    expectGoldens(*tokenizer, texts, variant);
+  }
+  const auto sentencePiece = Tokenizer::load(goldenDir("tokenizer") / "made_up.model");
+  ASSERT_TRUE(sentencePiece.ok()) << sentencePiece.status().toString();
+  ASSERT_EQ(goldens["variants"][0]["name"], "llama");
+  expectGoldens(*sentencePiece, texts, goldens["variants"][0]);
 }
 
 TEST(Tokenizer, MergesMayBePairs) {
@@ -148,6 +185,52 @@ TEST(Tokenizer, SpecialTokensCanBeLeftOut) {
   EXPECT_EQ(tokenizer.decode(ids, SpecialTokens::kSkip), " yes");
 }
 
+// What a server streams: bytes of characters that come in pieces, and the blank that encoding put
+// in front, which belongs to the text only where other text stands before it.
+TEST(Tokenizer, TokensGiveTheirBytesOneByOne) {
+  const auto tokenizer = parse(characterFile());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+  const auto ids = *tokenizer->encode("store \u2603");
+  ASSERT_GT(ids.size(), 3u) << "the sign has no token of its own here";
+  EXPECT_EQ(tokenizer->tokenBytes(ids.back()), "\x83");
+  std::string bytes;
+  for (const TokenId id : ids) bytes += tokenizer->tokenBytes(id);
+  EXPECT_EQ(bytes, " store \u2603");
+  EXPECT_EQ(tokenizer->trimFront(bytes), "store \u2603");
+  EXPECT_EQ(tokenizer->trimFront("  two"), " two") << "one blank was put in front";
+  EXPECT_EQ(tokenizer->trimFront("x"), "x");
+  const auto torn = std::span(ids).first(ids.size() - 1);
+  EXPECT_EQ(tokenizer->decode(torn), "store \uFFFD") << "one for a part of a character";
+  EXPECT_EQ(base().trimFront(" store"), " store") << "byte-level: nothing was put in front";
+}
+
+// Without a pre-tokenizer a text is one piece, and "a" merges with "a" all along: quadratic steps
+// would take hours here.
+TEST(Tokenizer, LongTextsWithoutPiecesTakeNoTime) {
+  const auto tokenizer = parse(characterFile());
+  ASSERT_TRUE(tokenizer.ok());
+  const size_t size = 1 << 20;
+  const auto run = tokenizer->encode(std::string(size, ' '));
+  ASSERT_TRUE(run.ok());
+  EXPECT_EQ(tokenizer->decode(*run), std::string(size, ' '));
+  std::string text;
+  while (text.size() < size) text += "The store keeps what was stored. ";
+  const auto ids = tokenizer->encode(text);
+  ASSERT_TRUE(ids.ok());
+  EXPECT_EQ(tokenizer->decode(*ids), text);
+}
+
+TEST(Tokenizer, TextsThatNormalisationBlowsUpAreRefused) {
+  json file = characterFile();
+  const json blown = {
+      {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1 << 16, 'b')}};
+  file["normalizer"] = blown;
+  const auto tokenizer = parse(file);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+  EXPECT_TRUE(tokenizer->encode("a").ok());
+  expectError(tokenizer->encode(std::string(1 << 15, 'a')), {"longer than", "1073741824"});
+}
+
 TEST(Tokenizer, UnknownIdsGiveNothing) {
   const Tokenizer tokenizer = base();
   const TokenId ids[] = {tokenizer.vocabSize(), UINT32_MAX};
@@ -156,12 +239,21 @@ TEST(Tokenizer, UnknownIdsGiveNothing) {
   EXPECT_EQ(tokenizer.find("no such token"), std::nullopt);
 }
 
+struct Case {
+  const char* pointer;
+  json value;
+  std::vector<std::string> parts;
+};
+
+void expectRefused(json file, const Case& c) {
+  SCOPED_TRACE(std::string(c.pointer) + " = " + c.value.dump());
+  file[json::json_pointer(c.pointer)] = c.value;
+  std::vector<std::string> parts = c.parts;
+  parts.push_back("tokenizer.json");
+  expectError(parse(file), parts);
+}
+
 TEST(Tokenizer, ErrorsNameFieldAndExpectation) {
-  struct Case {
-    const char* pointer;
-    json value;
-    std::vector<std::string> parts;
-  };
   const json byteLevel = {{"type", "ByteLevel"}};
   const Case cases[] = {
       {"/model/type", "Unigram", {"model.type", "\"Unigram\"", "expected \"BPE\""}},
@@ -179,14 +271,15 @@ TEST(Tokenizer, ErrorsNameFieldAndExpectation) {
       {"/model/dropout", 0.1, {"model.dropout", "expected null"}},
       {"/model/end_of_word_suffix", "</w>", {"model.end_of_word_suffix", "\"</w>\""}},
       {"/model/unk_token", "<none>", {"model.unk_token", "\"<none>\""}},
-      {"/pre_tokenizer", nullptr, {"pre_tokenizer is missing", "expected an object"}},
+      {"/pre_tokenizer", nullptr, {"decoder.type is \"ByteLevel\"", "Replace, Metaspace"}},
+      {"/pre_tokenizer", 4, {"pre_tokenizer is 4", "expected an object"}},
       {"/pre_tokenizer",
-       {{"type", "Metaspace"}},
-       {"pre_tokenizer.type", "\"Metaspace\"", "ByteLevel, Split, Digits"}},
-      {"/pre_tokenizer", {{"type", "Digits"}}, {"pre_tokenizer.type", "ByteLevel as the last"}},
+       {{"type", "Whitespace"}},
+       {"pre_tokenizer.type", "\"Whitespace\"", "ByteLevel, Metaspace, Split, Digits"}},
+      {"/pre_tokenizer", {{"type", "Digits"}}, {"decoder.type is \"ByteLevel\"", "Replace"}},
       {"/pre_tokenizer",
        {{"type", "Sequence"}, {"pretokenizers", {byteLevel, byteLevel}}},
-       {"pretokenizers[0]", "as the last"}},
+       {"pretokenizers[1]", "as the last"}},
       {"/pre_tokenizer",
        {{"type", "Sequence"},
         {"pretokenizers",
@@ -208,17 +301,75 @@ TEST(Tokenizer, ErrorsNameFieldAndExpectation) {
       {"/added_tokens/1/content", 7, {"added_tokens[1].content is 7", "a string"}},
       {"/added_tokens/1/id", 44, {"added_tokens", "<|eos|>", "44", "model.vocab"}},
   };
-  for (const Case& c : cases) {
-    SCOPED_TRACE(std::string(c.pointer) + " = " + c.value.dump());
-    json file = baseFile();
-    file[json::json_pointer(c.pointer)] = c.value;
-    std::vector<std::string> parts = c.parts;
-    parts.push_back("tokenizer.json");
-    expectError(parse(file), parts);
-  }
+  for (const Case& c : cases) expectRefused(baseFile(), c);
   expectError(Tokenizer::load("/no/such/tokenizer.json"), {"/no/such/tokenizer.json"});
   expectError(Tokenizer::parse("{", "tokenizer.json"), {"tokenizer.json", "expected JSON"});
   expectError(Tokenizer::parse("[]", "tokenizer.json"), {"tokenizer.json", "an object"});
+}
+
+TEST(Tokenizer, ErrorsInCharactersNameFieldAndExpectation) {
+  const json fallback = {{"type", "ByteFallback"}}, fuse = {{"type", "Fuse"}};
+  const json replace = {{"type", "Replace"}, {"pattern", {{"String", "_"}}}, {"content", " "}};
+  const json metaspace = {{"type", "Metaspace"}, {"replacement", "_"}};
+  auto with = [](json object, const char* field, const json& value) {
+    object[field] = value;
+    return object;
+  };
+  auto decoders = [](std::initializer_list<json> list) {
+    return json{{"type", "Sequence"}, {"decoders", json(list)}};
+  };
+  const Case cases[] = {
+      {"/pre_tokenizer",
+       with(metaspace, "replacement", "ab"),
+       {"pre_tokenizer.replacement", "one"}},
+      {"/pre_tokenizer", with(metaspace, "replacement", ""), {"pre_tokenizer.replacement", "one"}},
+      {"/pre_tokenizer", with(metaspace, "str_rep", "-"), {"pre_tokenizer.str_rep", "\"-\""}},
+      {"/pre_tokenizer",
+       with(metaspace, "prepend_scheme", "last"),
+       {"pre_tokenizer.prepend_scheme is \"last\"", "first or never"}},
+      {"/pre_tokenizer",
+       with(with(metaspace, "prepend_scheme", "first"), "add_prefix_space", false),
+       {"pre_tokenizer.prepend_scheme is \"first\"", "add_prefix_space is false"}},
+      {"/pre_tokenizer", with(metaspace, "split", 1), {"pre_tokenizer.split is 1"}},
+      {"/normalizer", {{"type", "Prepend"}}, {"normalizer.prepend is missing"}},
+      {"/normalizer",
+       {{"type", "Prepend"}, {"prepend", std::string(2000, 'x')}},
+       {"normalizer.prepend", "at most 1024 bytes"}},
+      {"/normalizer/normalizers/1/pattern", "x", {"normalizers[1].pattern is \"x\""}},
+      {"/normalizer/normalizers/1/pattern", {{"String", ""}}, {"[1].pattern.String is \"\""}},
+      {"/normalizer/normalizers/1/pattern",
+       {{"Regex", "("}},
+       {"normalizers[1].pattern.Regex", "a regular expression"}},
+      {"/normalizer/normalizers/0/type", "Nmt", {"normalizers[0].type is \"Nmt\"", "Prepend"}},
+      {"/normalizer/normalizers/0", 7, {"normalizers[0] is 7"}},
+      {"/normalizer/normalizers", 7, {"normalizer.normalizers is 7", "a list"}},
+      {"/decoder", nullptr, {"decoder is missing", "an object"}},
+      {"/decoder", {{"type", "WordPiece"}}, {"decoder.type is \"WordPiece\"", "ByteFallback"}},
+      {"/decoder", decoders({fallback, replace}), {"decoders[1].type is \"Replace\"", "Fuse"}},
+      {"/decoder", decoders({fuse, fallback}), {"decoders[1].type is \"ByteFallback\"", "Strip"}},
+      {"/decoder", decoders({{{"type", "Strip"}, {"content", " "}}}), {"[0].start is missing"}},
+      {"/decoder",
+       decoders({{{"type", "Strip"}, {"content", "ab"}, {"start", 1}, {"stop", 0}}}),
+       {"[0].content is \"ab\"", "one character"}},
+      {"/decoder", decoders({with(replace, "content", 3)}), {"decoders[0].content is 3"}},
+      {"/decoder/decoders", 5, {"decoder.decoders is 5", "a list"}},
+      {"/model/type", "WordLevel", {"model.type is \"WordLevel\"", "expected \"BPE\""}},
+      {"/model/byte_fallback", 1, {"model.byte_fallback is 1", "true or false"}},
+  };
+  for (const Case& c : cases) expectRefused(characterFile(), c);
+}
+
+// The kind of the model is what says that a file is of another sort, whatever else stands in it.
+TEST(Tokenizer, OtherKindsAreRefusedByName) {
+  for (const char* kind : {"WordPiece", "Unigram", "WordLevel"}) {
+    const json file = {{"model", {{"type", kind}, {"vocab", json::array()}}},
+                       {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+                       {"normalizer", {{"type", "BertNormalizer"}}},
+                       {"decoder", {{"type", kind}}}};
+    const auto refused = parse(file);
+    EXPECT_EQ(refused.status().code(), ErrorCode::kUnsupported);
+    expectError(refused, {"tokenizer.json: model.type is \"" + std::string(kind) + "\""});
+  }
 }
 
 TEST(Tokenizer, HopelessPatternsFailInsteadOfHanging) {
@@ -259,13 +410,11 @@ json smallFile() {
   return file;
 }
 
-TEST(Tokenizer, SurvivesMutations) {
-  const unsigned seed = 99;
+// Fields before "vocab" in the file are damaged more often than the long vocabulary.
+void expectToSurvive(const std::string& good, unsigned seed) {
   std::mt19937 random(seed);
   SCOPED_TRACE("seed " + std::to_string(seed));
-  const std::string good = smallFile().dump();
   ASSERT_TRUE(Tokenizer::parse(good, "t").ok()) << Tokenizer::parse(good, "t").status().toString();
-  // Everything but the long vocabulary is damaged more often.
   const size_t vocabulary = good.find("\"vocab\"");
   constexpr std::string_view kBytes = "{}[]()*+?\\|.\",:0123456789-eEsSpu\xff ";
   int accepted = 0;
@@ -298,6 +447,19 @@ TEST(Tokenizer, SurvivesMutations) {
     if (ids.ok()) tokenizer->decode(*ids);
   }
   EXPECT_GT(accepted, 0);
+}
+
+TEST(Tokenizer, SurvivesMutations) {
+  expectToSurvive(smallFile().dump(), 99);
+  // Little but what stands before the vocabulary.
+  json file = characterFile();
+  json& vocab = file["model"]["vocab"];
+  for (auto it = vocab.begin(); it != vocab.end();) {
+    it = it.value() >= 300 ? vocab.erase(it) : std::next(it);
+  }
+  file["model"]["merges"] = json::array();
+  file["pre_tokenizer"] = {{"type", "Metaspace"}, {"prepend_scheme", "first"}, {"split", true}};
+  expectToSurvive(file.dump(), 98);
 }
 
 }  // namespace
