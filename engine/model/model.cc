@@ -8,18 +8,27 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr size_t kMaxTokenizerBytes = 256 << 20;
 constexpr char kNumerics[] = "f32";
 
 codec::ModelDescriptor describe(const ModelConfig& config, const Sha256Digest& weights,
-                                std::string_view tokenizerJson) {
+                                std::string_view tokenizerFile) {
   codec::ModelDescriptor out;
   out.weights = weights;
   out.config = {sha256(asBytes(canonicalConfig(config)))};
-  if (!tokenizerJson.empty()) out.tokenizer = {sha256(asBytes(tokenizerJson))};
+  if (!tokenizerFile.empty()) out.tokenizer = {sha256(asBytes(tokenizerFile))};
   out.rope = {sha256(asBytes(canonicalRope(config)))};
   out.numerics = kNumerics;
   return out;
+}
+
+// tokenizer.json where there is one: it has what a tokenizer.model leaves to other files.
+std::filesystem::path tokenizerPathIn(const std::filesystem::path& directory) {
+  const std::filesystem::path published = directory / "tokenizer.json";
+  const std::filesystem::path sentencePiece = directory / "tokenizer.model";
+  std::error_code error;
+  const bool other =
+      !std::filesystem::exists(published, error) && std::filesystem::exists(sentencePiece, error);
+  return other ? sentencePiece : published;
 }
 
 // Ids the embedding has no row for must not come out of the tokenizer.
@@ -52,16 +61,15 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& director
                       "model.safetensors");
   }
   SPOLIA_ASSIGN_OR_RETURN(ModelConfig config, loadModelConfig(directory));
-  const std::filesystem::path tokenizerPath = directory / "tokenizer.json";
-  SPOLIA_ASSIGN_OR_RETURN(const std::string tokenizerJson,
-                          readTextFile(tokenizerPath, kMaxTokenizerBytes));
-  SPOLIA_ASSIGN_OR_RETURN(Tokenizer tokenizer,
-                          Tokenizer::parse(tokenizerJson, tokenizerPath.string()));
+  const std::filesystem::path tokenizerPath = tokenizerPathIn(directory);
+  SPOLIA_ASSIGN_OR_RETURN(const std::string tokenizerFile,
+                          readTextFile(tokenizerPath, Tokenizer::kMaxFileBytes));
+  SPOLIA_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::parseFile(tokenizerFile, tokenizerPath));
   SPOLIA_RETURN_IF_ERROR(checkVocabulary(config, tokenizer, tokenizerPath.string()));
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> source, openWeights(directory));
   SPOLIA_ASSIGN_OR_RETURN(Weights weights, Weights::load(config, *source, options.memoryLimit));
   const Sha256Digest digest = weightsDigest(config, *source, options.digestCache);
-  codec::ModelDescriptor descriptor = describe(config, digest, tokenizerJson);
+  codec::ModelDescriptor descriptor = describe(config, digest, tokenizerFile);
   return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),
                                           std::move(tokenizer), std::move(descriptor)));
 }

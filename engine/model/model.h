@@ -28,9 +28,10 @@ struct ModelLoadOptions {
 
 class Model {
  public:
-  // Loads config.json, generation_config.json (optional), tokenizer.json and the weights. Errors
-  // name file and field; see loadModelConfig, openWeights, Weights::load and Tokenizer::load.
-  // kInvalidArgument too when the tokenizer has ids the embedding lacks.
+  // Loads config.json, generation_config.json (optional), tokenizer.json or, where there is none,
+  // tokenizer.model, and the weights. Errors name file and field; see loadModelConfig, openWeights,
+  // Weights::load and Tokenizer::load. kInvalidArgument too when the tokenizer has ids the
+  // embedding lacks.
   static Result<std::unique_ptr<Model>> load(const std::filesystem::path& directory,
                                              const ModelLoadOptions& options = {});
 

@@ -33,6 +33,30 @@ TEST(Model, LoadsAWholeDirectory) {
   EXPECT_EQ((*model)->fingerprint(), codec::fingerprintOf((*model)->descriptor()));
 }
 
+TEST(Model, TakesATokenizerModelWhereNoJsonIs) {
+  ModelDir dir("tied_group4_bf16");
+  // Two pieces, "<unk>" and "x", of type BPE and without normalisation.
+  const std::string unknown("\x0a\x09\x0a\x05<unk>\x18\x02", 11);
+  const std::string piece("\x0a\x03\x0a\x01x", 5);
+  const std::string specs("\x12\x02\x18\x02\x1a\x02\x20\x00", 8);
+  dir.write("tokenizer.model", unknown + piece + specs);
+  const auto both = loadFrom(dir.path());
+  ASSERT_TRUE(both.ok()) << both.status().toString();
+  EXPECT_GT((*both)->tokenizer().vocabSize(), 2u) << "tokenizer.json goes first";
+
+  std::filesystem::remove(dir / "tokenizer.json");
+  const auto model = loadFrom(dir.path());
+  ASSERT_TRUE(model.ok()) << model.status().toString();
+  EXPECT_EQ((*model)->tokenizer().vocabSize(), 2u);
+  EXPECT_EQ((*model)->tokenizer().find("x"), 1u);
+  EXPECT_NE((*model)->descriptor().tokenizer, (*both)->descriptor().tokenizer);
+
+  dir.write("tokenizer.model", unknown + piece + specs.substr(0, 4));
+  expectError(loadFrom(dir.path()), {"tokenizer.model", "remove_extra_whitespaces"});
+  std::filesystem::remove(dir / "tokenizer.model");
+  expectError(loadFrom(dir.path()), {"tokenizer.json does not exist"});
+}
+
 TEST(Model, LoadsTheModelOfTheTree) {
   const auto dir = std::filesystem::path(SPOLIA_SOURCE_DIR) / "engine/models/micro";
   ASSERT_TRUE(std::filesystem::exists(dir / "model.safetensors"));
