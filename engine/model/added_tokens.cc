@@ -1,13 +1,14 @@
 #include "engine/model/added_tokens.h"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "engine/model/bpe.h"
-#include "engine/model/byte_level.h"
 #include "engine/model/json_file.h"
-#include "engine/model/pattern.h"
+#include "engine/text/byte_level.h"
+#include "engine/text/pattern.h"
 
 namespace spolia::engine {
 
@@ -95,16 +96,24 @@ Result<std::vector<AddedToken>> parseAddedTokens(const json& document, std::stri
 }
 
 AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
-    return a.content.size() > b.content.size();
-  });
-  for (const AddedToken& token : tokens_) begins_[static_cast<uint8_t>(token.content[0])] = true;
+  if (tokens_.empty()) return;
+  lengths_.resize(256);
+  for (const AddedToken& token : tokens_) {
+    byContent_.emplace(token.content, &token);
+    lengths_[static_cast<uint8_t>(token.content[0])].push_back(token.content.size());
+  }
+  for (std::vector<size_t>& lengths : lengths_) {
+    std::sort(lengths.begin(), lengths.end(), std::greater<>());
+    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+  }
 }
 
+// Models have thousands of tokens that begin with "<", but of few lengths.
 const AddedToken* AddedTokenMatcher::longestAt(std::string_view text) const {
-  if (!begins_[static_cast<uint8_t>(text[0])]) return nullptr;
-  for (const AddedToken& token : tokens_) {
-    if (text.starts_with(token.content)) return &token;
+  for (const size_t length : lengths_[static_cast<uint8_t>(text[0])]) {
+    if (length > text.size()) continue;
+    const auto found = byContent_.find(text.substr(0, length));
+    if (found != byContent_.end()) return found->second;
   }
   return nullptr;
 }

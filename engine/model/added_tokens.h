@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "codec/base/result.h"
@@ -39,7 +40,10 @@ class AddedTokenMatcher {
   };
 
   AddedTokenMatcher() = default;
+  // Of tokens with the same content the first one counts.
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
+  AddedTokenMatcher(AddedTokenMatcher&&) noexcept = default;
+  AddedTokenMatcher& operator=(AddedTokenMatcher&&) noexcept = default;
 
   // The text from left to right, the longest token first where several begin; no part is empty.
   // `text` is well-formed.
@@ -48,8 +52,9 @@ class AddedTokenMatcher {
  private:
   const AddedToken* longestAt(std::string_view text) const;
 
-  std::vector<AddedToken> tokens_;  // longest first
-  bool begins_[256] = {};           // by first byte
+  std::vector<AddedToken> tokens_;
+  std::unordered_map<std::string_view, const AddedToken*> byContent_;  // views into tokens_
+  std::vector<std::vector<size_t>> lengths_;  // of contents, by first byte, the longest first
 };
 
 }  // namespace spolia::engine

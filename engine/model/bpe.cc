@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <queue>
 
-#include "engine/model/byte_level.h"
 #include "engine/model/json_file.h"
+#include "engine/text/byte_level.h"
 
 namespace spolia::engine {
 
@@ -405,9 +405,11 @@ Status Bpe::encode(std::string_view piece, std::vector<TokenId>& out) const {
     }
   }
   std::vector<TokenId> stretch;
+  stretch.reserve(std::min(piece.size(), kShortPiece));
+  const bool cuts = piece.size() > kShortPiece;
   bool tooLong = false;
   const auto add = [&](TokenId id) {
-    if (!stretch.empty() && !mayJoin(stretch.back(), id)) mergeStretch(stretch, out);
+    if (cuts && !stretch.empty() && !mayJoin(stretch.back(), id)) mergeStretch(stretch, out);
     tooLong |= stretch.size() >= kMaxStretch;
     if (!tooLong) stretch.push_back(id);
   };

@@ -51,7 +51,7 @@ class Bpe {
 
   // Ids above are refused: tables by id stay small whatever a file says.
   static constexpr codec::TokenId kMaxTokenId = (1u << 21) - 1;
-  static constexpr size_t kMaxStretch = size_t{1} << 26;
+  static constexpr size_t kMaxStretch = size_t{1} << 24;
 
  private:
   struct Merge {

@@ -108,4 +108,23 @@ Result<std::string> Normalizer::apply(std::string_view text, size_t limit) const
   return out;
 }
 
+Result<Pattern> parsePattern(const json& step, std::string_view file, const std::string& prefix) {
+  const JsonFields fields(step, file, prefix);
+  const json* pattern = fields.find("pattern");
+  if (!pattern || !pattern->is_object() || pattern->size() != 1) {
+    return fields.wrong("pattern", "{\"Regex\": ...} or {\"String\": ...}");
+  }
+  const JsonFields inner(*pattern, file, prefix + "pattern.");
+  if (inner.find("String")) {
+    SPOLIA_ASSIGN_OR_RETURN(const std::string text, inner.string("String"));
+    auto literal = Pattern::literal(text);
+    if (literal.ok()) return literal;
+    return inner.wrong("String", "a text that is not empty");
+  }
+  SPOLIA_ASSIGN_OR_RETURN(const std::string regex, inner.string("Regex"));
+  auto compiled = Pattern::compile(regex);
+  if (compiled.ok()) return compiled;
+  return compiled.status().withContext(std::string(file) + ": " + prefix + "pattern.Regex");
+}
+
 }  // namespace spolia::engine

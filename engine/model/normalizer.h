@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "codec/base/result.h"
-#include "engine/model/pattern.h"
+#include "engine/text/pattern.h"
 
 namespace spolia::engine {
 
@@ -41,6 +41,11 @@ class Normalizer {
 
   std::vector<Step> steps_;
 };
+
+// The "pattern" of `step`, an object of file `file`: {"Regex": "..."} or {"String": "..."}.
+// `prefix` ("decoder.") stands before field names in errors.
+Result<Pattern> parsePattern(const nlohmann::json& step, std::string_view file,
+                             const std::string& prefix);
 
 // SentencePiece's sign for a blank, U+2581.
 inline constexpr std::string_view kBlankSign = "\xE2\x96\x81";

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "engine/model/byte_level.h"
 #include "engine/model/normalizer.h"
+#include "engine/text/byte_level.h"
 
 namespace spolia::engine {
 

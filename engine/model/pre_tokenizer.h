@@ -11,7 +11,7 @@
 
 #include "codec/base/result.h"
 #include "engine/model/json_file.h"
-#include "engine/model/pattern.h"
+#include "engine/text/pattern.h"
 
 namespace spolia::engine {
 

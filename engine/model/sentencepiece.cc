@@ -6,8 +6,8 @@
 #include <optional>
 #include <tuple>
 
-#include "engine/model/byte_level.h"
 #include "engine/model/json_file.h"
+#include "engine/text/byte_level.h"
 
 namespace spolia::engine {
 

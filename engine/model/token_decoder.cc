@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "engine/model/byte_level.h"
 #include "engine/model/normalizer.h"
+#include "engine/text/byte_level.h"
 
 namespace spolia::engine {
 

@@ -6,12 +6,12 @@
 
 #include "engine/model/added_tokens.h"
 #include "engine/model/bpe.h"
-#include "engine/model/byte_level.h"
 #include "engine/model/json_file.h"
 #include "engine/model/normalizer.h"
 #include "engine/model/pre_tokenizer.h"
 #include "engine/model/sentencepiece.h"
 #include "engine/model/token_decoder.h"
+#include "engine/text/byte_level.h"
 
 namespace spolia::engine {
 

@@ -7,8 +7,8 @@
 #include <sstream>
 #include <string>
 
-#include "engine/model/byte_level.h"
 #include "engine/model/tokenizer.h"
+#include "engine/text/byte_level.h"
 
 namespace spolia::engine {
 namespace {

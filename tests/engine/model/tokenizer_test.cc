@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "engine/model/byte_level.h"
+#include "engine/text/byte_level.h"
 #include "tests/engine/model/model_dir.h"
 
 namespace spolia::engine {

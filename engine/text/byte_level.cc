@@ -1,4 +1,4 @@
-#include "engine/model/byte_level.h"
+#include "engine/text/byte_level.h"
 
 #include <array>
 

@@ -1,12 +1,9 @@
-#include "engine/model/pattern.h"
+#include "engine/text/pattern.h"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "engine/model/json_file.h"
 
 namespace spolia::engine {
 
@@ -265,26 +262,6 @@ Result<std::string> Pattern::replaceAll(std::string_view text, std::string_view 
     done = match.end;
   }
   return out.append(text.substr(done));
-}
-
-Result<Pattern> parsePattern(const nlohmann::json& step, std::string_view file,
-                             const std::string& prefix) {
-  const JsonFields fields(step, file, prefix);
-  const nlohmann::json* pattern = fields.find("pattern");
-  if (!pattern || !pattern->is_object() || pattern->size() != 1) {
-    return fields.wrong("pattern", "{\"Regex\": ...} or {\"String\": ...}");
-  }
-  const JsonFields inner(*pattern, file, prefix + "pattern.");
-  if (inner.find("String")) {
-    SPOLIA_ASSIGN_OR_RETURN(const std::string text, inner.string("String"));
-    auto literal = Pattern::literal(text);
-    if (literal.ok()) return literal;
-    return inner.wrong("String", "a text that is not empty");
-  }
-  SPOLIA_ASSIGN_OR_RETURN(const std::string regex, inner.string("Regex"));
-  auto compiled = Pattern::compile(regex);
-  if (compiled.ok()) return compiled;
-  return compiled.status().withContext(std::string(file) + ": " + prefix + "pattern.Regex");
 }
 
 }  // namespace spolia::engine

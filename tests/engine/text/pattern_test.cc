@@ -1,4 +1,4 @@
-#include "engine/model/pattern.h"
+#include "engine/text/pattern.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,12 +46,6 @@ class Pattern {
   explicit Pattern(std::unique_ptr<Code> code);
   std::unique_ptr<Code> code_;
 };
-
-// The "pattern" of `step`, an object of file `file`: {"Regex": "..."} or {"String": "..."}.
-// `prefix`
-// ("decoder.") stands before field names in errors.
-Result<Pattern> parsePattern(const nlohmann::json& step, std::string_view file,
-                             const std::string& prefix);
 
 // The pattern in PCRE2's notation; for tests.
 Result<std::string> translatePattern(std::string_view onigurumaPattern);
