@@ -34,7 +34,7 @@ spolia_fuzz(header 400000 codec)
 spolia_fuzz(entropy 100000 codec)
 spolia_fuzz(segment 15000 store)
 spolia_fuzz(framing 150000 codec)
-spolia_fuzz(tokenizer 1500 engine/tokenizer/made_up.model engine/tokenizer/character_tokenizer.json)
+spolia_fuzz(tokenizer 20000 engine/tokenizer/made_up.model engine/tokenizer/character_tokenizer.json)
 # Their inputs say what to do with samples that they make.
 spolia_fuzz(lossy 20000)
 spolia_fuzz(profile 3000)
