@@ -1,7 +1,6 @@
 #include "engine/model/added_tokens.h"
 
 #include <algorithm>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -95,25 +94,33 @@ Result<std::vector<AddedToken>> parseAddedTokens(const json& document, std::stri
   return out;
 }
 
-AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-  if (tokens_.empty()) return;
-  lengths_.resize(256);
-  for (const AddedToken& token : tokens_) {
-    byContent_.emplace(token.content, &token);
-    lengths_[static_cast<uint8_t>(token.content[0])].push_back(token.content.size());
-  }
-  for (std::vector<size_t>& lengths : lengths_) {
-    std::sort(lengths.begin(), lengths.end(), std::greater<>());
-    lengths.erase(std::unique(lengths.begin(), lengths.end()), lengths.end());
+AddedTokenMatcher::AddedTokenMatcher(std::vector<AddedToken> tokens)
+    : tokens_(std::move(tokens)), byFirst_(256) {
+  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
+    if (a.content.size() != b.content.size()) return a.content.size() > b.content.size();
+    return a.content < b.content;
+  });
+  for (size_t i = 0; i < tokens_.size(); ++i) {
+    const std::string& content = tokens_[i].content;
+    std::vector<Group>& groups = byFirst_[static_cast<uint8_t>(content[0])];
+    if (groups.empty() || groups.back().length != content.size()) {
+      groups.push_back({content.size(), i, i});
+    }
+    groups.back().end = i + 1;
   }
 }
 
 // Models have thousands of tokens that begin with "<", but of few lengths.
 const AddedToken* AddedTokenMatcher::longestAt(std::string_view text) const {
-  for (const size_t length : lengths_[static_cast<uint8_t>(text[0])]) {
-    if (length > text.size()) continue;
-    const auto found = byContent_.find(text.substr(0, length));
-    if (found != byContent_.end()) return found->second;
+  for (const Group& group : byFirst_[static_cast<uint8_t>(text[0])]) {
+    if (group.length > text.size()) continue;
+    const std::string_view front = text.substr(0, group.length);
+    const auto begin = tokens_.begin() + static_cast<ptrdiff_t>(group.begin);
+    const auto end = tokens_.begin() + static_cast<ptrdiff_t>(group.end);
+    const auto at = std::lower_bound(
+        begin, end, front,
+        [](const AddedToken& token, std::string_view wanted) { return token.content < wanted; });
+    if (at != end && at->content == front) return &*at;
   }
   return nullptr;
 }

@@ -7,7 +7,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "codec/base/result.h"
@@ -42,8 +41,6 @@ class AddedTokenMatcher {
   AddedTokenMatcher() = default;
   // Of tokens with the same content the first one counts.
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
-  AddedTokenMatcher(AddedTokenMatcher&&) noexcept = default;
-  AddedTokenMatcher& operator=(AddedTokenMatcher&&) noexcept = default;
 
   // The text from left to right, the longest token first where several begin; no part is empty.
   // `text` is well-formed.
@@ -52,9 +49,15 @@ class AddedTokenMatcher {
  private:
   const AddedToken* longestAt(std::string_view text) const;
 
-  std::vector<AddedToken> tokens_;
-  std::unordered_map<std::string_view, const AddedToken*> byContent_;  // views into tokens_
-  std::vector<std::vector<size_t>> lengths_;  // of contents, by first byte, the longest first
+  // Tokens of one length with one first byte.
+  struct Group {
+    size_t length = 0;
+    size_t begin = 0;
+    size_t end = 0;
+  };
+
+  std::vector<AddedToken> tokens_;           // longest first, then by content
+  std::vector<std::vector<Group>> byFirst_;  // ranges of them by first byte, longest first
 };
 
 }  // namespace spolia::engine
