@@ -32,7 +32,10 @@ class Tokenizer {
   // kNotFound without the file; kUnsupported for another kind of model (WordPiece, Unigram,
   // WordLevel), normalizer, pre-tokenizer or decoder, kInvalidArgument for a broken file. Errors
   // name file and field and say what was expected.
-  // A file whose name ends with .model is SentencePiece's, another a tokenizer.json.
+  //
+  // A file whose name ends with .model is SentencePiece's, of type BPE: it gives the ids of Hugging
+  // Face's Llama tokenizer for it, and what stands in files beside it is not read. Another file is
+  // a tokenizer.json.
   static Result<Tokenizer> load(const std::filesystem::path& file);
   // The same from the bytes of the file, of either kind by its name, or of one kind; `name` stands
   // for the file in errors.
