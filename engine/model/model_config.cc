@@ -4,10 +4,10 @@
 #include <optional>
 #include <span>
 
-#include "engine/model/exact_text.h"
 #include "engine/model/json_file.h"
 #include "engine/model/model_family.h"
 #include "engine/model/rope_config.h"
+#include "engine/text/exact_text.h"
 
 namespace spolia::engine {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "engine/model/exact_text.h"
+#include "engine/text/exact_text.h"
 
 namespace spolia::engine {
 
