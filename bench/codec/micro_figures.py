@@ -80,11 +80,10 @@ def ratio(scores, preset):
     return sums["fp16_bytes"] / sums["stored_bytes"]
 
 
-def widest_bearable(measure, own):
+def widest_bearable(measure):
     """Gain of the widest step, at most the profile's own, that loses no more than MOST_POINTS, FINEST
-    where none does; and {gain: (ratio, points)} as `measure` gave them, that one and 0 among them,
-    which gave `own`."""
-    seen = {0: own}
+    where none does; and {gain: (ratio, points)} as `measure` gave them, that one and 0 among them."""
+    seen = {0: measure(0)}
     if seen[0][1] <= MOST_POINTS:
         return 0, seen
     fine, coarse = FINEST, 0
@@ -143,11 +142,11 @@ def run(bench):
     for preset in PRESETS:
         for budget in BUDGETS[-1:] if bench.smoke else BUDGETS:
             profile = micro.make_profile(preset, budget)
-            measure = functools.partial(micro.measure, preset, profile, lossless)
-            own = measure(0)
-            if own[1] <= MOST_POINTS:
+            measure = functools.cache(
+                functools.partial(micro.measure, preset, profile, lossless))
+            if measure(0)[1] <= MOST_POINTS:
                 break
-        gain, seen = widest_bearable(measure, own)
+        gain, seen = widest_bearable(measure)
         key = "codec.micro_" + preset
         figures.update({key + "_ratio": seen[gain][0], key + "_points": seen[gain][1],
                         key + "_budget": float(budget), key + "_gain": gain, key + "_own_ratio": seen[0][0],
