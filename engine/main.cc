@@ -140,7 +140,7 @@ void addProfileFlags(CLI::App& app, Arguments& arguments) {
       ->check(CLI::PositiveNumber);
   app.add_option("--most-kl", profile.mostKl,
                  "damage that the preset's step may do: mean KL divergence in nats (0.0025)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-6, 10.0));
   app.add_option("--preset", profile.preset, "balanced or small");
   app.add_option("--most-bytes", profile.mostBytes,
                  "size it has to keep within; without: a tenth of the weights in fp16");
