@@ -3,15 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "codec/profile_entry.h"
+
 namespace spolia::client {
 namespace {
-
-// What a server has a profile under.
-ChunkId entryIdOf(const Sha256Digest& profile) {
-  ChunkId id;
-  id.bytes = profile.bytes;
-  return id;
-}
 
 codec::ChunkCompletion failure(const Status& why) {
   codec::ChunkCompletion out;
@@ -26,9 +21,7 @@ FetchedProfile::FetchedProfile(const Sha256Digest& id, codec::ChunkCompletion an
 
 Result<FetchedProfile::Profile> FetchedProfile::parse() const {
   SPOLIA_RETURN_IF_ERROR(answer_.status);
-  SPOLIA_ASSIGN_OR_RETURN(Profile profile, codec::Profile::parse(answer_.bytes.span()));
-  if (profile->id() != id_) return Status(ErrorCode::kCorrupt, "stored under this id, but another");
-  return profile;
+  return codec::parseProfileEntry(id_, answer_.bytes.span());
 }
 
 Result<FetchedProfile::Profile> FetchedProfile::parsed() {
@@ -64,7 +57,8 @@ uint64_t ProfileCache::find(const Sha256Digest& id, Ready ready) {
   if (found != nullptr) {
     ready(std::move(found));
   } else if (first) {
-    get_(entryIdOf(id), [this, id](codec::ChunkCompletion answer) { take(id, std::move(answer)); });
+    get_(codec::profileEntryId(id),
+         [this, id](codec::ChunkCompletion answer) { take(id, std::move(answer)); });
   }
   return number;
 }

@@ -50,6 +50,12 @@ ApiError apiErrorOf(const Status& failure, std::string param) {
   return out;
 }
 
+ApiError modelNotFound(const std::string& asked, const std::string& served) {
+  return {404, "invalid_request_error",
+          "there is no model \"" + asked + "\"; this server has \"" + served + "\"", "model",
+          "model_not_found"};
+}
+
 HttpResponse errorResponse(const ApiError& error) {
   HttpResponse out;
   out.status = error.status;

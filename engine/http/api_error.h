@@ -21,6 +21,9 @@ ApiError badField(std::string param, std::string message);
 // long and so on; `param` is the field that asked for it.
 ApiError apiErrorOf(const Status& failure, std::string param = {});
 
+// 404: a request for a model that is not this server's.
+ApiError modelNotFound(const std::string& asked, const std::string& served);
+
 // {"error": {"message", "type", "param", "code"}}
 HttpResponse errorResponse(const ApiError& error);
 // For errors of the transport.

@@ -72,10 +72,7 @@ HttpResponse ChatApi::answerNow(const std::string& path) const {
   } else if (path.substr(kModelPrefix.size()) == config_.modelName) {
     response.body = modelJson(config_.modelName, config_.modelCreated).dump();
   } else {
-    response = errorResponse(ApiError{404, "invalid_request_error",
-                                      "there is no model \"" + path.substr(kModelPrefix.size()) +
-                                          "\"; this server has \"" + config_.modelName + "\"",
-                                      "model", "model_not_found"});
+    response = errorResponse(modelNotFound(path.substr(kModelPrefix.size()), config_.modelName));
   }
   return response;
 }

@@ -50,10 +50,7 @@ void ChatService::submit(ChatRequest request, std::shared_ptr<ReplyChannel> chan
   job->accepted = Clock::now();
   job->channel = std::move(channel);
   if (request.model != config_.modelName) {
-    return refuse(*job, {404, "invalid_request_error",
-                         "there is no model \"" + request.model + "\"; this server has \"" +
-                             config_.modelName + "\"",
-                         "model", "model_not_found"});
+    return refuse(*job, modelNotFound(request.model, config_.modelName));
   }
   job->head = {fmt::format("chatcmpl-{:08x}{:08x}", instance_, nextId_++),
                std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()),

@@ -12,12 +12,6 @@ namespace {
 
 using Json = BodyFields::Json;
 
-ApiError otherModel(const std::string& asked, const std::string& have) {
-  return {404, "invalid_request_error",
-          "there is no model \"" + asked + "\"; this server has \"" + have + "\"", "model",
-          "model_not_found"};
-}
-
 // An id the vocabulary lacks would give no text, and the client would not know.
 std::optional<std::vector<codec::TokenId>> readTokens(BodyFields& fields, uint32_t vocabulary) {
   const Json* tokens = fields.find("tokens");
@@ -52,21 +46,21 @@ HttpResponse TokenService::answer(const std::string& route, const std::string& b
   if (const auto* error = std::get_if<ApiError>(&parsed)) return errorResponse(*error);
   BodyFields fields(std::get<Json>(parsed));
   const std::string asked = fields.text("model", false);
+  const bool tokenizes = route == kTokenize;
+  const std::string text = tokenizes ? fields.text("prompt", true) : "";
+  const bool special = tokenizes && (fields.find("add_special_tokens") == nullptr ||
+                                     fields.flag("add_special_tokens"));
+  const auto tokens = tokenizes ? std::nullopt : readTokens(fields, model_.tokenizer().vocabSize());
+  if (fields.error()) return errorResponse(*fields.error());
+  if (!asked.empty() && asked != modelName_) return errorResponse(modelNotFound(asked, modelName_));
   HttpResponse response;
-  if (route == kTokenize) {
-    const std::string text = fields.text("prompt", true);
-    const bool special =
-        fields.find("add_special_tokens") == nullptr || fields.flag("add_special_tokens");
-    if (fields.error()) return errorResponse(*fields.error());
+  if (tokenizes) {
     const Result<Json> made = tokenize(model_, text, special);
     if (!made.ok()) return errorResponse(apiErrorOf(made.status(), "prompt"));
     response.body = made->dump();
   } else {
-    const auto tokens = readTokens(fields, model_.tokenizer().vocabSize());
-    if (fields.error()) return errorResponse(*fields.error());
     response.body = Json({{"prompt", model_.tokenizer().decode(*tokens)}}).dump();
   }
-  if (!asked.empty() && asked != modelName_) return errorResponse(otherModel(asked, modelName_));
   return response;
 }
 

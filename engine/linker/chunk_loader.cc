@@ -6,6 +6,7 @@
 #include <mutex>
 #include <utility>
 
+#include "codec/profile_entry.h"
 #include "engine/transformer/dense_kv.h"
 
 namespace spolia::engine {
@@ -341,7 +342,7 @@ void ChunkLoader::fetchProfiles(std::vector<OpenedChunk>& chunks) {
     for (const auto& [id, status] : missing) ids.push_back(id);
     const std::vector<codec::ChunkCompletion> got =
         ask(ids.size(), [&](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
-          source_.submitGetValue(profileEntryId(ids[i]), cookie, queue);
+          source_.submitGetValue(codec::profileEntryId(ids[i]), cookie, queue);
         });
     for (size_t i = 0; i < ids.size(); ++i) {
       missing[ids[i]] =

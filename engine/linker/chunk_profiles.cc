@@ -2,13 +2,9 @@
 
 #include <algorithm>
 
-namespace spolia::engine {
+#include "codec/profile_entry.h"
 
-ChunkId profileEntryId(const Sha256Digest& profile) {
-  ChunkId id;
-  id.bytes = profile.bytes;
-  return id;
-}
+namespace spolia::engine {
 
 Status storeProfileOf(codec::Preset preset, const codec::Profile* profile, KvSource& source) {
   if (profile == nullptr || profile->transform(static_cast<uint8_t>(preset)) == nullptr) return {};
@@ -19,7 +15,7 @@ Status storeProfileOf(codec::Preset preset, const codec::Profile* profile, KvSou
   }
   codec::ChunkQueue queue;
   ValueToStore value;
-  value.id = profileEntryId(profile->id());
+  value.id = codec::profileEntryId(profile->id());
   value.kind = codec::EntryKind::kProfile;
   value.label = "profile of model " + profile->data().fingerprint.hex();
   value.bytes = AlignedBuffer::copyOf(bytes);
@@ -36,8 +32,7 @@ std::shared_ptr<const codec::Profile> ChunkProfiles::find(const Sha256Digest& id
 
 Status ChunkProfiles::add(const Sha256Digest& id, ByteSpan bytes) {
   SPOLIA_ASSIGN_OR_RETURN(std::shared_ptr<const codec::Profile> profile,
-                          codec::Profile::parse(bytes));
-  if (profile->id() != id) return Status(ErrorCode::kCorrupt, "stored under this id, but another");
+                          codec::parseProfileEntry(id, bytes));
   if (find(id)) return {};
   if (fetched_.size() == kMostFetched) fetched_.pop_front();
   fetched_.push_back(std::move(profile));

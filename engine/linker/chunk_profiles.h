@@ -13,9 +13,6 @@
 
 namespace spolia::engine {
 
-// What a source has a profile under.
-ChunkId profileEntryId(const Sha256Digest& profile);
-
 // Stores the profile that chunks of this preset are encoded with, unless it is there; nothing when
 // they need none, or `profile` is null. Blocking. Errors are those of the source.
 Status storeProfileOf(codec::Preset preset, const codec::Profile* profile, KvSource& source);

@@ -1,5 +1,6 @@
 #include "engine/model/token_decoder.h"
 
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "engine/model/normalizer.h"
@@ -16,13 +17,6 @@ constexpr uint32_t kMaxTrim = 1024;
 constexpr std::string_view kKinds =
     "Replace, Metaspace, Strip, ByteFallback, Fuse or a Sequence of these";
 
-int hexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
 Result<std::string> oneCharacter(const JsonFields& fields, const char* field,
                                  std::optional<std::string> fallback) {
   SPOLIA_ASSIGN_OR_RETURN(std::string text, fields.string(field, std::move(fallback)));
@@ -34,8 +28,10 @@ Result<std::string> oneCharacter(const JsonFields& fields, const char* field,
 
 int byteOfFallbackToken(std::string_view token) {
   if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return -1;
-  const int high = hexDigit(token[3]), low = hexDigit(token[4]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
+  uint8_t byte = 0;
+  const char* const end = token.data() + 5;
+  const auto [read, failed] = std::from_chars(token.data() + 3, end, byte, 16);
+  return failed == std::errc() && read == end ? byte : -1;
 }
 
 std::string_view TokenDecoder::Trim::front(std::string_view text) const {

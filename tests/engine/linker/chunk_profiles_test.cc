@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "codec/profile_entry.h"
 #include "engine/linker/memory_kv_source.h"
 #include "tests/codec/lossy/made_up_profile.h"
 
@@ -65,10 +66,10 @@ TEST(ChunkProfilesTest, IsStoredUnderItsIdWhenThePresetNeedsIt) {
   const auto profile = profileOf(3);
   ASSERT_TRUE(storeProfileOf(codec::Preset::kBalanced, nullptr, source).ok());
   ASSERT_TRUE(storeProfileOf(codec::Preset::kHigh, profile.get(), source).ok());
-  EXPECT_EQ(get(source, profileEntryId(profile->id())).status.code(), ErrorCode::kNotFound);
+  EXPECT_EQ(get(source, codec::profileEntryId(profile->id())).status.code(), ErrorCode::kNotFound);
   for (int twice = 0; twice < 2; ++twice) {
     ASSERT_TRUE(storeProfileOf(codec::Preset::kBalanced, profile.get(), source).ok());
-    const codec::ChunkCompletion got = get(source, profileEntryId(profile->id()));
+    const codec::ChunkCompletion got = get(source, codec::profileEntryId(profile->id()));
     ASSERT_TRUE(got.status.ok());
     EXPECT_EQ(got.info.kind, codec::EntryKind::kProfile);
     const Bytes wanted = profileBytes(3);
