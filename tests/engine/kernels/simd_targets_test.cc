@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "engine/kernels/element_convert.h"
+#include "engine/kernels/quant_blocks.h"
 #include "engine/kernels/reference.h"
 #include "engine/transformer/forward.h"
 #include "tests/support/compare.h"
@@ -73,6 +74,24 @@ TEST_P(SimdTargets, PageTypes) {
     ASSERT_EQ(f16[i], reference::narrowF16(in[i])) << in[i];
     ASSERT_EQ(bf16[i], reference::narrowBf16(in[i])) << in[i];
     ASSERT_EQ(back[i], reference::widenF16(f16[i])) << in[i];
+  }
+}
+
+TEST_P(SimdTargets, QuantBlocks) {
+  test::Random random(24);
+  for (const WeightType type :
+       {WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4K, WeightType::kQ6K}) {
+    const size_t values = 2560;
+    std::vector<std::byte> blocks(storedBytes(type, values));
+    for (std::byte& byte : blocks) byte = std::byte(random.below(256));
+    std::vector<float> out(values), expected(values);
+    dequantize(type, blocks.data(), values, out.data());
+    reference::dequantize(type, blocks.data(), values, expected.data());
+    for (size_t i = 0; i < values; ++i) {
+      if (!std::isnan(expected[i])) {
+        ASSERT_EQ(out[i], expected[i]) << i;
+      }
+    }
   }
 }
 
