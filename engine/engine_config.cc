@@ -86,6 +86,15 @@ Status setRounding(EngineConfig& config, const std::string& value) {
   return Status();
 }
 
+Status setNumerics(EngineConfig& config, const std::string& value) {
+  for (const WeightNumerics numerics : {WeightNumerics::kF32, WeightNumerics::kInt8}) {
+    if (value != weightNumericsName(numerics)) continue;
+    config.numerics = numerics;
+    return Status();
+  }
+  return expected("f32 or int8", value);
+}
+
 Status setCache(EngineConfig& config, const std::string& value) {
   if (!value.empty() && !value.starts_with("spolia://") && !value.starts_with("spolia+unix://")) {
     return expected("an address spolia://host:port or spolia+unix:///path", value);
@@ -109,6 +118,7 @@ const std::vector<Key>& keys() {
       {"compute.threads", ValueKind::kInteger, integer(&C::threads, 0, 4096)},
       {"compute.kv_type", ValueKind::kText, named(&C::kvType, codec::elementTypeFromName)},
       {"compute.rounding", ValueKind::kText, setRounding},
+      {"compute.numerics", ValueKind::kText, setNumerics},
       {"model.profile", ValueKind::kText, text(&C::profile)},
       {kCacheKey, ValueKind::kText, setCache},
       {"store.token_file", ValueKind::kText, text(&C::tokenFile)},

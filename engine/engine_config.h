@@ -13,8 +13,9 @@
 #include "codec/base/result.h"
 #include "codec/codec.h"
 #include "codec/kv_layout.h"
-#include "engine/kernels/gemm.h"
 #include "engine/linker/link_plan.h"
+#include "engine/model/weights.h"
+#include "engine/products/products.h"
 
 namespace spolia::engine {
 
@@ -23,6 +24,7 @@ struct EngineConfig {
   uint32_t threads = 0;         // 0: as many as the process may use
   codec::ElementType kvType = codec::ElementType::kBf16;
   Rounding rounding = Rounding::kFast;
+  WeightNumerics numerics = WeightNumerics::kF32;
 
   // Where chunks are kept: an address (spolia://host:port), or a directory when that is empty.
   std::string cache;

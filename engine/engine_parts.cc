@@ -63,7 +63,7 @@ Result<EngineParts> openEngine(const EngineConfig& config, uint64_t ttlSeconds) 
   }
   EngineParts parts;
   parts.config = config;
-  SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model));
+  SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model, {.numerics = config.numerics}));
   SPOLIA_ASSIGN_OR_RETURN(parts.profile, profileFor(config, *parts.model));
   SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model, ttlSeconds));
   parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);

@@ -75,7 +75,8 @@ Status evaluate(const EngineConfig& config, const EvalRequest& request) {
     return Status(ErrorCode::kInvalidArgument, "no model: expected --model DIR");
   }
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<World> worlds, worldsOf(request.worlds));
-  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(config.model));
+  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
+                          Model::load(config.model, {.numerics = config.numerics}));
   SPOLIA_ASSIGN_OR_RETURN(choice.profile, profileFor(config, *model));
   const Evaluator evaluator(*model, choice);
   const auto show = [&](size_t done) { showProgress(done, worlds.size()); };

@@ -61,6 +61,8 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--capacity", "store.capacity", "cap on the store, e.g. \"8 GiB\"");
   addSetting(app, arguments, "--threads", "compute.threads", "threads, 0 for all cores");
   addSetting(app, arguments, "--kv-type", "compute.kv_type", "KV pages: f32, f16 or bf16");
+  addSetting(app, arguments, "--numerics", "compute.numerics",
+             "f32 or int8: what products are computed with");
   addSetting(app, arguments, "--rounding", "compute.rounding", "fast or invariant");
   app.add_flag("--json", arguments.json, "machine-readable output");
 }

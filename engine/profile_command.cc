@@ -61,7 +61,8 @@ Status makeProfile(const EngineConfig& config, const ProfileRequest& request) {
   }
   const Result<codec::Preset> preset = codec::presetFromName(request.preset);
   if (!preset.ok()) return preset.status().withContext("--preset");
-  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(config.model));
+  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
+                          Model::load(config.model, {.numerics = config.numerics}));
   const uint32_t rows = request.cached + request.continued + 1;
   if (request.cached == 0 || request.continued == 0 || rows > model->config().maxPositions) {
     return Status(ErrorCode::kInvalidArgument,

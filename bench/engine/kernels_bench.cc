@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "engine/kernels/activation.h"
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/norm.h"
+#include "engine/products/products.h"
 #include "engine/transformer/attention.h"
 #include "engine/transformer/kv_pages.h"
 
@@ -50,11 +50,11 @@ Matrix filled(size_t rows, size_t columns) {
 
 double gemmRate(double seconds, size_t m, size_t n, size_t k) {
   ThreadPool pool(1);
-  const Matrix in = filled(m, k), weight = filled(n, k);
+  const Matrix in = filled(m, k);
+  const WeightMatrix weight(filled(n, k).view());
   Matrix out(m, n);
-  const double took = bestOf(seconds, [&] {
-    multiply(in.view(), weight.view(), out.mutableView(), Accumulate::kReplace, pool);
-  });
+  const double took = bestOf(
+      seconds, [&] { multiply(in.view(), weight, out.mutableView(), Accumulate::kReplace, pool); });
   return 2e-9 * static_cast<double>(m * n * k) / took;
 }
 

@@ -34,9 +34,10 @@ def install(bench):
         raise LlamaCppMissing("node-llama-cpp cannot be installed")
 
 
-def gguf_of(bench, model):
-    """Path of the model's weights as GGUF in f32, converted where that is older than they are."""
-    gguf = os.path.join(bench.work_folder("data"), os.path.basename(model) + ".gguf")
-    subprocess.run([python_with_numpy(), os.path.join(HERE, "to_gguf.py"), model, gguf], check=True,
-                   stdout=sys.stderr)
+def converted(bench, model, kind):
+    """Path of the model's weights as GGUF in `kind`, converted where that is older than they are."""
+    name = f"{os.path.basename(model)}.{kind}.gguf"
+    gguf = os.path.join(bench.work_folder("data"), name)
+    subprocess.run([python_with_numpy(), os.path.join(HERE, "to_gguf.py"), model, gguf, "--type",
+                    kind], check=True, stdout=sys.stderr)
     return gguf

@@ -3,7 +3,10 @@
 // the processor time of a prefill.
 //
 //   prefill_bench --model DIR [--tokens N] [--threads T] [--runs R] [--pages f32|f16|bf16]
-//                 [--decode N] [--token-file FILE]
+//                 [--numerics f32|int8] [--decode N] [--token-file FILE] [--library]
+//
+// With --library each run is followed by the model's products alone, once by the engine and once by
+// the best library: product_ms and library_ms, and product_flops, attention_flops of the prefill.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -13,11 +16,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "bench/engine/library_gemm.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model.h"
+#include "engine/products/products.h"
 #include "engine/transformer/forward.h"
 #include "engine/transformer/sampler.h"
 
@@ -34,6 +40,8 @@ struct Options {
   std::string pages = "f32";
   int decode = 0;
   std::string tokenFile;
+  std::string numerics = "f32";
+  bool library = false;
 };
 
 double milliseconds(Clock::duration duration) {
@@ -101,13 +109,93 @@ Result<Run> runOnce(const Transformer& transformer, const std::vector<codec::Tok
   return run;
 }
 
+// The products of a prefill whose last layer computes the last row only behind K and V.
+std::vector<GemmShape> productShapes(const ModelConfig& config, size_t rows) {
+  const size_t layers = config.layers, hidden = config.hiddenSize;
+  const size_t query = config.queryChannels(), kv = config.kvChannels(), ffn = config.ffnSize;
+  return {{rows, query, hidden, layers},
+          {rows, kv, hidden, 2 * layers},
+          {rows, hidden, query, layers - 1},
+          {rows, ffn, hidden, 2 * (layers - 1)},
+          {rows, hidden, ffn, layers - 1}};
+}
+
+double attentionFlops(const ModelConfig& config, size_t rows) {
+  const double pairs = static_cast<double>(rows) * static_cast<double>(rows + 1) / 2;
+  return 4.0 * config.queryChannels() * pairs * (config.layers - 1);
+}
+
+// Milliseconds of the same products by the engine's own code.
+double engineProducts(const Model& model, size_t rows, ThreadPool& pool) {
+  const ModelConfig& config = model.config();
+  const Matrix hidden = Matrix::zeroed(rows, config.hiddenSize);
+  const Matrix query = Matrix::zeroed(rows, config.queryChannels());
+  const Matrix ffn = Matrix::zeroed(rows, config.ffnSize);
+  Matrix outHidden(rows, config.hiddenSize), q(rows, config.queryChannels());
+  Matrix k(rows, config.kvChannels()), v(rows, config.kvChannels());
+  Matrix gate(rows, config.ffnSize), up(rows, config.ffnSize);
+  const auto start = Clock::now();
+  for (uint32_t i = 0; i < config.layers; ++i) {
+    const LayerWeights& w = model.weights().layers()[i];
+    const Product qkv[] = {{w.q, q.mutableView()}, {w.k, k.mutableView()}, {w.v, v.mutableView()}};
+    multiply(hidden.view(), qkv, Accumulate::kReplace, pool);
+    if (i + 1 == config.layers) break;
+    multiply(query.view(), w.o, outHidden.mutableView(), Accumulate::kAdd, pool);
+    const Product ups[] = {{w.gate, gate.mutableView()}, {w.up, up.mutableView()}};
+    multiply(hidden.view(), ups, Accumulate::kReplace, pool);
+    multiply(ffn.view(), w.down, outHidden.mutableView(), Accumulate::kAdd, pool);
+  }
+  return milliseconds(Clock::now() - start);
+}
+
+// What is measured beside each run with --library.
+class Products {
+ public:
+  Products(const Model& model, size_t rows, ThreadPool& pool)
+      : model_(model), rows_(rows), pool_(pool), shapes_(productShapes(model.config(), rows)) {
+    for (const Library library : {Library::kOpenBlas, Library::kOneDnn}) {
+      libraries_.emplace_back(library, shapes_, pool.threads());
+    }
+    engineProducts(model_, rows_, pool_);
+  }
+
+  void measure() {
+    engineMs_.push_back(engineProducts(model_, rows_, pool_));
+    const std::vector<double> blas = libraries_[0].seconds(), dnn = libraries_[1].seconds();
+    double best = 0;
+    for (size_t i = 0; i < shapes_.size(); ++i) best += std::min(blas[i], dnn[i]);
+    libraryMs_.push_back(best * 1e3);
+  }
+
+  void tell(nlohmann::json& out) const {
+    double flops = 0;
+    for (const GemmShape& shape : shapes_) flops += shape.flops();
+    out["product_ms"] = median(engineMs_);
+    out["library_ms"] = median(libraryMs_);
+    out["product_flops"] = flops;
+    out["attention_flops"] = attentionFlops(model_.config(), rows_);
+  }
+
+ private:
+  const Model& model_;
+  const size_t rows_;
+  ThreadPool& pool_;
+  const std::vector<GemmShape> shapes_;
+  std::vector<LibraryGemm> libraries_;
+  std::vector<double> engineMs_, libraryMs_;
+};
+
 Status bench(const Options& options) {
   SPOLIA_ASSIGN_OR_RETURN(const codec::ElementType pageType,
                           codec::elementTypeFromName(options.pages));
-  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(options.model));
+  ModelLoadOptions loading;
+  if (options.numerics == "int8") loading.numerics = WeightNumerics::kInt8;
+  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(options.model, loading));
   ThreadPool pool(options.threads);
   const Transformer transformer(*model, pool);
   const auto tokens = makeTokens(options, model->config().vocabSize);
+  std::optional<Products> products;
+  if (options.library) products.emplace(*model, tokens.size(), pool);
   std::vector<double> prefill, cpu, decode;
   std::vector<codec::TokenId> answer;
   for (int i = 0; i < options.runs; ++i) {
@@ -116,15 +204,13 @@ Status bench(const Options& options) {
     cpu.push_back(run.cpuMs);
     decode.insert(decode.end(), run.decodeMs.begin(), run.decodeMs.end());
     answer = run.answer;
+    if (products) products->measure();
   }
-  nlohmann::json out = {{"engine", "spolia"},
-                        {"tokens", tokens.size()},
-                        {"threads", options.threads},
-                        {"pages", options.pages},
-                        {"prefill_ms", median(prefill)},
-                        {"prefill_runs_ms", prefill},
-                        {"cpu_ms", median(cpu)},
-                        {"answer", answer}};
+  nlohmann::json out = {
+      {"engine", "spolia"},         {"tokens", tokens.size()},      {"threads", options.threads},
+      {"pages", options.pages},     {"numerics", options.numerics}, {"prefill_ms", median(prefill)},
+      {"prefill_runs_ms", prefill}, {"cpu_ms", median(cpu)},        {"answer", answer}};
+  if (products) products->tell(out);
   if (!decode.empty()) out["decode_ms_per_token"] = median(decode);
   std::printf("%s\n", out.dump().c_str());
   return {};
@@ -142,6 +228,9 @@ int main(int argc, char** argv) {
   app.add_option("--runs", options.runs, "runs, of which the median counts")
       ->check(CLI::PositiveNumber);
   app.add_option("--pages", options.pages, "element type of KV pages: f32, f16, bf16");
+  app.add_option("--numerics", options.numerics, "f32 or int8")
+      ->check(CLI::IsMember({"f32", "int8"}));
+  app.add_flag("--library", options.library, "also time the products alone, and the libraries'");
   app.add_option("--decode", options.decode, "tokens to generate after each prefill");
   app.add_option("--token-file", options.tokenFile, "prompt ids, separated by white space");
   CLI11_PARSE(app, argc, argv);

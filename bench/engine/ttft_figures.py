@@ -13,7 +13,7 @@ import tempfile
 
 import link_figures
 from bench_model import SMOKE_PROMPT, json_of, random_model
-from llama_cpp import LLAMACPP, LlamaCppMissing, gguf_of, install
+from llama_cpp import LLAMACPP, LlamaCppMissing, converted, install
 
 PROGRAMS = ["ttft_bench", "prefill_bench", *link_figures.PROGRAMS]
 ROUNDS = 5
@@ -29,8 +29,8 @@ class LlamaCpp:
         except LlamaCppMissing as missing:
             bench.say(f"{missing}: llama.cpp is left out")
             return
-        self.command = ["node", "prefill.mjs", "--model", gguf_of(bench, model), "--tokens",
-                        str(tokens), "--threads", str(threads), "--runs", "1"]
+        self.command = ["node", "prefill.mjs", "--model", converted(bench, model, "f32"),
+                        "--tokens", str(tokens), "--threads", str(threads), "--runs", "1"]
 
     def prefill(self):
         return json_of(self.command, cwd=LLAMACPP)["prefill_ms"]

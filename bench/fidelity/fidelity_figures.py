@@ -19,7 +19,7 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "engine"))
-from llama_cpp import LLAMACPP, LlamaCppMissing, gguf_of, install  # noqa: E402
+from llama_cpp import LLAMACPP, LlamaCppMissing, converted, install  # noqa: E402
 
 PROGRAMS = ["spolia-engine"]
 METHODS = ("full", "reuse", "first-k")
@@ -83,7 +83,7 @@ def llamacpp_agreement(bench, worlds, answers):
     model = os.path.join(bench.root, "engine", "models", "micro")
     try:
         install(bench)
-        gguf = gguf_of(bench, model)
+        gguf = converted(bench, model, "f32")
     except LlamaCppMissing as missing:
         bench.say(f"{missing}: llama.cpp is left out")
         return None

@@ -8,16 +8,14 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr char kNumerics[] = "f32";
-
 codec::ModelDescriptor describe(const ModelConfig& config, const Sha256Digest& weights,
-                                std::string_view tokenizerFile) {
+                                std::string_view tokenizerFile, WeightNumerics numerics) {
   codec::ModelDescriptor out;
   out.weights = weights;
   out.config = {sha256(asBytes(canonicalConfig(config)))};
   if (!tokenizerFile.empty()) out.tokenizer = {sha256(asBytes(tokenizerFile))};
   out.rope = {sha256(asBytes(canonicalRope(config)))};
-  out.numerics = kNumerics;
+  out.numerics = weightNumericsName(numerics);
   return out;
 }
 
@@ -67,16 +65,19 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& director
   SPOLIA_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::parseFile(tokenizerFile, tokenizerPath));
   SPOLIA_RETURN_IF_ERROR(checkVocabulary(config, tokenizer, tokenizerPath.string()));
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> source, openWeights(directory));
-  SPOLIA_ASSIGN_OR_RETURN(Weights weights, Weights::load(config, *source, options.memoryLimit));
+  SPOLIA_ASSIGN_OR_RETURN(Weights weights,
+                          Weights::load(config, *source, options.memoryLimit, options.numerics));
   const Sha256Digest digest = weightsDigest(config, *source, options.digestCache);
-  codec::ModelDescriptor descriptor = describe(config, digest, tokenizerFile);
+  codec::ModelDescriptor descriptor = describe(config, digest, tokenizerFile, options.numerics);
   return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),
                                           std::move(tokenizer), std::move(descriptor)));
 }
 
-std::unique_ptr<Model> Model::make(ModelConfig config, Weights weights,
-                                   std::optional<Tokenizer> tokenizer) {
-  codec::ModelDescriptor descriptor = describe(config, weightsDigest(config, weights), {});
+std::unique_ptr<Model> Model::make(ModelConfig config, const TensorTable& tensors,
+                                   std::optional<Tokenizer> tokenizer, WeightNumerics numerics) {
+  codec::ModelDescriptor descriptor =
+      describe(config, weightsDigest(config, tensors), {}, numerics);
+  Weights weights = Weights::pack(config, tensors, numerics);
   return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),
                                           std::move(tokenizer), std::move(descriptor)));
 }

@@ -24,6 +24,7 @@ struct ModelLoadOptions {
   std::optional<std::filesystem::path> digestCache = defaultDigestCache();
   // Bytes that weights in memory may take; more is kResourceExhausted.
   uint64_t memoryLimit = machineMemory();
+  WeightNumerics numerics = WeightNumerics::kF32;
 };
 
 class Model {
@@ -35,10 +36,11 @@ class Model {
   static Result<std::unique_ptr<Model>> load(const std::filesystem::path& directory,
                                              const ModelLoadOptions& options = {});
 
-  // A model made in memory, for tests and benchmarks; the weights fit the configuration. It has no
-  // tokenizer unless one is given.
-  static std::unique_ptr<Model> make(ModelConfig config, Weights weights,
-                                     std::optional<Tokenizer> tokenizer = std::nullopt);
+  // A model made in memory, for tests and benchmarks; the tensors are those of the configuration.
+  // It has no tokenizer unless one is given.
+  static std::unique_ptr<Model> make(ModelConfig config, const TensorTable& tensors,
+                                     std::optional<Tokenizer> tokenizer = std::nullopt,
+                                     WeightNumerics numerics = WeightNumerics::kF32);
 
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;

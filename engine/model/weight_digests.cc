@@ -155,10 +155,10 @@ Sha256Digest weightsDigest(const ModelConfig& config, const WeightSource& source
   return digestOfRecords(records);
 }
 
-Sha256Digest weightsDigest(const ModelConfig& config, const Weights& weights) {
+Sha256Digest weightsDigest(const ModelConfig& config, const TensorTable& tensors) {
   std::map<std::string, TensorRecord> records;
   for (const TensorSpec& spec : tensorSpecs(config)) {
-    const Matrix* tensor = weights.tensor(spec.name);
+    const Matrix* tensor = tensors.find(spec.name);
     SPOLIA_CHECK(tensor != nullptr);
     std::vector<uint64_t> shape = {spec.rows, spec.columns};
     if (spec.vector) shape.erase(shape.begin());

@@ -26,6 +26,6 @@ Sha256Digest weightsDigest(const ModelConfig& config, const WeightSource& source
                            const std::optional<std::filesystem::path>& cache);
 
 // The same of weights in memory: equals that of a file which holds them as F32.
-Sha256Digest weightsDigest(const ModelConfig& config, const Weights& weights);
+Sha256Digest weightsDigest(const ModelConfig& config, const TensorTable& tensors);
 
 }  // namespace spolia::engine

@@ -1,37 +1,25 @@
 #include "engine/model/weights.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdio>
-#include <cstring>
+#include <optional>
+#include <utility>
 
 namespace spolia::engine {
 
 namespace {
 
-float widenHalf(uint16_t half) {
-  const uint32_t sign = uint32_t{half & 0x8000u} << 16;
-  const uint32_t exponent = half >> 10 & 0x1F;
-  const uint32_t fraction = half & 0x3FF;
-  if (exponent == 0) {  // zero and subnormals: fraction * 2^-24, exact in f32
-    const float value = static_cast<float>(fraction) * 0x1p-24f;
-    return sign ? -value : value;
-  }
-  const uint32_t wide = exponent == 31 ? 0xFF : exponent + 127 - 15;
-  return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
-}
-
-float widenBf16(uint16_t value) {
-  return std::bit_cast<float>(uint32_t{value} << 16);
-}
-
-// Files do not align tensors: 16-bit values are read bytewise.
-template <typename Widen>
-void widenAll(ByteSpan from, std::span<float> to, Widen widen) {
-  for (size_t i = 0; i < to.size(); ++i) {
-    uint16_t value;
-    std::memcpy(&value, from.data() + 2 * i, sizeof value);
-    to[i] = widen(value);
+// What products compute with.
+std::optional<WeightType> computedType(TensorType type) {
+  switch (type) {
+    case TensorType::kF32:
+      return WeightType::kF32;
+    case TensorType::kF16:
+      return WeightType::kF16;
+    case TensorType::kBf16:
+      return WeightType::kBf16;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -65,9 +53,7 @@ Status checkTensor(const WeightSource& source, const TensorSpec& spec) {
                        "has shape " + shapeText(entry->shape) + ", expected " + shapeText(shape) +
                            " as config.json says");
   }
-  const bool readable = entry->type == TensorType::kF32 || entry->type == TensorType::kF16 ||
-                        entry->type == TensorType::kBf16;
-  if (!readable) {
+  if (!computedType(entry->type)) {
     return wrongTensor(
         ErrorCode::kUnsupported, file, spec,
         "is of type " + std::string(tensorTypeName(entry->type)) + ", expected F32, F16 or BF16");
@@ -96,28 +82,25 @@ std::string gibibytes(uint64_t bytes) {
   return text;
 }
 
-Status checkMemory(const ModelConfig& config, const WeightSource& source, uint64_t limit) {
-  const uint64_t needed = weightBytes(config);
+Status checkMemory(const ModelConfig& config, const WeightSource& source, WeightNumerics numerics,
+                   uint64_t limit) {
+  const uint64_t needed = weightBytes(config, source, numerics);
   if (needed <= limit) return Status();
   return Status(ErrorCode::kResourceExhausted,
-                placeOf(source) + ": the weights need " + gibibytes(needed) + " as f32 (" +
+                placeOf(source) + ": the weights need " + gibibytes(needed) + " (" +
                     std::to_string(needed) + " bytes), the machine has " + gibibytes(limit));
 }
 
-Matrix widened(const TensorEntry& entry, const TensorSpec& spec) {
-  Matrix out(spec.rows, spec.columns);
-  const std::span<float> values(out.data(), out.rows() * out.columns());
-  switch (entry.type) {
-    case TensorType::kF16:
-      widenAll(entry.bytes, values, widenHalf);
-      break;
-    case TensorType::kBf16:
-      widenAll(entry.bytes, values, widenBf16);
-      break;
-    default:
-      std::memcpy(out.data(), entry.bytes.data(), entry.bytes.size());
-  }
+Matrix rowOf(const TensorEntry& entry) {
+  const WeightType type = *computedType(entry.type);
+  const size_t columns = entry.bytes.size() / blockBytes(type);
+  Matrix out(1, columns);
+  widen(type, entry.bytes.data(), columns, out.data());
   return out;
+}
+
+WeightMatrix matrixOf(const TensorEntry& entry, const TensorSpec& spec) {
+  return WeightMatrix(*computedType(entry.type), entry.bytes.data(), spec.rows, spec.columns);
 }
 
 }  // namespace
@@ -153,72 +136,110 @@ std::vector<TensorSpec> tensorSpecs(const ModelConfig& config) {
   return out;
 }
 
-uint64_t weightBytes(const ModelConfig& config) {
-  uint64_t values = 0;
-  for (const TensorSpec& spec : tensorSpecs(config)) values += uint64_t{spec.rows} * spec.columns;
-  return values * sizeof(float);
+std::string_view weightNumericsName(WeightNumerics numerics) {
+  return numerics == WeightNumerics::kInt8 ? "int8" : "f32";
 }
 
-// Binds the views in the order of tensorSpecs.
-void Weights::bind(const ModelConfig& config) {
-  size_t next = 0;
-  auto take = [&] { return storage_[next++].view(); };
-  embedding_ = take();
+uint64_t weightBytes(const ModelConfig& config, const WeightSource& source,
+                     WeightNumerics numerics) {
+  const bool int8 = numerics == WeightNumerics::kInt8;
+  const std::vector<TensorSpec> specs = tensorSpecs(config);
+  uint64_t bytes = 0;
+  for (const TensorSpec& spec : specs) {
+    const bool embedding = &spec == specs.data();
+    const uint64_t asInt8 = Int8Panels::bytesFor(spec.rows, spec.columns);
+    if (spec.vector) {
+      bytes += spec.columns * sizeof(float);
+    } else if (int8 && !embedding) {
+      bytes += asInt8;
+    } else {
+      bytes += WeightMatrix::bytesFor(*computedType(source.find(spec.name)->type), spec.rows,
+                                      spec.columns);
+      if (int8 && config.tiedHead) bytes += asInt8;
+    }
+  }
+  return bytes;
+}
+
+TensorTable TensorTable::zeroed(const ModelConfig& config) {
+  TensorTable out;
+  for (const TensorSpec& spec : tensorSpecs(config)) {
+    out.names_.push_back(spec.name);
+    out.matrices_.push_back(Matrix::zeroed(spec.rows, spec.columns));
+  }
+  return out;
+}
+
+Matrix* TensorTable::find(std::string_view name) {
+  const auto it = std::ranges::find(names_, name);
+  return it == names_.end() ? nullptr : &matrices_[static_cast<size_t>(it - names_.begin())];
+}
+
+const Matrix* TensorTable::find(std::string_view name) const {
+  return const_cast<TensorTable*>(this)->find(name);
+}
+
+// Takes tensors in the order of tensorSpecs: one function gives matrices, the other rows.
+template <typename TakeMatrix, typename TakeRow>
+void Weights::bind(const ModelConfig& config, WeightNumerics numerics, const TakeMatrix& takeMatrix,
+                   const TakeRow& takeRow) {
+  const bool int8 = numerics == WeightNumerics::kInt8;
+  const auto takeProjection = [&] {
+    WeightMatrix matrix = takeMatrix();
+    return int8 ? WeightMatrix::inInt8(matrix) : std::move(matrix);
+  };
+  embedding_ = takeMatrix();
   layers_.resize(config.layers);
   for (LayerWeights& layer : layers_) {
-    const auto project = [&](MatrixView& weight, MatrixView& bias, bool biased) {
-      weight = take();
-      if (biased) bias = take();
+    const auto project = [&](WeightMatrix& weight, Matrix& bias, bool biased) {
+      weight = takeProjection();
+      if (biased) bias = takeRow();
     };
-    layer.attnNorm = take();
+    layer.attnNorm = takeRow();
     project(layer.q, layer.qBias, config.qkvBias);
     project(layer.k, layer.kBias, config.qkvBias);
     project(layer.v, layer.vBias, config.qkvBias);
     if (config.qkNorm) {
-      layer.qNorm = take();
-      layer.kNorm = take();
+      layer.qNorm = takeRow();
+      layer.kNorm = takeRow();
     }
     project(layer.o, layer.oBias, config.outputBias);
-    for (MatrixView* view : {&layer.ffnNorm, &layer.gate, &layer.up, &layer.down}) *view = take();
+    layer.ffnNorm = takeRow();
+    for (WeightMatrix* matrix : {&layer.gate, &layer.up, &layer.down}) *matrix = takeProjection();
   }
-  finalNorm_ = take();
-  head_ = config.tiedHead ? embedding_ : take();
+  finalNorm_ = takeRow();
+  if (!config.tiedHead) head_ = takeProjection();
+  if (config.tiedHead && int8) head_ = WeightMatrix::inInt8(embedding_);
 }
 
 Result<Weights> Weights::load(const ModelConfig& config, const WeightSource& source,
-                              uint64_t memoryLimit) {
+                              uint64_t memoryLimit, WeightNumerics numerics) {
   const std::vector<TensorSpec> specs = tensorSpecs(config);
   // All before the first allocation: what is allocated is then bounded by the files' sizes.
   for (const TensorSpec& spec : specs) SPOLIA_RETURN_IF_ERROR(checkTensor(source, spec));
   SPOLIA_RETURN_IF_ERROR(checkNothingLeftOut(specs, source));
-  SPOLIA_RETURN_IF_ERROR(checkMemory(config, source, memoryLimit));
+  SPOLIA_RETURN_IF_ERROR(checkMemory(config, source, numerics, memoryLimit));
   Weights out;
-  for (const TensorSpec& spec : specs) {
-    out.names_.push_back(spec.name);
-    out.storage_.push_back(widened(*source.find(spec.name), spec));
-  }
-  out.bind(config);
+  size_t next = 0;
+  out.bind(
+      config, numerics,
+      [&] {
+        const TensorSpec& spec = specs[next++];
+        return matrixOf(*source.find(spec.name), spec);
+      },
+      [&] { return rowOf(*source.find(specs[next++].name)); });
   return out;
 }
 
-Weights Weights::zeroed(const ModelConfig& config) {
+Weights Weights::pack(const ModelConfig& config, const TensorTable& table,
+                      WeightNumerics numerics) {
+  const std::vector<TensorSpec> specs = tensorSpecs(config);
   Weights out;
-  for (const TensorSpec& spec : tensorSpecs(config)) {
-    out.names_.push_back(spec.name);
-    Matrix& matrix = out.storage_.emplace_back(spec.rows, spec.columns);
-    std::fill_n(matrix.data(), matrix.rows() * matrix.columns(), 0.0f);
-  }
-  out.bind(config);
+  size_t next = 0;
+  out.bind(
+      config, numerics, [&] { return WeightMatrix(table.find(specs[next++].name)->view()); },
+      [&] { return Matrix::copyOf(table.find(specs[next++].name)->view()); });
   return out;
-}
-
-Matrix* Weights::mutableTensor(std::string_view name) {
-  const auto it = std::find(names_.begin(), names_.end(), name);
-  return it == names_.end() ? nullptr : &storage_[static_cast<size_t>(it - names_.begin())];
-}
-
-const Matrix* Weights::tensor(std::string_view name) const {
-  return const_cast<Weights*>(this)->mutableTensor(name);
 }
 
 }  // namespace spolia::engine

@@ -1,5 +1,5 @@
-// The weights of a model in memory, widened to f32: named tensors of a WeightSource become
-// typed views per layer.
+// The weights of a model in memory: named tensors of a WeightSource, packed for products and bound
+// to their layers.
 #pragma once
 
 #include <string>
@@ -10,63 +10,9 @@
 #include "engine/kernels/matrix.h"
 #include "engine/model/model_config.h"
 #include "engine/model/weight_file.h"
+#include "engine/products/weight_matrix.h"
 
 namespace spolia::engine {
-
-// One layer. Projections are [out][in] row-major, so y = x * W^T; norms are [1][hidden].
-struct LayerWeights {
-  MatrixView attnNorm;  // [1][hidden]
-  MatrixView q;         // [heads * headDim][hidden]
-  MatrixView k;         // [kvHeads * headDim][hidden]
-  MatrixView v;         // [kvHeads * headDim][hidden]
-  MatrixView o;         // [hidden][heads * headDim]
-  MatrixView ffnNorm;   // [1][hidden]
-  MatrixView gate;      // [ffn][hidden]
-  MatrixView up;        // [ffn][hidden]
-  MatrixView down;      // [hidden][ffn]
-  // Empty where the model has none of them.
-  MatrixView qBias;  // [1][heads * headDim]
-  MatrixView kBias;  // [1][kvHeads * headDim]
-  MatrixView vBias;  // [1][kvHeads * headDim]
-  MatrixView oBias;  // [1][hidden]
-  MatrixView qNorm;  // [1][headDim], the same for every head
-  MatrixView kNorm;  // [1][headDim]
-};
-
-// All weights; owns what the views show. Moves, so views stay valid; const from any thread.
-class Weights {
- public:
-  // Copies and widens what `config` needs out of `source`; tensors it does not need are ignored.
-  // kInvalidArgument names file and tensor: one that is absent, of the wrong shape (expected and
-  // found), or of an element type other than F32, F16 and BF16; kUnsupported one that would change
-  // the forward pass and is not of this configuration. kResourceExhausted names the bytes when they
-  // are more than `memoryLimit`; nothing of the kind was allocated then.
-  static Result<Weights> load(const ModelConfig& config, const WeightSource& source,
-                              uint64_t memoryLimit = UINT64_MAX);
-  // Of the right shapes, all zero: for models made in memory, filled through mutableTensor().
-  static Weights zeroed(const ModelConfig& config);
-
-  Weights(Weights&&) = default;
-  Weights& operator=(Weights&&) = default;
-
-  const MatrixView& embedding() const { return embedding_; }  // [vocab][hidden]
-  const std::vector<LayerWeights>& layers() const { return layers_; }
-  const MatrixView& finalNorm() const { return finalNorm_; }  // [1][hidden]
-  const MatrixView& head() const { return head_; }  // [vocab][hidden]; the embedding where tied
-
-  // A tensor by its Hugging Face name, null when the model has none of that name.
-  Matrix* mutableTensor(std::string_view name);
-  const Matrix* tensor(std::string_view name) const;
-
- private:
-  Weights() = default;
-  void bind(const ModelConfig& config);
-
-  std::vector<std::string> names_;  // parallel to storage_
-  std::vector<Matrix> storage_;
-  MatrixView embedding_, finalNorm_, head_;
-  std::vector<LayerWeights> layers_;
-};
 
 // Name and shape of a tensor of the model.
 struct TensorSpec {
@@ -79,7 +25,90 @@ struct TensorSpec {
 // Every tensor a model of this configuration has, in the order of computation.
 std::vector<TensorSpec> tensorSpecs(const ModelConfig& config);
 
-// Bytes that Weights of this configuration take up: four for each value, whatever files hold.
-uint64_t weightBytes(const ModelConfig& config);
+// The tensors of a configuration as f32 matrices by their Hugging Face names: what models made in
+// memory are filled with. Moves.
+class TensorTable {
+ public:
+  // Of the right shapes, all zero.
+  static TensorTable zeroed(const ModelConfig& config);
+
+  // Null when the model has none of that name.
+  Matrix* find(std::string_view name);
+  const Matrix* find(std::string_view name) const;
+
+ private:
+  std::vector<std::string> names_;  // parallel to matrices_
+  std::vector<Matrix> matrices_;
+};
+
+// One layer. Projections [out][in] compute y = x * W^T; the others are one row each, f32.
+struct LayerWeights {
+  Matrix attnNorm;    // [1][hidden]
+  WeightMatrix q;     // [heads * headDim][hidden]
+  WeightMatrix k;     // [kvHeads * headDim][hidden]
+  WeightMatrix v;     // [kvHeads * headDim][hidden]
+  WeightMatrix o;     // [hidden][heads * headDim]
+  Matrix ffnNorm;     // [1][hidden]
+  WeightMatrix gate;  // [ffn][hidden]
+  WeightMatrix up;    // [ffn][hidden]
+  WeightMatrix down;  // [hidden][ffn]
+  // Empty where the model has none of them.
+  Matrix qBias;  // [1][heads * headDim]
+  Matrix kBias;  // [1][kvHeads * headDim]
+  Matrix vBias;  // [1][kvHeads * headDim]
+  Matrix oBias;  // [1][hidden]
+  Matrix qNorm;  // [1][headDim], the same for every head
+  Matrix kNorm;  // [1][headDim]
+};
+
+// What products are computed with. Part of a model's fingerprint: KV of one are not KV of the
+// other.
+enum class WeightNumerics : uint8_t {
+  kF32,   // weights as the file has them, everything else f32
+  kInt8,  // projections and head in 8 bits, one scale for each output; inputs too, one for each row
+};
+
+// "f32", "int8".
+std::string_view weightNumericsName(WeightNumerics numerics);
+
+// All weights of a model. Moves; const from any thread.
+class Weights {
+ public:
+  // Packs what `config` needs out of `source`, in the element type of the file; tensors it does
+  // not need are ignored. kInvalidArgument names file and tensor: one that is absent, of the wrong
+  // shape (expected and found); kUnsupported one of an element type that the engine does not
+  // compute with, or that would change the forward pass and is not of this configuration.
+  // kResourceExhausted names the bytes when they are more than `memoryLimit`; nothing of the kind
+  // was allocated then.
+  static Result<Weights> load(const ModelConfig& config, const WeightSource& source,
+                              uint64_t memoryLimit = UINT64_MAX,
+                              WeightNumerics numerics = WeightNumerics::kF32);
+  // `table` has the tensors of `config`.
+  static Weights pack(const ModelConfig& config, const TensorTable& table,
+                      WeightNumerics numerics = WeightNumerics::kF32);
+
+  Weights(Weights&&) = default;
+  Weights& operator=(Weights&&) = default;
+
+  const WeightMatrix& embedding() const { return embedding_; }  // [vocab][hidden]
+  const std::vector<LayerWeights>& layers() const { return layers_; }
+  const Matrix& finalNorm() const { return finalNorm_; }  // [1][hidden]
+  // [vocab][hidden]; where tied the embedding, or with int8 the same values in 8 bits.
+  const WeightMatrix& head() const { return head_.empty() ? embedding_ : head_; }
+
+ private:
+  Weights() = default;
+  template <typename TakeMatrix, typename TakeRow>
+  void bind(const ModelConfig& config, WeightNumerics numerics, const TakeMatrix& takeMatrix,
+            const TakeRow& takeRow);
+
+  WeightMatrix embedding_, head_;
+  Matrix finalNorm_;
+  std::vector<LayerWeights> layers_;
+};
+
+// Bytes that the weights of `source` take up in memory. `source` has the tensors of `config`.
+uint64_t weightBytes(const ModelConfig& config, const WeightSource& source,
+                     WeightNumerics numerics = WeightNumerics::kF32);
 
 }  // namespace spolia::engine

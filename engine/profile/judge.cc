@@ -7,7 +7,6 @@
 
 #include "codec/base/check.h"
 #include "codec/values/half.h"
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/norm.h"
 #include "engine/kernels/rope.h"
 

@@ -1,12 +1,10 @@
 #include "engine/transformer/forward.h"
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <utility>
 
 #include "codec/base/check.h"
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/norm.h"
 #include "engine/transformer/layer.h"
 
@@ -78,10 +76,9 @@ Result<Pass> Transformer::begin(std::span<const codec::TokenId> rowTokens,
   pass.outputs = outputs;
   pass.hidden = Matrix(rowTokens.size(), config().hiddenSize);
   pass.scratch = makeScratch(config(), rowTokens.size());
-  const MatrixView& embedding = model_.weights().embedding();
+  const WeightMatrix& embedding = model_.weights().embedding();
   for (size_t r = 0; r < rowTokens.size(); ++r) {
-    std::memcpy(pass.hidden.row(r), embedding.row(rowTokens[r]),
-                embedding.columns() * sizeof(float));
+    embedding.copyRow(rowTokens[r], pass.hidden.row(r));
   }
   return pass;
 }
@@ -108,7 +105,7 @@ Status Transformer::writeFirstLayer(std::span<const codec::TokenId> tokens,
   std::vector<codec::TokenId> distinct(tokens.begin(), tokens.end());
   std::ranges::sort(distinct);
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  const MatrixView& embedding = model_.weights().embedding();
+  const WeightMatrix& embedding = model_.weights().embedding();
   const size_t most = std::min(distinct.size(), kDerivedRows);
   Matrix hidden(most, config().hiddenSize), normed(most, config().hiddenSize);
   Matrix k(most, config().kvChannels()), v(most, config().kvChannels());
@@ -116,7 +113,7 @@ Status Transformer::writeFirstLayer(std::span<const codec::TokenId> tokens,
     const auto some = left.first(std::min(left.size(), most));
     left = left.subspan(some.size());
     for (size_t r = 0; r < some.size(); ++r) {
-      std::copy_n(embedding.row(some[r]), hidden.columns(), hidden.row(r));
+      embedding.copyRow(some[r], hidden.row(r));
     }
     projectKv(contextOf(0), hidden.view().rowRange(0, some.size()),
               normed.mutableView().rowRange(0, some.size()),

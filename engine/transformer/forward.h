@@ -13,11 +13,11 @@
 
 #include "codec/base/result.h"
 #include "codec/chunk_identity.h"
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/matrix.h"
 #include "engine/kernels/rope.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model.h"
+#include "engine/products/products.h"
 #include "engine/transformer/kv_pages.h"
 
 namespace spolia::engine {

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "engine/kernels/activation.h"
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/norm.h"
 #include "engine/transformer/attention.h"
 #include "engine/transformer/dense_kv.h"
@@ -31,7 +30,7 @@ void forRows(size_t rows, ThreadPool& pool, const Body& body) {
   });
 }
 
-void normRows(const LayerContext& context, const MatrixView& in, const MatrixView& weight,
+void normRows(const LayerContext& context, const MatrixView& in, const Matrix& weight,
               const MutableMatrixView& out) {
   forRows(in.rows(), context.pool, [&](size_t r) {
     rmsNorm(in.row(r), weight.row(0), in.columns(), context.config.rmsEps, out.row(r));
@@ -40,10 +39,10 @@ void normRows(const LayerContext& context, const MatrixView& in, const MatrixVie
 
 // What projections lack until they are queries, keys and values: biases, and norms of each head.
 // Both do nothing in a model without them.
-void addBias(const MatrixView& bias, float* row) {
+void addBias(const Matrix& bias, float* row) {
   for (size_t i = 0; i < bias.columns(); ++i) row[i] += bias.row(0)[i];
 }
-void normHeads(const LayerContext& context, const MatrixView& weight, size_t heads, float* row) {
+void normHeads(const LayerContext& context, const Matrix& weight, size_t heads, float* row) {
   if (weight.empty()) return;
   const size_t dim = context.config.headDim;
   for (size_t h = 0; h < heads; ++h, row += dim) {

@@ -3,11 +3,11 @@
 
 #include <cstdint>
 
-#include "engine/kernels/gemm.h"
 #include "engine/kernels/rope.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model_config.h"
 #include "engine/model/weights.h"
+#include "engine/products/products.h"
 #include "engine/transformer/forward.h"
 #include "engine/transformer/kv_pages.h"
 

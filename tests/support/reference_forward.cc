@@ -23,7 +23,8 @@ struct Wide {
 };
 
 // in * weight^T + bias, where there is one.
-Wide multiply(const Wide& in, const MatrixView& weight, const MatrixView& bias = {}) {
+Wide multiply(const Wide& in, const WeightMatrix& packed, const Matrix& bias = {}) {
+  const Matrix weight = packed.unpacked();
   Wide out(in.rows(), weight.rows());
   for (size_t r = 0; r < in.rows(); ++r) {
     for (size_t c = 0; c < weight.rows(); ++c) {
@@ -36,7 +37,7 @@ Wide multiply(const Wide& in, const MatrixView& weight, const MatrixView& bias =
 }
 
 // Of each row, in parts as long as the weights; none without weights.
-Wide norm(const Wide& in, const MatrixView& weight, double eps) {
+Wide norm(const Wide& in, const Matrix& weight, double eps) {
   Wide out = in;
   const size_t part = weight.columns();
   for (size_t first = 0; part > 0 && first < in.values.size(); first += part) {
@@ -158,8 +159,9 @@ ReferenceResult referenceForward(const Model& model, std::span<const codec::Toke
   const Weights& weights = model.weights();
   ReferenceResult result;
   Wide x(tokens.size(), config.hiddenSize);
+  const Matrix embedding = weights.embedding().unpacked();
   for (size_t r = 0; r < tokens.size(); ++r) {
-    for (size_t i = 0; i < x.columns; ++i) x.at(r, i) = weights.embedding().at(tokens[r], i);
+    for (size_t i = 0; i < x.columns; ++i) x.at(r, i) = embedding.at(tokens[r], i);
   }
   for (uint32_t index = 0; index < config.layers; ++index) {
     const LayerWeights& layer = weights.layers()[index];

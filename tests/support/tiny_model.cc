@@ -86,10 +86,10 @@ std::vector<Variant> tinyVariants() {
 
 std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
                                      std::optional<Tokenizer> tokenizer) {
-  Weights weights = Weights::zeroed(config);
+  TensorTable tensors = TensorTable::zeroed(config);
   Random random(seed);
   for (const TensorSpec& spec : tensorSpecs(config)) {
-    Matrix* tensor = weights.mutableTensor(spec.name);
+    Matrix* tensor = tensors.find(spec.name);
     // Uniform of variance 1 / columns keeps the size of what it is applied to; norms are about 1.
     // Biases move what they are added to by half its size.
     const bool bias = spec.name.ends_with(".bias");
@@ -101,7 +101,7 @@ std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
       tensor->data()[i] = (norm ? 1.0f : 0.0f) + random.uniform(-magnitude, magnitude);
     }
   }
-  return Model::make(config, std::move(weights), std::move(tokenizer));
+  return Model::make(config, tensors, std::move(tokenizer));
 }
 
 Tokenizer byteTokenizer() {

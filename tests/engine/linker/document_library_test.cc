@@ -212,7 +212,7 @@ TEST_F(DocumentLibraryTest, DocumentsAreOrderedByNameAndKeptApartByModel) {
   EXPECT_EQ(names(), (std::vector<std::string>{"B.txt", "a.txt", "b.txt", "dir/c.md"}));
   ModelConfig config = test::tinyConfig();
   config.ropeTheta *= 2;
-  const auto other = Model::make(config, Weights::zeroed(config), test::byteTokenizer());
+  const auto other = Model::make(config, TensorTable::zeroed(config), test::byteTokenizer());
   const Transformer transformer(*other, pool_);
   DocumentLibrary theirs(*other, transformer, source_, {64, codec::Preset::kHigh, {}});
   EXPECT_TRUE(theirs.names()->empty());

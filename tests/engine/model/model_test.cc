@@ -150,13 +150,14 @@ TEST(Model, InMemoryEqualsItsFileInF32) {
   const auto loaded = loadFrom(goldenDir("untied_group1_f32_shards"));
   ASSERT_TRUE(loaded.ok());
   const ModelConfig& config = (*loaded)->config();
-  Weights weights = Weights::zeroed(config);
+  const auto source = openWeights(goldenDir("untied_group1_f32_shards"));
+  ASSERT_TRUE(source.ok());
+  TensorTable tensors = TensorTable::zeroed(config);
   for (const TensorSpec& spec : tensorSpecs(config)) {
-    const Matrix* from = (*loaded)->weights().tensor(spec.name);
-    std::copy_n(from->data(), from->rows() * from->columns(),
-                weights.mutableTensor(spec.name)->data());
+    const ByteSpan bytes = (*source)->find(spec.name)->bytes;
+    std::memcpy(tensors.find(spec.name)->data(), bytes.data(), bytes.size());
   }
-  const auto made = Model::make(config, std::move(weights));
+  const auto made = Model::make(config, tensors);
   EXPECT_FALSE(made->hasTokenizer());
   EXPECT_EQ(made->descriptor().weights, (*loaded)->descriptor().weights);
   EXPECT_EQ(made->descriptor().config, (*loaded)->descriptor().config);
