@@ -17,7 +17,7 @@ from llama_cpp import LLAMACPP, LlamaCppMissing, converted, install, python_with
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROSE = os.path.join(os.path.dirname(HERE), "codec", "prose")
-PROGRAMS = ["prefill_bench", "greedy_bench", "batch_bench"]
+PROGRAMS = ["prefill_bench", "greedy_bench", "numerics_bench", "batch_bench"]
 ROUNDS = 3
 LARGE = {"layers": 24, "hidden": 896, "heads": 14, "kv-heads": 2, "head-dim": 64, "ffn": 4864,
          "vocabulary": 151936, "positions": 8192}
@@ -137,6 +137,15 @@ def greedy_figures(bench, threads, has_llama):
             "engine.greedy_largest_gap_at_a_difference": gap}
 
 
+def int8_figures(bench, threads):
+    """What int8 costs: predictions of the prose model over text it was not trained on."""
+    found = json_of([bench.program("numerics_bench"), "--model", os.path.join(PROSE, "model"),
+                     "--text", os.path.join(bench.root, "engine", "DESIGN.md"), "--threads",
+                     str(threads), "--passages", "2" if bench.smoke else "16"])
+    return {"engine.int8_kl": found["kl"], "engine.int8_top1": found["top1"],
+            "engine.int8_nll_change": found["nll_int8"] - found["nll_f32"]}
+
+
 def batch_figures(bench, model, threads):
     found = [json_of([bench.program("batch_bench"), "--model", model, "--threads", str(threads)])
              for _ in range(1 if bench.smoke else ROUNDS)]
@@ -153,6 +162,7 @@ def run(bench):
         has_llama = False
     engines = Engines(bench, threads, has_llama)
     figures = greedy_figures(bench, threads, has_llama)
+    figures.update(int8_figures(bench, threads))
     models = {"small": random_model(bench), "large": large_model(bench)}
     for name, model in models.items():
         files = {kind: converted(bench, model, kind) for kind in ("f32", "f16", "q8_0")}

@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-using D = hn::CappedTag<float, kKeyPanel / 2>;
+using D = hn::CappedTag<float, kKeyPanel>;
 using V = hn::Vec<D>;
 
 // What a product a * b means for c.
@@ -31,83 +31,86 @@ struct Operands {
   size_t cStride;
 };
 
-// The part of one row in a tile: two vectors. Rows are separate variables below, as arrays of
-// vectors would go through memory.
+// The part of one row in a tile: two vectors, or only the low one. Rows are separate variables
+// below, as arrays of vectors would go through memory.
 struct RowSum {
   V low, high;
 };
 
-template <bool kUsed, bool kAdd>
+template <bool kUsed, bool kPair, bool kAdd>
 HWY_INLINE RowSum firstSum(const Operands& p, size_t row) {
   const D d;
   if (!kUsed || !kAdd) return {hn::Zero(d), hn::Zero(d)};
   const float* c = p.c + row * p.cStride;
-  return {hn::LoadU(d, c), hn::LoadU(d, c + hn::Lanes(d))};
+  return {hn::LoadU(d, c), kPair ? hn::LoadU(d, c + hn::Lanes(d)) : hn::Zero(d)};
 }
 
-template <bool kUsed>
+template <bool kUsed, bool kPair>
 HWY_INLINE void addTerm(const float* a, V low, V high, RowSum& sum) {
   if (!kUsed) return;
   const V factor = hn::Set(D(), *a);
   sum.low = hn::MulAdd(factor, low, sum.low);
-  sum.high = hn::MulAdd(factor, high, sum.high);
+  if (kPair) sum.high = hn::MulAdd(factor, high, sum.high);
 }
 
-template <bool kUsed>
+template <bool kUsed, bool kPair>
 HWY_INLINE void storeSum(const Operands& p, size_t row, const RowSum& sum) {
   if (!kUsed) return;
   const D d;
   hn::StoreU(sum.low, d, p.c + row * p.cStride);
-  hn::StoreU(sum.high, d, p.c + row * p.cStride + hn::Lanes(d));
+  if (kPair) hn::StoreU(sum.high, d, p.c + row * p.cStride + hn::Lanes(d));
 }
 
-// c (+)= a * b for kRows x (2 vectors): each element sums over k in ascending order, so a row's
-// result does not depend on which rows share its tile.
-template <size_t kRows, bool kAdd>
+// c (+)= a * b for kRows x (1 or 2 vectors): each element sums over k in ascending order, so a
+// row's result does not depend on which rows share its tile.
+template <size_t kRows, bool kPair, bool kAdd>
 void productTile(const Operands& p) {
   const D d;
-  RowSum s0 = firstSum<(kRows > 0), kAdd>(p, 0), s1 = firstSum<(kRows > 1), kAdd>(p, 1);
-  RowSum s2 = firstSum<(kRows > 2), kAdd>(p, 2), s3 = firstSum<(kRows > 3), kAdd>(p, 3);
-  RowSum s4 = firstSum<(kRows > 4), kAdd>(p, 4), s5 = firstSum<(kRows > 5), kAdd>(p, 5);
+  RowSum s0 = firstSum<(kRows > 0), kPair, kAdd>(p, 0);
+  RowSum s1 = firstSum<(kRows > 1), kPair, kAdd>(p, 1);
+  RowSum s2 = firstSum<(kRows > 2), kPair, kAdd>(p, 2);
+  RowSum s3 = firstSum<(kRows > 3), kPair, kAdd>(p, 3);
+  RowSum s4 = firstSum<(kRows > 4), kPair, kAdd>(p, 4);
+  RowSum s5 = firstSum<(kRows > 5), kPair, kAdd>(p, 5);
   const float* a = p.a;
   const float* b = p.b;
   const size_t stride = p.aStride;
   for (const float* end = p.a + p.k; a != end; ++a, b += p.bStride) {
-    const V low = hn::LoadU(d, b), high = hn::LoadU(d, b + hn::Lanes(d));
-    addTerm<(kRows > 0)>(a, low, high, s0);
-    addTerm<(kRows > 1)>(a + stride, low, high, s1);
-    addTerm<(kRows > 2)>(a + 2 * stride, low, high, s2);
-    addTerm<(kRows > 3)>(a + 3 * stride, low, high, s3);
-    addTerm<(kRows > 4)>(a + 4 * stride, low, high, s4);
-    addTerm<(kRows > 5)>(a + 5 * stride, low, high, s5);
+    const V low = hn::LoadU(d, b), high = kPair ? hn::LoadU(d, b + hn::Lanes(d)) : low;
+    addTerm<(kRows > 0), kPair>(a, low, high, s0);
+    addTerm<(kRows > 1), kPair>(a + stride, low, high, s1);
+    addTerm<(kRows > 2), kPair>(a + 2 * stride, low, high, s2);
+    addTerm<(kRows > 3), kPair>(a + 3 * stride, low, high, s3);
+    addTerm<(kRows > 4), kPair>(a + 4 * stride, low, high, s4);
+    addTerm<(kRows > 5), kPair>(a + 5 * stride, low, high, s5);
   }
-  storeSum<(kRows > 0)>(p, 0, s0);
-  storeSum<(kRows > 1)>(p, 1, s1);
-  storeSum<(kRows > 2)>(p, 2, s2);
-  storeSum<(kRows > 3)>(p, 3, s3);
-  storeSum<(kRows > 4)>(p, 4, s4);
-  storeSum<(kRows > 5)>(p, 5, s5);
+  storeSum<(kRows > 0), kPair>(p, 0, s0);
+  storeSum<(kRows > 1), kPair>(p, 1, s1);
+  storeSum<(kRows > 2), kPair>(p, 2, s2);
+  storeSum<(kRows > 3), kPair>(p, 3, s3);
+  storeSum<(kRows > 4), kPair>(p, 4, s4);
+  storeSum<(kRows > 5), kPair>(p, 5, s5);
 }
 
-template <bool kAdd>
+template <bool kPair, bool kAdd>
 void productColumn(size_t rows, const Operands& p) {
   switch (rows) {
     case 1:
-      return productTile<1, kAdd>(p);
+      return productTile<1, kPair, kAdd>(p);
     case 2:
-      return productTile<2, kAdd>(p);
+      return productTile<2, kPair, kAdd>(p);
     case 3:
-      return productTile<3, kAdd>(p);
+      return productTile<3, kPair, kAdd>(p);
     case 4:
-      return productTile<4, kAdd>(p);
+      return productTile<4, kPair, kAdd>(p);
     case 5:
-      return productTile<5, kAdd>(p);
+      return productTile<5, kPair, kAdd>(p);
     default:
-      return productTile<6, kAdd>(p);
+      return productTile<6, kPair, kAdd>(p);
   }
 }
 
-// Columns that do not fill two vectors: only heads whose headDim is no multiple of 16.
+// Columns that do not fill a vector: only heads whose headDim is no multiple of 16.
 template <bool kAdd>
 void productScalar(size_t rows, size_t columns, const Operands& p) {
   for (size_t r = 0; r < rows; ++r) {
@@ -125,15 +128,22 @@ void productScalar(size_t rows, size_t columns, const Operands& p) {
 // c (+)= a * b for any extent, 6 rows at a time.
 template <bool kAdd>
 void product(size_t rows, size_t columns, const Operands& all) {
-  const size_t step = 2 * hn::Lanes(D());
+  const size_t lanes = hn::Lanes(D());
   for (size_t r = 0; r < rows; r += 6) {
     const size_t count = std::min<size_t>(6, rows - r);
     Operands p = all;
     p.a += r * p.aStride;
     p.c += r * p.cStride;
     size_t column = 0;
-    for (; column + step <= columns; column += step, p.b += step, p.c += step) {
-      productColumn<kAdd>(count, p);
+    for (; column + 2 * lanes <= columns; column += 2 * lanes) {
+      productColumn<true, kAdd>(count, p);
+      p.b += 2 * lanes;
+      p.c += 2 * lanes;
+    }
+    for (; column + lanes <= columns; column += lanes) {
+      productColumn<false, kAdd>(count, p);
+      p.b += lanes;
+      p.c += lanes;
     }
     if (column < columns) productScalar<kAdd>(count, columns - column, p);
   }
