@@ -65,6 +65,8 @@ std::string_view ropeKindName(RopeKind kind) {
       return "llama3";
     case RopeKind::kYarn:
       return "yarn";
+    case RopeKind::kFactors:
+      return "factors";
   }
   return "default";
 }
@@ -88,6 +90,10 @@ std::vector<float> ropeFrequencies(uint32_t headDim, float theta, const RopeScal
       break;
     case RopeKind::kYarn:
       scaleYarn(headDim, theta, scaling, out);
+      break;
+    case RopeKind::kFactors:
+      SPOLIA_CHECK(scaling.factors.size() == out.size());
+      for (size_t i = 0; i < out.size(); ++i) out[i] /= scaling.factors[i];
       break;
   }
   return out;

@@ -14,9 +14,10 @@ enum class RopeKind : uint8_t {
   kDynamic,  // none up to the positions the model was trained on; see ModelConfig::ropeScaling
   kLlama3,   // long wavelengths divided, short ones kept, those between blended
   kYarn,     // likewise by pairs of channels, and scores are scaled
+  kFactors,  // each frequency divided by a number of its own, as GGUF files have it
 };
 
-// The name in config.json: "default", "linear", ...
+// The name in config.json: "default", "linear", ...; it does not know kFactors, "factors".
 std::string_view ropeKindName(RopeKind kind);
 
 // Fields that a kind does not use keep their defaults, so that equal scalings compare equal.
@@ -30,6 +31,7 @@ struct RopeScaling {
   double betaSlow = 0;         // frequency, and those below which it is divided; both positive
   bool truncate = false;       // kYarn: the bounds between which pairs are blended are whole pairs
   double attentionFactor = 1;  // kYarn: cosines and sines are taken times this
+  std::vector<float> factors = {};  // kFactors: one for each pair, positive
 
   bool operator==(const RopeScaling&) const = default;
 };

@@ -9,11 +9,11 @@ namespace spolia::engine {
 namespace {
 
 codec::ModelDescriptor describe(const ModelConfig& config, const Sha256Digest& weights,
-                                std::string_view tokenizerFile, WeightNumerics numerics) {
+                                const Sha256Digest& tokenizer, WeightNumerics numerics) {
   codec::ModelDescriptor out;
   out.weights = weights;
   out.config = {sha256(asBytes(canonicalConfig(config)))};
-  if (!tokenizerFile.empty()) out.tokenizer = {sha256(asBytes(tokenizerFile))};
+  out.tokenizer = tokenizer;
   out.rope = {sha256(asBytes(canonicalRope(config)))};
   out.numerics = weightNumericsName(numerics);
   return out;
@@ -30,13 +30,13 @@ std::filesystem::path tokenizerPathIn(const std::filesystem::path& directory) {
 }
 
 // Ids the embedding has no row for must not come out of the tokenizer.
-Status checkVocabulary(const ModelConfig& config, const Tokenizer& tokenizer,
-                       const std::string& file) {
-  if (tokenizer.vocabSize() <= config.vocabSize) return Status();
-  return Status(ErrorCode::kInvalidArgument,
-                file + ": the largest id is " + std::to_string(tokenizer.vocabSize() - 1) +
-                    ", expected one below vocab_size " + std::to_string(config.vocabSize) +
-                    " of config.json");
+Status checkVocabulary(const ModelFiles& files) {
+  const uint32_t rows = files.config.vocabSize;
+  if (files.tokenizer.vocabSize() <= rows) return Status();
+  return Status(ErrorCode::kInvalidArgument, files.tokenizerFile + ": the largest id is " +
+                                                 std::to_string(files.tokenizer.vocabSize() - 1) +
+                                                 ", expected one below vocab_size " +
+                                                 std::to_string(rows) + " of " + files.configPlace);
 }
 
 }  // namespace
@@ -63,14 +63,28 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& director
   SPOLIA_ASSIGN_OR_RETURN(const std::string tokenizerFile,
                           readTextFile(tokenizerPath, Tokenizer::kMaxFileBytes));
   SPOLIA_ASSIGN_OR_RETURN(Tokenizer tokenizer, Tokenizer::parseFile(tokenizerFile, tokenizerPath));
-  SPOLIA_RETURN_IF_ERROR(checkVocabulary(config, tokenizer, tokenizerPath.string()));
-  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<WeightSource> source, openWeights(directory));
-  SPOLIA_ASSIGN_OR_RETURN(Weights weights,
-                          Weights::load(config, *source, options.memoryLimit, options.numerics));
-  const Sha256Digest digest = weightsDigest(config, *source, options.digestCache);
-  codec::ModelDescriptor descriptor = describe(config, digest, tokenizerFile, options.numerics);
-  return std::unique_ptr<Model>(new Model(std::move(config), std::move(weights),
-                                          std::move(tokenizer), std::move(descriptor)));
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<WeightSource> source, openWeights(directory));
+  return load({.config = std::move(config),
+               .configPlace = "config.json",
+               .tokenizer = std::move(tokenizer),
+               .tokenizerFile = tokenizerPath.string(),
+               .tokenizerDigest = {sha256(asBytes(tokenizerFile))},
+               .chatTemplate = {},
+               .weights = std::move(source)},
+              options);
+}
+
+Result<std::unique_ptr<Model>> Model::load(ModelFiles files, const ModelLoadOptions& options) {
+  SPOLIA_RETURN_IF_ERROR(checkVocabulary(files));
+  SPOLIA_ASSIGN_OR_RETURN(Weights weights, Weights::load(files.config, *files.weights,
+                                                         options.memoryLimit, options.numerics));
+  const Sha256Digest digest = weightsDigest(files.config, *files.weights, options.digestCache);
+  codec::ModelDescriptor descriptor =
+      describe(files.config, digest, files.tokenizerDigest, options.numerics);
+  std::unique_ptr<Model> out(new Model(std::move(files.config), std::move(weights),
+                                       std::move(files.tokenizer), std::move(descriptor)));
+  out->chatTemplate_ = std::move(files.chatTemplate);
+  return out;
 }
 
 std::unique_ptr<Model> Model::make(ModelConfig config, const TensorTable& tensors,

@@ -108,6 +108,13 @@ Status checkOneForAllLayers(const json& object, const JsonFields& fields) {
   return Status();
 }
 
+bool factorsFit(const ModelConfig& config) {
+  const RopeScaling& scaling = config.ropeScaling;
+  if (scaling.kind != RopeKind::kFactors) return scaling.factors.empty();
+  return scaling.factors.size() == config.headDim / 2 &&
+         std::ranges::all_of(scaling.factors, [](float f) { return f > 0 && std::isfinite(f); });
+}
+
 }  // namespace
 
 Status readRope(const JsonFields& fields, std::string_view name, ModelConfig& out) {
@@ -150,7 +157,8 @@ Status checkRope(const ModelConfig& config) {
       (scaling.kind != RopeKind::kLlama3 ||
        (scaling.originalPositions > 0 && scaling.lowFrequencyFactor > 0 &&
         scaling.highFrequencyFactor > scaling.lowFrequencyFactor)) &&
-      (!yarn || (scaling.originalPositions > 0 && scaling.betaFast > 0 && scaling.betaSlow > 0));
+      (!yarn || (scaling.originalPositions > 0 && scaling.betaFast > 0 && scaling.betaSlow > 0)) &&
+      factorsFit(config);
   if (sound) return Status();
   return Status(ErrorCode::kInvalidArgument, "rope_scaling, expected the fields of \"" +
                                                  std::string(ropeKindName(scaling.kind)) +
@@ -166,6 +174,10 @@ std::string canonicalRope(const ModelConfig& config) {
   auto line = [&out](std::string_view field, const std::string& value) {
     out.append(field).append("=").append(value).append("\n");
   };
+  if (scaling.kind == RopeKind::kFactors) {
+    for (const float factor : scaling.factors) line("factor", exactText(factor));
+    return out;
+  }
   line("factor", exactText(scaling.factor));
   if (scaling.kind == RopeKind::kDynamic) line("positions", std::to_string(config.maxPositions));
   if (scaling.originalPositions > 0) line("positions", std::to_string(scaling.originalPositions));

@@ -154,6 +154,10 @@ Result<Tokenizer> Tokenizer::make(const SentencePieceModel& model, std::string_v
 
 Result<Tokenizer> Tokenizer::parse(std::string_view text, std::string_view name) {
   SPOLIA_ASSIGN_OR_RETURN(const json document, parseJson(text, name));
+  return make(document, name);
+}
+
+Result<Tokenizer> Tokenizer::make(const json& document, std::string_view name) {
   if (!document.is_object()) {
     return Status(ErrorCode::kInvalidArgument,
                   std::string(name) + " is " + describeJson(document) + ", expected an object");

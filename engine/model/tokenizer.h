@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -42,7 +43,9 @@ class Tokenizer {
   static Result<Tokenizer> parseFile(std::string_view bytes, const std::filesystem::path& file);
   static Result<Tokenizer> parse(std::string_view json, std::string_view name);
   static Result<Tokenizer> parseSentencePiece(std::string_view bytes, std::string_view name);
-  // From pieces that another file holds. Errors as mergesOf().
+  // From what another file holds: the parts of a tokenizer.json, or pieces; errors as parse() and
+  // mergesOf().
+  static Result<Tokenizer> make(const nlohmann::json& document, std::string_view name);
   static Result<Tokenizer> make(const SentencePieceModel& model, std::string_view name);
 
   Tokenizer(Tokenizer&&) noexcept;

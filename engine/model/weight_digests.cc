@@ -46,6 +46,13 @@ Sha256Digest digestOfRecords(const std::map<std::string, TensorRecord>& records)
   return {sha256(out.view())};
 }
 
+Sha256Digest digestOfRows(const TensorEntry& entry) {
+  if (entry.interleavedHeads == 0) return {sha256(entry.bytes)};
+  Sha256 out;
+  for (uint64_t r = 0; r < entry.rows(); ++r) out.update(entry.row(r));
+  return {out.finish()};
+}
+
 // The cache file as JSON: {"version": 1, "files": {PATH: {"size", "modified_ns", "inode",
 // "tensors": {NAME: HEX}}}}.
 class DigestCache {
@@ -146,7 +153,7 @@ Sha256Digest weightsDigest(const ModelConfig& config, const WeightSource& source
     const FileStamp& stamp = source.files()[entry->file];
     auto digest = cache ? cache->find(stamp, entry->name) : std::nullopt;
     if (!digest) {
-      digest = Sha256Digest{sha256(entry->bytes)};
+      digest = digestOfRows(*entry);
       if (cache) cache->note(stamp, entry->name, *digest);
     }
     records[spec.name] = {std::string(tensorTypeName(entry->type)), entry->shape, *digest};

@@ -18,10 +18,11 @@ namespace spolia::engine {
 std::optional<std::filesystem::path> defaultDigestCache();
 
 // Digest over the tensors a model of this configuration uses, in order of their names: name, type,
-// shape and the SHA-256 of the bytes in the file. `source` has all of them (Weights::load
-// succeeded). With `cache`, tensors of files it knows are not read, and it is brought up to date
-// by replacing the file atomically; a file modified within the last two seconds is not noted, as
-// its time could stay the same through another change.
+// shape and the SHA-256 of the bytes of its rows in Hugging Face's order, so that one model has one
+// digest whatever container holds it. `source` has all of them (Weights::load succeeded). With
+// `cache`, tensors of files it knows are not read, and it is brought up to date by replacing the
+// file atomically; a file modified within the last two seconds is not noted, as its time could stay
+// the same through another change.
 Sha256Digest weightsDigest(const ModelConfig& config, const WeightSource& source,
                            const std::optional<std::filesystem::path>& cache);
 

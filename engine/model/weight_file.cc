@@ -26,7 +26,7 @@ constexpr size_t kMaxRank = 8;
 struct TypeInfo {
   TensorType type;
   std::string_view name;
-  size_t size;
+  size_t size;  // bytes of an element; 0 for blocks, which no safetensors file has
 };
 constexpr TypeInfo kTypes[] = {
     {TensorType::kF32, "F32", 4},        {TensorType::kF16, "F16", 2},
@@ -36,12 +36,14 @@ constexpr TypeInfo kTypes[] = {
     {TensorType::kI16, "I16", 2},        {TensorType::kU32, "U32", 4},
     {TensorType::kI32, "I32", 4},        {TensorType::kU64, "U64", 8},
     {TensorType::kI64, "I64", 8},        {TensorType::kF8E4m3, "F8_E4M3", 1},
-    {TensorType::kF8E5m2, "F8_E5M2", 1},
+    {TensorType::kF8E5m2, "F8_E5M2", 1}, {TensorType::kQ8_0, "Q8_0", 0},
+    {TensorType::kQ4_0, "Q4_0", 0},      {TensorType::kQ4K, "Q4_K", 0},
+    {TensorType::kQ6K, "Q6_K", 0},
 };
 
 std::optional<TensorType> typeFromName(std::string_view name) {
   for (const TypeInfo& info : kTypes) {
-    if (info.name == name) return info.type;
+    if (info.name == name && info.size > 0) return info.type;
   }
   return std::nullopt;
 }
@@ -120,7 +122,7 @@ class EntryParser {
 
   // Nothing on overflow.
   static std::optional<uint64_t> byteLength(const TensorEntry& entry) {
-    uint64_t length = tensorTypeSize(entry.type);
+    uint64_t length = kTypes[static_cast<size_t>(entry.type)].size;
     for (const uint64_t extent : entry.shape) {
       if (__builtin_mul_overflow(length, extent, &length)) return std::nullopt;
     }
@@ -252,8 +254,36 @@ std::string_view tensorTypeName(TensorType type) {
   return kTypes[static_cast<size_t>(type)].name;
 }
 
-size_t tensorTypeSize(TensorType type) {
-  return kTypes[static_cast<size_t>(type)].size;
+std::optional<WeightType> weightTypeOf(TensorType type) {
+  switch (type) {
+    case TensorType::kF32:
+      return WeightType::kF32;
+    case TensorType::kF16:
+      return WeightType::kF16;
+    case TensorType::kBf16:
+      return WeightType::kBf16;
+    case TensorType::kQ8_0:
+      return WeightType::kQ8_0;
+    case TensorType::kQ4_0:
+      return WeightType::kQ4_0;
+    case TensorType::kQ4K:
+      return WeightType::kQ4K;
+    case TensorType::kQ6K:
+      return WeightType::kQ6K;
+    default:
+      return std::nullopt;
+  }
+}
+
+ByteSpan TensorEntry::row(uint64_t index) const {
+  const uint64_t count = rows();
+  if (interleavedHeads > 0) {
+    const uint64_t channels = count / interleavedHeads, half = channels / 2;
+    const uint64_t head = index / channels, channel = index % channels;
+    index = head * channels + (channel < half ? 2 * channel : 2 * (channel - half) + 1);
+  }
+  const uint64_t length = bytes.size() / count;
+  return bytes.subspan(index * length, length);
 }
 
 std::string shapeText(std::span<const uint64_t> shape) {

@@ -1,5 +1,5 @@
-// Named tensors in files: the container, not what the tensors mean. Today safetensors, alone or as
-// shards with model.safetensors.index.json; another container becomes another WeightSource.
+// Named tensors in files: the container, not what the tensors mean. Here safetensors, alone or as
+// shards with model.safetensors.index.json; engine/gguf has another WeightSource.
 // Files are untrusted: any bytes give tensors inside the file or an error.
 //
 // A source keeps its files mapped read-only; spans live as long as the source. Const calls from any
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,10 +18,11 @@
 
 #include "codec/base/bytes.h"
 #include "codec/base/result.h"
+#include "engine/kernels/weight_type.h"
 
 namespace spolia::engine {
 
-// Element types a safetensors file may declare. The engine reads the first three.
+// Element types of tensors in files: those that a safetensors file may declare, and blocks of ggml.
 enum class TensorType : uint8_t {
   kF32,
   kF16,
@@ -37,19 +39,34 @@ enum class TensorType : uint8_t {
   kI64,
   kF8E4m3,
   kF8E5m2,
+  kQ8_0,
+  kQ4_0,
+  kQ4K,
+  kQ6K,
 };
 
-// Safetensors' name: "F32", "BF16", ...
+// The name of safetensors or of ggml: "F32", "BF16", "Q4_K", ...
 std::string_view tensorTypeName(TensorType type);
-size_t tensorTypeSize(TensorType type);  // bytes of an element
+// As what the engine reads it; nothing for a type that it does not read.
+std::optional<WeightType> weightTypeOf(TensorType type);
 
 // One tensor as it stands in its file: row-major, little-endian, not necessarily aligned.
 struct TensorEntry {
   std::string name;
   TensorType type = TensorType::kF32;
   std::vector<uint64_t> shape;
-  ByteSpan bytes;   // product of the shape times the element size
+  ByteSpan bytes;   // product of the shape times the element size; rows are whole blocks
   size_t file = 0;  // index into WeightSource::files()
+  // Not 0: the rows of each of so many heads stand in the order of llama.cpp, which turns
+  // neighbouring channels where Hugging Face turns those half a head apart: channel 0, half, 1,
+  // half + 1, ... The shape's first extent is a multiple of twice this.
+  uint64_t interleavedHeads = 0;
+
+  // Of a shape without extents, one row.
+  uint64_t rows() const { return shape.empty() ? 1 : shape[0]; }
+  // The bytes of a row of the tensor, in Hugging Face's order, wherever it stands in the file. A
+  // vector has rows of one value.
+  ByteSpan row(uint64_t index) const;
 };
 
 // "[2, 3]".
@@ -95,6 +112,8 @@ class WeightSource {
 
   // Null when absent.
   const TensorEntry* find(std::string_view name) const;
+  // What errors call the tensor of this name, whether it is there or not: what it has in files.
+  virtual std::string nameInFile(std::string_view name) const { return std::string(name); }
 };
 
 // The tensors of one safetensors file's bytes, sorted by name; `bytes` is the whole file and `name`

@@ -2,35 +2,20 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 #include <utility>
 
 namespace spolia::engine {
 
 namespace {
 
-// What products compute with.
-std::optional<WeightType> computedType(TensorType type) {
-  switch (type) {
-    case TensorType::kF32:
-      return WeightType::kF32;
-    case TensorType::kF16:
-      return WeightType::kF16;
-    case TensorType::kBf16:
-      return WeightType::kBf16;
-    default:
-      return std::nullopt;
-  }
-}
-
 std::vector<uint64_t> fileShape(const TensorSpec& spec) {
   if (spec.vector) return {spec.columns};
   return {spec.rows, spec.columns};
 }
 
-Status wrongTensor(ErrorCode code, const std::string& file, const TensorSpec& spec,
+Status wrongTensor(ErrorCode code, const std::string& file, const std::string& name,
                    const std::string& what) {
-  return Status(code, file + ": tensor \"" + spec.name + "\" " + what);
+  return Status(code, file + ": tensor \"" + name + "\" " + what);
 }
 
 // Where a tensor that is nowhere was expected: the only file, or the directory of the shards.
@@ -43,19 +28,20 @@ std::string placeOf(const WeightSource& source) {
 Status checkTensor(const WeightSource& source, const TensorSpec& spec) {
   const TensorEntry* entry = source.find(spec.name);
   const std::vector<uint64_t> shape = fileShape(spec);
+  const std::string name = source.nameInFile(spec.name);
   if (!entry) {
-    return wrongTensor(ErrorCode::kInvalidArgument, placeOf(source), spec,
+    return wrongTensor(ErrorCode::kInvalidArgument, placeOf(source), name,
                        "is missing, expected with shape " + shapeText(shape));
   }
   const std::string file = source.files()[entry->file].path.string();
   if (entry->shape != shape) {
-    return wrongTensor(ErrorCode::kInvalidArgument, file, spec,
+    return wrongTensor(ErrorCode::kInvalidArgument, file, name,
                        "has shape " + shapeText(entry->shape) + ", expected " + shapeText(shape) +
-                           " as config.json says");
+                           " as the configuration says");
   }
-  if (!computedType(entry->type)) {
+  if (!weightTypeOf(entry->type)) {
     return wrongTensor(
-        ErrorCode::kUnsupported, file, spec,
+        ErrorCode::kUnsupported, file, name,
         "is of type " + std::string(tensorTypeName(entry->type)) + ", expected F32, F16 or BF16");
   }
   return Status();
@@ -69,9 +55,10 @@ Status checkNothingLeftOut(const std::vector<TensorSpec>& specs, const WeightSou
                         name.ends_with(".k_norm.weight");
     if (!counts || std::ranges::find(specs, name, &TensorSpec::name) != specs.end()) continue;
     return Status(ErrorCode::kUnsupported,
-                  source.files()[entry.file].path.string() + ": tensor \"" + name +
-                      "\", expected none of that name: config.json does not say that the model "
-                      "has it");
+                  source.files()[entry.file].path.string() + ": tensor \"" +
+                      source.nameInFile(name) +
+                      "\", expected none of that name: the configuration does not say that the "
+                      "model has it");
   }
   return Status();
 }
@@ -91,16 +78,30 @@ Status checkMemory(const ModelConfig& config, const WeightSource& source, Weight
                     std::to_string(needed) + " bytes), the machine has " + gibibytes(limit));
 }
 
+// The tensor's bytes with rows in Hugging Face's order: the file's own, or a copy in `scratch`.
+const std::byte* orderedRows(const TensorEntry& entry, Bytes& scratch) {
+  if (entry.interleavedHeads == 0) return entry.bytes.data();
+  scratch.reserve(entry.bytes.size());
+  for (uint64_t r = 0; r < entry.rows(); ++r) {
+    const ByteSpan row = entry.row(r);
+    scratch.insert(scratch.end(), row.begin(), row.end());
+  }
+  return scratch.data();
+}
+
 Matrix rowOf(const TensorEntry& entry) {
-  const WeightType type = *computedType(entry.type);
-  const size_t columns = entry.bytes.size() / blockBytes(type);
+  const WeightType type = *weightTypeOf(entry.type);
+  const size_t columns = entry.bytes.size() / blockBytes(type) * blockValues(type);
   Matrix out(1, columns);
-  widen(type, entry.bytes.data(), columns, out.data());
+  Bytes scratch;
+  widen(type, orderedRows(entry, scratch), columns, out.data());
   return out;
 }
 
 WeightMatrix matrixOf(const TensorEntry& entry, const TensorSpec& spec) {
-  return WeightMatrix(*computedType(entry.type), entry.bytes.data(), spec.rows, spec.columns);
+  Bytes scratch;
+  const std::byte* rows = orderedRows(entry, scratch);
+  return WeightMatrix(*weightTypeOf(entry.type), rows, spec.rows, spec.columns);
 }
 
 }  // namespace
@@ -153,7 +154,7 @@ uint64_t weightBytes(const ModelConfig& config, const WeightSource& source,
     } else if (int8 && !embedding) {
       bytes += asInt8;
     } else {
-      bytes += WeightMatrix::bytesFor(*computedType(source.find(spec.name)->type), spec.rows,
+      bytes += WeightMatrix::bytesFor(*weightTypeOf(source.find(spec.name)->type), spec.rows,
                                       spec.columns);
       if (int8 && config.tiedHead) bytes += asInt8;
     }
