@@ -20,7 +20,7 @@
 namespace spolia::engine {
 
 struct EngineConfig {
-  std::filesystem::path model;  // Hugging Face directory
+  std::filesystem::path model;  // Hugging Face directory or GGUF file
   uint32_t threads = 0;         // 0: as many as the process may use
   codec::ElementType kvType = codec::ElementType::kBf16;
   Rounding rounding = Rounding::kFast;

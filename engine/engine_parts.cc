@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "engine/gguf/model_loading.h"
 #include "engine/linker/embedded_kv_source.h"
 #include "engine/linker/remote_kv_source.h"
 #include "engine/profile/profile_file.h"
@@ -20,7 +21,7 @@ Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const M
     RemoteKvConfig remote;
     remote.address = config.cache;
     remote.tokenFile = config.tokenFile;
-    remote.modelName = std::filesystem::absolute(config.model).lexically_normal().filename();
+    remote.modelName = modelNameOf(config.model);
     remote.descriptor = model.descriptor();
     remote.ttlSeconds = ttlSeconds;
     return openRemoteKvSource(remote);
@@ -58,12 +59,12 @@ unsigned usableCores() {
 Result<EngineParts> openEngine(const EngineConfig& config, uint64_t ttlSeconds) {
   if (config.model.empty()) {
     return Status(ErrorCode::kInvalidArgument,
-                  "no model: expected --model DIR, SPOLIA_ENGINE_MODEL_DIRECTORY or "
+                  "no model: expected --model PATH, SPOLIA_ENGINE_MODEL_DIRECTORY or "
                   "model.directory in the configuration file");
   }
   EngineParts parts;
   parts.config = config;
-  SPOLIA_ASSIGN_OR_RETURN(parts.model, Model::load(config.model, {.numerics = config.numerics}));
+  SPOLIA_ASSIGN_OR_RETURN(parts.model, loadModel(config.model, {.numerics = config.numerics}));
   SPOLIA_ASSIGN_OR_RETURN(parts.profile, profileFor(config, *parts.model));
   SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model, ttlSeconds));
   parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);

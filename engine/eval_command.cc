@@ -11,6 +11,7 @@
 #include "engine/evaluation/accuracy_plot.h"
 #include "engine/evaluation/eval_report.h"
 #include "engine/exit_codes.h"
+#include "engine/gguf/model_loading.h"
 
 namespace spolia::engine {
 
@@ -72,11 +73,11 @@ void showProgress(size_t done, size_t total) {
 Status evaluate(const EngineConfig& config, const EvalRequest& request) {
   SPOLIA_ASSIGN_OR_RETURN(Evaluator::Config choice, configOf(config, request));
   if (config.model.empty()) {
-    return Status(ErrorCode::kInvalidArgument, "no model: expected --model DIR");
+    return Status(ErrorCode::kInvalidArgument, "no model: expected --model PATH");
   }
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<World> worlds, worldsOf(request.worlds));
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
-                          Model::load(config.model, {.numerics = config.numerics}));
+                          loadModel(config.model, {.numerics = config.numerics}));
   SPOLIA_ASSIGN_OR_RETURN(choice.profile, profileFor(config, *model));
   const Evaluator evaluator(*model, choice);
   const auto show = [&](size_t done) { showProgress(done, worlds.size()); };

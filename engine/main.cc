@@ -51,7 +51,8 @@ void addCommonFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("--config", arguments.configFile,
                  "TOML file of settings (SPOLIA_ENGINE_CONFIG); flags and SPOLIA_ENGINE_* "
                  "variables win over it");
-  addSetting(app, arguments, "--model", "model.directory", "Hugging Face directory of the model");
+  addSetting(app, arguments, "--model", "model.directory",
+             "Hugging Face directory or GGUF file of the model");
   addSetting(app, arguments, "--profile", "model.profile",
              "the model's profile, for the presets balanced and small");
   addSetting(app, arguments, "--cache", "store.cache",

@@ -9,6 +9,7 @@
 #include "codec/codec.h"
 #include "engine/engine_parts.h"
 #include "engine/exit_codes.h"
+#include "engine/gguf/model_loading.h"
 #include "engine/profile/profile_builder.h"
 
 namespace spolia::engine {
@@ -57,12 +58,12 @@ nlohmann::ordered_json summaryOf(const codec::ProfileData& data, const Bytes& by
 
 Status makeProfile(const EngineConfig& config, const ProfileRequest& request) {
   if (config.model.empty()) {
-    return Status(ErrorCode::kInvalidArgument, "no model: expected --model DIR");
+    return Status(ErrorCode::kInvalidArgument, "no model: expected --model PATH");
   }
   const Result<codec::Preset> preset = codec::presetFromName(request.preset);
   if (!preset.ok()) return preset.status().withContext("--preset");
   SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model,
-                          Model::load(config.model, {.numerics = config.numerics}));
+                          loadModel(config.model, {.numerics = config.numerics}));
   const uint32_t rows = request.cached + request.continued + 1;
   if (request.cached == 0 || request.continued == 0 || rows > model->config().maxPositions) {
     return Status(ErrorCode::kInvalidArgument,

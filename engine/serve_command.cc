@@ -10,6 +10,7 @@
 
 #include "engine/engine_parts.h"
 #include "engine/exit_codes.h"
+#include "engine/gguf/model_loading.h"
 #include "engine/http/chat_api.h"
 #include "engine/http/http_server.h"
 
@@ -55,13 +56,9 @@ Status parseListen(const std::string& text, HttpServer::Config& config) {
   return Status();
 }
 
-std::string modelNameOf(const EngineConfig& config) {
-  return std::filesystem::absolute(config.model).lexically_normal().filename();
-}
-
-int64_t changeTimeOf(const std::filesystem::path& directory) {
+int64_t changeTimeOf(const std::filesystem::path& model) {
   std::error_code error;
-  const auto time = std::filesystem::last_write_time(directory, error);
+  const auto time = std::filesystem::last_write_time(model, error);
   if (error) return 0;
   const auto system = std::chrono::file_clock::to_sys(time);
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
@@ -70,7 +67,7 @@ int64_t changeTimeOf(const std::filesystem::path& directory) {
 ChatService::Config serviceConfigOf(const EngineParts& parts) {
   const EngineConfig& config = parts.config;
   ChatService::Config out;
-  out.modelName = modelNameOf(config);
+  out.modelName = modelNameOf(config.model);
   out.prompts.questionTemplate = config.questionTemplate;
   out.prompts.maxTokens = config.maxTokens;
   out.library = {config.chunkTokens, config.preset, config.kvType};
@@ -99,9 +96,9 @@ Status serve(const EngineConfig& config) {
   ChatService service(*parts.model, *parts.transformer, *parts.pool, *parts.source, metrics,
                       serviceConfigOf(parts));
   HttpServer* running = nullptr;
-  TokenService tokens(*parts.model, modelNameOf(config), metrics);
+  TokenService tokens(*parts.model, modelNameOf(config.model), metrics);
   ChatApi api(service, tokens, metrics,
-              {modelNameOf(config), changeTimeOf(config.model), SPOLIA_VERSION,
+              {modelNameOf(config.model), changeTimeOf(config.model), SPOLIA_VERSION,
                [&running] { return running ? running->connections() : size_t{0}; }});
   SPOLIA_ASSIGN_OR_RETURN(
       const std::unique_ptr<HttpServer> server,

@@ -26,6 +26,7 @@
 #include "bench/codec/quality/rate_distortion.h"
 #include "bench/codec/rate_distortion_plot.h"
 #include "bench/process_figures.h"
+#include "engine/gguf/model_loading.h"
 #include "engine/profile/profile_file.h"
 
 namespace spolia::bench {
@@ -131,7 +132,7 @@ Status run(const Options& options) {
   SPOLIA_ASSIGN_OR_RETURN(auto schemes, schemesNamed(options.schemes, profiles));
   engine::ModelLoadOptions loading;
   loading.digestCache.reset();
-  SPOLIA_ASSIGN_OR_RETURN(const auto model, engine::Model::load(options.model, loading));
+  SPOLIA_ASSIGN_OR_RETURN(const auto model, engine::loadModel(options.model, loading));
   engine::ThreadPool pool(options.threads);
   const engine::Transformer transformer(*model, pool);
 

@@ -14,6 +14,7 @@
 
 #include "bench/process_figures.h"
 #include "codec/codec.h"
+#include "engine/gguf/model_loading.h"
 #include "engine/linker/chunk_compiler.h"
 #include "engine/profile/profile_file.h"
 #include "engine/transformer/dense_kv.h"
@@ -64,7 +65,7 @@ struct Encoded {
 class Bench {
  public:
   explicit Bench(const Options& options)
-      : model_(orDie(Model::load(options.model))),
+      : model_(orDie(loadModel(options.model))),
         tokens_(tokensOf(options, model_->tokenizer())),
         positions_(tokens_.size()),
         out_(model_->config(), kPageType, model_->config().layers, options.tokens),

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "bench/engine/library_gemm.h"
+#include "engine/gguf/model_loading.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model.h"
 #include "engine/products/products.h"
@@ -190,7 +191,7 @@ Status bench(const Options& options) {
                           codec::elementTypeFromName(options.pages));
   ModelLoadOptions loading;
   if (options.numerics == "int8") loading.numerics = WeightNumerics::kInt8;
-  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, Model::load(options.model, loading));
+  SPOLIA_ASSIGN_OR_RETURN(const std::unique_ptr<Model> model, loadModel(options.model, loading));
   ThreadPool pool(options.threads);
   const Transformer transformer(*model, pool);
   const auto tokens = makeTokens(options, model->config().vocabSize);

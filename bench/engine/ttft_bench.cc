@@ -21,6 +21,7 @@
 
 #include "bench/engine/raw_chunks.h"
 #include "engine/engine_parts.h"
+#include "engine/gguf/model_loading.h"
 #include "engine/linker/chunk_compiler.h"
 #include "engine/linker/embedded_kv_source.h"
 #include "engine/linker/linker.h"
@@ -110,7 +111,7 @@ class Bench {
  public:
   explicit Bench(const Options& options)
       : options_(options),
-        model_(orDie(Model::load(options.model))),
+        model_(orDie(loadModel(options.model))),
         prompt_(makePrompt(options, *model_)),
         profile_(options.profile.empty() ? nullptr : orDie(readProfile(options.profile))),
         pool_(options.threads == 0 ? usableCores() : options.threads),
