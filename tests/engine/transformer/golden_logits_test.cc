@@ -9,6 +9,7 @@
 // the amplification by exponentials and norms (2).
 #include <cmath>
 
+#include "engine/gguf/model_loading.h"
 #include "engine/model/model.h"
 #include "engine/transformer/forward.h"
 #include "engine/transformer/kv_pages.h"
@@ -24,10 +25,12 @@ constexpr double kUnitRoundoff = 0x1p-24;
 constexpr double kSafety = 8;
 constexpr double kBf16Step = 0x1p-8;  // relative, between neighbours
 
-const char* const kModels[] = {"tied_group4_bf16", "untied_group1_f32_shards",
-                               "tied_group2_f16",  "mistral_window",
-                               "qwen2_dynamic",    "qwen3_yarn",
-                               "llama3_biases",    "llama_linear"};
+const char* const kModels[] = {
+    "tied_group4_bf16", "untied_group1_f32_shards", "tied_group2_f16", "mistral_window",
+    "qwen2_dynamic", "qwen3_yarn", "llama3_biases", "llama_linear",
+    // With model.gguf, one of each type of weights.
+    "gguf_llama_f32", "gguf_mistral_f16", "gguf_qwen3_bf16", "gguf_llama_q8_0", "gguf_qwen2_q4_0",
+    "gguf_llama_q4_k", "gguf_qwen3_q6_k"};
 
 struct Golden {
   std::vector<std::vector<TokenId>> prompts;
@@ -46,7 +49,8 @@ class GoldenLogits : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     const auto dir = goldenDir(GetParam());
-    auto loaded = Model::load(dir, {.digestCache = std::nullopt});
+    const bool gguf = std::filesystem::exists(dir / "model.gguf");
+    auto loaded = loadModel(gguf ? dir / "model.gguf" : dir, {.digestCache = std::nullopt});
     ASSERT_TRUE(loaded.ok()) << loaded.status().toString();
     model_ = std::move(loaded).value();
     const auto file = nlohmann::json::parse(readAll(dir / "golden.json"));
