@@ -20,6 +20,8 @@ constexpr uint64_t kUsualAlignment = 32, kMaxAlignment = 1 << 20;
 constexpr uint64_t kMaxKeyBytes = 65535;
 constexpr uint64_t kMaxNameBytes = 64;
 constexpr uint32_t kMaxDimensions = 4;
+// Far above any model there is: what is kept of a key or a name takes more than it has bytes.
+constexpr uint64_t kMaxValues = 1 << 16, kMaxTensors = 1 << 18;
 
 struct TypeInfo {
   std::string_view name;
@@ -62,6 +64,11 @@ class Parser {
     SPOLIA_RETURN_IF_ERROR(checkVersion());
     const uint64_t tensors = reader_.u64(), values = reader_.u64();
     if (!reader_.ok()) return truncated("the counts of tensors and keys");
+    if (tensors > kMaxTensors || values > kMaxValues) {
+      return corrupt("it declares " + std::to_string(tensors) + " tensors and " +
+                     std::to_string(values) + " keys, expected at most " +
+                     std::to_string(kMaxTensors) + " and " + std::to_string(kMaxValues));
+    }
     for (uint64_t i = 0; i < values; ++i) SPOLIA_RETURN_IF_ERROR(readValue(i));
     SPOLIA_ASSIGN_OR_RETURN(alignment_, alignment());
     for (uint64_t i = 0; i < tensors; ++i) SPOLIA_RETURN_IF_ERROR(readTensor(i));

@@ -20,6 +20,7 @@ Result<ModelFiles> openFiles(const std::filesystem::path& path) {
   const Sha256Digest digest = ggufTokenizerDigest(fields);
   SPOLIA_ASSIGN_OR_RETURN(auto weights, ggufWeights(std::move(parts), config));
   return ModelFiles{.config = std::move(config),
+                    .configPlace = "its keys",
                     .tokenizer = std::move(tokenizer),
                     .tokenizerFile = name,
                     .tokenizerDigest = digest,
