@@ -5,11 +5,16 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 names=(simulation standstill kills damage recycling ring failures disconnects volume fuzz)
-fuzzers=(lossy profile stream round_trip header entropy)  # of the codec: ten minutes each
+# Of the codec, and of model files: ten minutes each.
+fuzzers=(lossy profile stream round_trip header entropy safetensors gguf)
 
 fuzz() {  # fuzzer, seconds; the seed is another one each time
   local corpus=tests/golden/codec seed=${SPOLIA_SEED:-$RANDOM}
-  case "$1" in lossy | profile) corpus= ;; esac  # make their own
+  case "$1" in
+    lossy | profile) corpus= ;;  # make their own
+    safetensors) corpus=tests/golden/engine/llama_linear/model.safetensors ;;
+    gguf) corpus=$(echo tests/golden/engine/gguf_{seeds/*,qwen2_q4_0/*}.gguf) ;;
+  esac
   echo "fuzz_$1 --seed $seed"
   "build/asan+ubsan/tests/fuzz_$1" --runs 1000000000 --seconds "$2" --seed "$seed" $corpus
 }

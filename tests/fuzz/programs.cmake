@@ -35,6 +35,9 @@ spolia_fuzz(entropy 100000 codec)
 spolia_fuzz(segment 15000 store)
 spolia_fuzz(framing 150000 codec)
 spolia_fuzz(tokenizer 20000 engine/tokenizer/made_up.model engine/tokenizer/character_tokenizer.json)
+spolia_fuzz(safetensors 30000 engine/llama_linear/model.safetensors)
+spolia_fuzz(gguf 20000 engine/gguf_seeds/byte_level.gguf engine/gguf_seeds/pieces.gguf
+  engine/gguf_qwen2_q4_0/model.gguf)
 # Their inputs say what to do with samples that they make.
 spolia_fuzz(lossy 20000)
 spolia_fuzz(profile 3000)

@@ -179,5 +179,28 @@ TEST(RopeConfig, CanonicalTextsDifferWhereAnglesDo) {
   }
 }
 
+// No config.json has them; a configuration made of another file may.
+TEST(RopeConfig, Factors) {
+  const ModelConfig plain = withRope(nullptr);
+  ModelConfig config = plain;
+  config.ropeScaling.kind = RopeKind::kFactors;
+  EXPECT_FALSE(checkRope(config).ok());
+  config.ropeScaling.factors.assign(8, 2.0f);
+  EXPECT_TRUE(checkRope(config).ok());
+  const std::string text = canonicalRope(config);
+  EXPECT_NE(text, canonicalRope(plain));
+  config.ropeScaling.factors[7] = 3;
+  EXPECT_NE(canonicalRope(config), text);
+  for (const float wrong : {0.0f, -1.0f, INFINITY, NAN}) {
+    config.ropeScaling.factors[7] = wrong;
+    EXPECT_FALSE(checkRope(config).ok()) << wrong;
+  }
+  config.ropeScaling.factors.assign(7, 2.0f);
+  EXPECT_FALSE(checkRope(config).ok());
+  config = plain;
+  config.ropeScaling.factors.assign(8, 2.0f);
+  EXPECT_FALSE(checkRope(config).ok()) << "of another kind";
+}
+
 }  // namespace
 }  // namespace spolia::engine
