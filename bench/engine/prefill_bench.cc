@@ -25,6 +25,7 @@
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model.h"
 #include "engine/products/products.h"
+#include "engine/transformer/decode_batch.h"
 #include "engine/transformer/forward.h"
 #include "engine/transformer/sampler.h"
 
@@ -98,13 +99,14 @@ Result<Run> runOnce(const Transformer& transformer, const std::vector<codec::Tok
   run.answer.push_back(argmax(transformer.logits(pass, pass.rows() - 1)));
   run.prefillMs = milliseconds(Clock::now() - start);
   run.cpuMs = cpuMilliseconds() - cpuStart;
+  DecodeBatch batch(transformer, 1);
   for (int i = 0; i < decode; ++i) {
     const auto stepStart = Clock::now();
     const codec::TokenId token = run.answer.back();
     const auto position = static_cast<uint32_t>(tokens.size()) + static_cast<uint32_t>(i);
-    SPOLIA_ASSIGN_OR_RETURN(Pass step, transformer.begin({&token, 1}, {&position, 1}));
-    transformer.run(step, pages);
-    run.answer.push_back(argmax(transformer.logits(step, 0)));
+    const DecodeRow row{&pages, token, position};
+    const MatrixView logits = batch.step({&row, 1});
+    run.answer.push_back(argmax({logits.row(0), logits.columns()}));
     run.decodeMs.push_back(milliseconds(Clock::now() - stepStart));
   }
   return run;

@@ -47,18 +47,6 @@ Status checkRows(const ModelConfig& config, std::span<const codec::TokenId> toke
   return {};
 }
 
-PassScratch makeScratch(const ModelConfig& config, size_t rows) {
-  PassScratch scratch;
-  scratch.normed = Matrix(rows, config.hiddenSize);
-  scratch.q = Matrix(rows, config.queryChannels());
-  scratch.k = Matrix(rows, config.kvChannels());
-  scratch.v = Matrix(rows, config.kvChannels());
-  scratch.attended = Matrix(rows, config.queryChannels());
-  scratch.gate = Matrix(ffnScratchRows(rows), config.ffnSize);
-  scratch.up = Matrix(ffnScratchRows(rows), config.ffnSize);
-  return scratch;
-}
-
 }  // namespace
 
 Transformer::Transformer(const Model& model, ThreadPool& pool, Rounding rounding)
@@ -69,13 +57,14 @@ Transformer::Transformer(const Model& model, ThreadPool& pool, Rounding rounding
             model.config().ropeScaling) {}
 
 Result<Pass> Transformer::begin(std::span<const codec::TokenId> rowTokens,
-                                std::span<const uint32_t> rowPositions, OutputRows outputs) const {
+                                std::span<const uint32_t> rowPositions, OutputRows outputs,
+                                size_t blockRows) const {
   SPOLIA_RETURN_IF_ERROR(checkRows(config(), rowTokens, rowPositions));
   Pass pass;
   pass.positions.assign(rowPositions.begin(), rowPositions.end());
   pass.outputs = outputs;
   pass.hidden = Matrix(rowTokens.size(), config().hiddenSize);
-  pass.scratch = makeScratch(config(), rowTokens.size());
+  pass.scratch = makeScratch(config(), std::min(rowTokens.size(), blockRows));
   const WeightMatrix& embedding = model_.weights().embedding();
   for (size_t r = 0; r < rowTokens.size(); ++r) {
     embedding.copyRow(rowTokens[r], pass.hidden.row(r));
@@ -84,10 +73,18 @@ Result<Pass> Transformer::begin(std::span<const codec::TokenId> rowTokens,
 }
 
 void Transformer::runLayer(Pass& pass, uint32_t layer, KvPages& pages) const {
+  runRows(pass, layer, 0, pass.rows(), pages);
+}
+
+void Transformer::runRows(Pass& pass, uint32_t layer, size_t first, size_t count,
+                          KvPages& pages) const {
   SPOLIA_CHECK(layer < config().layers && pages.layers() == config().layers);
-  SPOLIA_CHECK(pass.positions.back() < pages.capacityTokens());
+  SPOLIA_CHECK(count > 0 && first + count <= pass.rows() && count <= pass.scratch.normed.rows());
+  SPOLIA_CHECK(pass.positions[first + count - 1] < pages.capacityTokens());
   const bool prune = layer + 1 == config().layers && pass.outputs == OutputRows::kLast;
-  runBlock(contextOf(layer), pass, pages, prune ? pass.rows() - 1 : 0);
+  const size_t firstOutput = prune ? pass.rows() - 1 : 0;
+  runBlock(contextOf(layer), pass, pages,
+           {first, count, firstOutput > first ? std::min(count, firstOutput - first) : 0});
 }
 
 LayerContext Transformer::contextOf(uint32_t layer) const {

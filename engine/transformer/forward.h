@@ -32,7 +32,7 @@ enum class OutputRows : uint8_t { kAll, kLast };
 // place for its K and V).
 enum class RowContext : uint8_t { kPrompt, kAlone };
 
-// Buffers of a layer, allocated once a pass. m = rows of the pass.
+// Buffers of a layer, allocated once a pass. m = rows that are taken through a layer at a time.
 struct PassScratch {
   Matrix normed;    // [m][hidden]
   Matrix q;         // [m][heads * headDim]
@@ -62,15 +62,19 @@ class Transformer {
   Transformer(const Model& model, ThreadPool& pool, Rounding rounding = Rounding::kFast);
 
   // Embeds the rows. kInvalidArgument, naming the row: no rows, counts that differ, a token the
-  // vocabulary lacks, positions not ascending or beyond the model's maxPositions.
+  // vocabulary lacks, positions not ascending or beyond the model's maxPositions. A pass whose rows
+  // go through a layer at most `blockRows` at a time (runRows) needs less memory.
   Result<Pass> begin(std::span<const codec::TokenId> rowTokens,
-                     std::span<const uint32_t> rowPositions,
-                     OutputRows outputs = OutputRows::kAll) const;
+                     std::span<const uint32_t> rowPositions, OutputRows outputs = OutputRows::kAll,
+                     size_t blockRows = SIZE_MAX) const;
 
   // Writes the rows' K and V of this layer into the pages and takes the rows through it; row r
   // attends to positions 0 .. positions[r], whoever wrote them, or to those of them in the window.
   // Layers go in order, 0 first; the pages have room for the last position.
   void runLayer(Pass& pass, uint32_t layer, KvPages& pages) const;
+  // The same for rows [first, first + count) of the pass; a layer's rows go in order, all of them
+  // before the next layer's.
+  void runRows(Pass& pass, uint32_t layer, size_t first, size_t count, KvPages& pages) const;
   // All layers.
   void run(Pass& pass, KvPages& pages) const;
 
@@ -87,9 +91,12 @@ class Transformer {
   // By which queries and keys are turned.
   const RopeTable& rope() const { return rope_; }
 
- private:
+  // For other ways through the layers (decode_batch).
   LayerContext contextOf(uint32_t layer) const;
+  const Weights& weights() const { return model_.weights(); }
+  ThreadPool& pool() const { return pool_; }
 
+ private:
   const Model& model_;
   ThreadPool& pool_;
   const Rounding rounding_;

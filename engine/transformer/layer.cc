@@ -59,21 +59,6 @@ void finishKv(const LayerContext& context, float* k, float* v) {
   normHeads(context, context.weights.kNorm, context.config.kvHeads, k);
 }
 
-// Queries turned to their positions; the scale of scores goes with them.
-void rotateQueries(const LayerContext& context, std::span<const uint32_t> positions,
-                   const MutableMatrixView& q) {
-  const size_t headDim = context.config.headDim;
-  const float scale = context.config.attentionScale();
-  forRows(q.rows(), context.pool, [&](size_t r) {
-    finishQuery(context, q.row(r));
-    const RopeTable::Angles angles = context.rope.at(positions[r]);
-    for (size_t h = 0; h < context.config.heads; ++h) {
-      float* head = q.row(r) + h * headDim;
-      rotateHead(head, angles, headDim, scale, head);
-    }
-  });
-}
-
 // Rows that see position 0 and themselves, where position 1 is.
 struct AloneRows {
   MutableMatrixView q;  // as projected
@@ -115,65 +100,117 @@ void attendAlone(const LayerContext& context, const KvPages& pages, const AloneR
 }
 
 // hidden += down(silu(gate(normed)) * up(normed)), some rows at a time.
-void feedForward(const LayerContext& context, const MatrixView& normed, PassScratch& scratch,
-                 const MutableMatrixView& hidden) {
+void feedForward(const LayerContext& context, const BlockRows& rows) {
   const LayerWeights& w = context.weights;
-  for (size_t first = 0; first < hidden.rows(); first += kFfnRows) {
-    const size_t rows = std::min(kFfnRows, hidden.rows() - first);
-    const MutableMatrixView gate = scratch.gate.mutableView().rowRange(0, rows);
-    const MutableMatrixView up = scratch.up.mutableView().rowRange(0, rows);
+  for (size_t first = 0; first < rows.hidden.rows(); first += kFfnRows) {
+    const size_t count = std::min(kFfnRows, rows.hidden.rows() - first);
+    const MutableMatrixView gate = rows.gate.rowRange(0, count);
+    const MutableMatrixView up = rows.up.rowRange(0, count);
     const Product products[] = {{w.gate, gate}, {w.up, up}};
-    multiply(normed.rowRange(first, rows), products, Accumulate::kReplace, context.pool,
+    multiply(rows.normed.rowRange(first, count), products, Accumulate::kReplace, context.pool,
              context.rounding);
-    forRows(rows, context.pool,
+    forRows(count, context.pool,
             [&](size_t r) { siluMultiply(gate.row(r), up.row(r), gate.columns(), gate.row(r)); });
-    multiply(gate, w.down, hidden.rowRange(first, rows), Accumulate::kAdd, context.pool,
+    multiply(gate, w.down, rows.hidden.rowRange(first, count), Accumulate::kAdd, context.pool,
              context.rounding);
   }
 }
 
 }  // namespace
 
-void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, size_t firstOutput) {
-  const LayerWeights& w = context.weights;
-  PassScratch& s = pass.scratch;
-  const size_t rows = pass.rows();
-  const MutableMatrixView hidden = pass.hidden.mutableView();
+BlockRows BlockRows::from(size_t first) const {
+  const size_t count = hidden.rows() - first;
+  const auto rest = [&](const MutableMatrixView& all) { return all.rowRange(first, count); };
+  return {rest(hidden), rest(normed), rest(q), rest(k), rest(v), rest(attended), gate, up};
+}
 
-  normRows(context, hidden, w.attnNorm, s.normed.mutableView());
-  const Product qkv[] = {
-      {w.q, s.q.mutableView()}, {w.k, s.k.mutableView()}, {w.v, s.v.mutableView()}};
-  multiply(s.normed.view(), qkv, Accumulate::kReplace, context.pool, context.rounding);
-  forRows(rows, context.pool, [&](size_t r) {
-    finishKv(context, s.k.row(r), s.v.row(r));
-    pages.writeRow(context.layer, pass.positions[r], s.k.row(r), s.v.row(r));
+BlockRows blockRows(Matrix& hidden, PassScratch& scratch, size_t first, size_t count) {
+  const auto front = [](Matrix& matrix, size_t rows) {
+    return matrix.mutableView().rowRange(0, rows);
+  };
+  const size_t ffnRows = ffnScratchRows(count);
+  return {hidden.mutableView().rowRange(first, count),
+          front(scratch.normed, count),
+          front(scratch.q, count),
+          front(scratch.k, count),
+          front(scratch.v, count),
+          front(scratch.attended, count),
+          front(scratch.gate, ffnRows),
+          front(scratch.up, ffnRows)};
+}
+
+PassScratch makeScratch(const ModelConfig& config, size_t rows) {
+  PassScratch scratch;
+  scratch.normed = Matrix(rows, config.hiddenSize);
+  scratch.q = Matrix(rows, config.queryChannels());
+  scratch.k = Matrix(rows, config.kvChannels());
+  scratch.v = Matrix(rows, config.kvChannels());
+  scratch.attended = Matrix(rows, config.queryChannels());
+  scratch.gate = Matrix(ffnScratchRows(rows), config.ffnSize);
+  scratch.up = Matrix(ffnScratchRows(rows), config.ffnSize);
+  return scratch;
+}
+
+void projectRows(const LayerContext& context, const BlockRows& rows) {
+  const LayerWeights& w = context.weights;
+  normRows(context, rows.hidden, w.attnNorm, rows.normed);
+  const Product qkv[] = {{w.q, rows.q}, {w.k, rows.k}, {w.v, rows.v}};
+  multiply(rows.normed, qkv, Accumulate::kReplace, context.pool, context.rounding);
+}
+
+void storeRow(const LayerContext& context, uint32_t position, float* k, float* v, KvPages& pages) {
+  finishKv(context, k, v);
+  pages.writeRow(context.layer, position, k, v);
+}
+
+void rotateQueries(const LayerContext& context, std::span<const uint32_t> positions,
+                   const MutableMatrixView& q) {
+  const size_t headDim = context.config.headDim;
+  const float scale = context.config.attentionScale();
+  forRows(q.rows(), context.pool, [&](size_t r) {
+    finishQuery(context, q.row(r));
+    const RopeTable::Angles angles = context.rope.at(positions[r]);
+    for (size_t h = 0; h < context.config.heads; ++h) {
+      float* head = q.row(r) + h * headDim;
+      rotateHead(head, angles, headDim, scale, head);
+    }
   });
+}
+
+void finishRows(const LayerContext& context, const BlockRows& rows) {
+  const LayerWeights& w = context.weights;
+  multiply(rows.attended, w.o, rows.hidden, Accumulate::kAdd, context.pool, context.rounding);
+  if (!w.oBias.empty()) {
+    forRows(rows.hidden.rows(), context.pool,
+            [&](size_t r) { addBias(w.oBias, rows.hidden.row(r)); });
+  }
+  normRows(context, rows.hidden, w.ffnNorm, rows.normed);
+  feedForward(context, rows);
+}
+
+void runBlock(const LayerContext& context, Pass& pass, KvPages& pages, const RowRange& range) {
+  const BlockRows all = blockRows(pass.hidden, pass.scratch, range.first, range.count);
+  const std::span<const uint32_t> positions =
+      std::span(pass.positions).subspan(range.first, range.count);
+  projectRows(context, all);
+  forRows(range.count, context.pool,
+          [&](size_t r) { storeRow(context, positions[r], all.k.row(r), all.v.row(r), pages); });
+  if (range.firstOutput >= range.count) return;
 
   // From here on only rows whose output somebody reads.
-  const size_t outputs = rows - firstOutput;
-  const std::span<const uint32_t> positions = std::span(pass.positions).subspan(firstOutput);
-  const MutableMatrixView q = s.q.mutableView().rowRange(firstOutput, outputs);
-  const MutableMatrixView attended = s.attended.mutableView().rowRange(firstOutput, outputs);
-  const MutableMatrixView stream = hidden.rowRange(firstOutput, outputs);
-
+  const BlockRows rows = all.from(range.firstOutput);
+  const std::span<const uint32_t> seeing = positions.subspan(range.firstOutput);
   if (pass.context == RowContext::kAlone) {
-    attendAlone(context, pages, {q, s.k.view(), s.v.view(), attended, firstOutput});
+    attendAlone(context, pages, {rows.q, all.k, all.v, rows.attended, range.firstOutput});
   } else {
-    rotateQueries(context, positions, q);
+    rotateQueries(context, seeing, rows.q);
     WorkingKv& kv = pages.working();
     const uint32_t window = context.config.windowOf(context.layer);
-    kv.load(pages, context.layer, positions.back() + 1, context.rope, context.pool,
-            firstKeyOf(positions.front(), window));
-    attend(q, positions, kv, window, attended, context.pool);
+    kv.load(pages, context.layer, seeing.back() + 1, context.rope, context.pool,
+            firstKeyOf(seeing.front(), window));
+    attend(rows.q, seeing, kv, window, rows.attended, context.pool);
   }
-  multiply(attended, w.o, stream, Accumulate::kAdd, context.pool, context.rounding);
-  if (!w.oBias.empty()) {
-    forRows(outputs, context.pool, [&](size_t r) { addBias(w.oBias, stream.row(r)); });
-  }
-
-  const MutableMatrixView normed = s.normed.mutableView().rowRange(firstOutput, outputs);
-  normRows(context, stream, w.ffnNorm, normed);
-  feedForward(context, normed, s, stream);
+  finishRows(context, rows);
 }
 
 void projectKv(const LayerContext& context, const MatrixView& hidden,

@@ -1,38 +1,22 @@
 #include "engine/transformer/working_kv.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include "codec/base/check.h"
 #include "engine/kernels/attention_kernel.h"
-#include "engine/kernels/element_convert.h"
-#include "engine/kernels/key_panel.h"
 #include "engine/transformer/kv_pages.h"
+#include "engine/transformer/page_blocks.h"
 
 namespace spolia::engine {
 
 using codec::ElementType;
 using codec::Plane;
 
-static_assert(KvPages::kPageTokens == kKeyBlock);
-
 namespace {
 
 // Blocks are a few microseconds each: handed out one by one they would cost as much again.
 constexpr uint32_t kPagesAtOnce = 4;
-
-void widen(const std::byte* in, ElementType type, size_t n, float* out) {
-  switch (type) {
-    case ElementType::kF32:
-      std::memcpy(out, in, n * sizeof(float));
-      return;
-    case ElementType::kF16:
-      return widenF16(in, n, out);
-    case ElementType::kBf16:
-      return widenBf16(in, n, out);
-  }
-}
 
 }  // namespace
 
@@ -59,27 +43,12 @@ void WorkingKv::load(const KvPages& pages, uint32_t layer, uint32_t keys, const 
 }
 
 void WorkingKv::loadBlock(uint32_t head, uint32_t page, uint32_t keys, const RopeTable& rope) {
-  const size_t headDim = pages_->headDim();
-  const uint32_t first = page * KvPages::kPageTokens;
-  const uint32_t rows = std::min(KvPages::kPageTokens, keys - first);
-  const ElementType type = pages_->pageType();
-  const auto scratch = std::make_unique_for_overwrite<float[]>(kKeyBlock * headDim);
-  // Whole panels, so that all lanes are written; what is past the last row is not used.
-  const size_t panels = (rows + kKeyPanel - 1) / kKeyPanel;
-  widen(pages_->block(layer_, page, Plane::kK, head), type, panels * kKeyPanel * headDim,
-        scratch.get());
-  for (uint32_t row = 0; row < rows; ++row) {
-    float* key = scratch.get() + row * headDim;
-    rotateHead(key, rope.at(first + row), headDim, 1.0f, key);
-  }
-  float* out = blockOf(keys_, head, page);
-  for (size_t panel = 0; panel < panels; ++panel) {
-    const size_t offset = panel * kKeyPanel * headDim;
-    transposePanel(scratch.get() + offset, headDim, out + offset);
-  }
-  if (type == ElementType::kF32) return;
-  widen(pages_->block(layer_, page, Plane::kV, head), type, rows * headDim,
-        blockOf(values_, head, page));
+  const PageBlock block{*pages_, layer_, page, head};
+  const uint32_t rows = std::min(KvPages::kPageTokens, keys - page * KvPages::kPageTokens);
+  const auto scratch = std::make_unique_for_overwrite<float[]>(kKeyBlock * pages_->headDim());
+  turnKeys(block, rows, rope, scratch.get(), blockOf(keys_, head, page));
+  if (pages_->pageType() == ElementType::kF32) return;
+  widenValues(block, rows, blockOf(values_, head, page));
 }
 
 uint32_t WorkingKv::kvHeads() const {
