@@ -10,8 +10,8 @@
 #include "engine/engine_parts.h"
 #include "engine/exit_codes.h"
 #include "engine/linker/document_library.h"
-#include "engine/linker/generation.h"
 #include "engine/retrieval/library_index.h"
+#include "engine/scheduler/generation.h"
 
 namespace spolia::engine {
 
@@ -90,7 +90,7 @@ Result<Asked> askOnce(EngineParts& parts, const AskRequest& request, LinkMethod 
   options.link.method = method;
   options.link.k = config.k;
   options.link.patience = std::chrono::milliseconds(config.patienceMs);
-  options.maxTokens = config.maxTokens;
+  options.sequence.maxTokens = config.maxTokens;
   const double before = std::chrono::duration<double, std::milli>(Clock::now() - accepted).count();
   Asked out;
   SPOLIA_ASSIGN_OR_RETURN(out.answer,

@@ -140,6 +140,10 @@ const std::vector<Key>& keys() {
       {"ask.template", ValueKind::kText, setTemplate},
       {"serve.listen", ValueKind::kText, text(&C::serveListen)},
       {"serve.queue", ValueKind::kInteger, integer(&C::serveQueue, 1, 1 << 16)},
+      {"serve.requests", ValueKind::kInteger, integer(&C::serveRequests, 1, 1 << 12)},
+      {"serve.batch", ValueKind::kInteger, integer(&C::serveBatch, 1, 1 << 10)},
+      {"serve.token_budget", ValueKind::kInteger, integer(&C::serveTokenBudget, 16, 1 << 16)},
+      {"serve.kv_memory", ValueKind::kText, bytes(&C::serveKvMemory)},
       {"serve.connections", ValueKind::kInteger, integer(&C::serveConnections, 1, 1 << 16)},
       {"serve.body_limit", ValueKind::kText, bytes(&C::serveBodyLimit)},
   };

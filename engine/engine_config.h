@@ -51,6 +51,10 @@ struct EngineConfig {
 
   std::string serveListen = "127.0.0.1:8080";  // ADDRESS:PORT; port 0: any free one
   uint32_t serveQueue = 64;                    // requests that may wait
+  uint32_t serveRequests = 32;                 // computed beside each other
+  uint32_t serveBatch = 32;                    // answers that a step decodes together
+  uint32_t serveTokenBudget = 256;             // rows of an iteration, of answers and prompts
+  uint64_t serveKvMemory = 0;                  // bytes of requests' KV; 0: half of the machine's
   uint32_t serveConnections = 256;
   uint64_t serveBodyLimit = 8ull << 20;  // bytes
 };

@@ -80,6 +80,10 @@ ChatService::Config serviceConfigOf(const EngineParts& parts) {
   out.link.k = config.k;
   out.link.patience = std::chrono::milliseconds(config.patienceMs);
   out.queue = config.serveQueue;
+  out.scheduler.maxRequests = config.serveRequests;
+  out.scheduler.kvBytes = config.serveKvMemory;
+  out.scheduler.policy.maxBatch = config.serveBatch;
+  out.scheduler.policy.tokenBudget = config.serveTokenBudget;
   return out;
 }
 

@@ -10,8 +10,8 @@
 
 #include "engine/kernels/thread_pool.h"
 #include "engine/linker/chunk_compiler.h"
-#include "engine/linker/generation.h"
 #include "engine/linker/memory_kv_source.h"
+#include "engine/scheduler/generation.h"
 
 namespace spolia::engine {
 
@@ -122,7 +122,7 @@ class Worker {
     GenerationOptions options;
     options.link.method = variant.method.method;
     options.link.k = variant.method.k;
-    options.maxTokens = config_.maxTokens;
+    options.sequence.maxTokens = config_.maxTokens;
     if (variant.method.method == LinkMethod::kPrefix) {
       SPOLIA_RETURN_IF_ERROR(answerPrompt(model_, transformer_, linker, prompt, options).status());
     }

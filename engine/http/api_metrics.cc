@@ -13,6 +13,14 @@ std::string single(const char* kind, const std::string& name, const std::string&
 
 }  // namespace
 
+void AnswerFigures::add(const Provenance& prompt) {
+  promptTokens += prompt.rows;
+  cachedTokens += prompt.rows - prompt.rowsComputed;
+  chunks += prompt.chunks.size();
+  chunkHits += prompt.hits();
+  bytesRead += prompt.bytesRead;
+}
+
 void ApiMetrics::Histogram::add(double value) {
   ++count;
   sum += value;
@@ -78,6 +86,10 @@ std::string ApiMetrics::text(const ApiGauges& gauges) const {
   out += single("counter", p + "read_bytes_total", "Bytes read from the store.", bytesRead_);
   out += single("gauge", p + "queue_length", "Requests that wait or are answered.", gauges.queued);
   out += single("gauge", p + "connections", "Open connections.", gauges.connections);
+  out += single("gauge", p + "decoding", "Requests whose answers are under way.", gauges.decoding);
+  out += single("gauge", p + "kv_bytes", "Memory for KV that requests hold, or may find.",
+                gauges.kvBytes);
+  out += single("gauge", p + "kv_limit_bytes", "Memory for KV that there is.", gauges.kvLimit);
   out += histogramText(p + "time_to_first_token_seconds",
                        "From the complete request to its first token.", firstToken_);
   out +=

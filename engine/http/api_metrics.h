@@ -12,7 +12,7 @@
 
 namespace spolia::engine {
 
-// Of one answered chat request.
+// Of one answered request.
 struct AnswerFigures {
   uint32_t promptTokens = 0;
   uint32_t cachedTokens = 0;
@@ -22,12 +22,18 @@ struct AnswerFigures {
   size_t chunks = 0;
   size_t chunkHits = 0;
   uint64_t bytesRead = 0;
+
+  // One more prompt of the request.
+  void add(const Provenance& prompt);
 };
 
 // What is so now, not counted up.
 struct ApiGauges {
   size_t queued = 0;
   size_t connections = 0;
+  size_t decoding = 0;   // requests whose answers are under way
+  uint64_t kvBytes = 0;  // of requests, and of pages kept for later ones
+  uint64_t kvLimit = 0;
 };
 
 class ApiMetrics {

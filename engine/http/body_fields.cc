@@ -1,6 +1,8 @@
 #include "engine/http/body_fields.h"
 
 #include <cmath>
+#include <set>
+#include <vector>
 
 #include "engine/model/json_file.h"
 
@@ -36,8 +38,20 @@ Json parseBounded(std::string_view body, std::string& error) {
     error = "the body nests deeper than " + std::to_string(kMaxBodyDepth) + " levels";
     return Json(Json::value_t::discarded);
   }
+  // Which of two values holds is nothing two readers agree on.
+  std::vector<std::set<std::string>> keys;
+  std::string twice;
+  const auto look = [&](int, Json::parse_event_t event, Json& value) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value).second) twice = value;
+    return true;
+  };
   try {
-    return Json::parse(body);
+    Json out = Json::parse(body, look);
+    if (twice.empty()) return out;
+    error = "the body has the key \"" + twice + "\" twice in one object";
+    return Json(Json::value_t::discarded);
   } catch (const Json::exception& failure) {
     error = std::string("the body is not valid JSON: ") + failure.what();
     return Json(Json::value_t::discarded);

@@ -11,6 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kChat = "/v1/chat/completions";
+constexpr const char* kCompletions = "/v1/completions";
 constexpr const char* kModels = "/v1/models";
 constexpr std::string_view kModelPrefix = "/v1/models/";
 constexpr const char* kHealth = "/health";
@@ -22,7 +23,8 @@ constexpr const char* kDetokenize = TokenService::kDetokenize;
 // The route a path belongs to, for metrics too: paths of clients' making would fill them. Empty
 // where there is none.
 std::string routeOf(const std::string& path) {
-  for (const char* route : {kChat, kModels, kHealth, kMetrics, kVersion, kTokenize, kDetokenize}) {
+  for (const char* route :
+       {kChat, kCompletions, kModels, kHealth, kMetrics, kVersion, kTokenize, kDetokenize}) {
     if (path == route) return route;
   }
   return path.starts_with(kModelPrefix) ? "/v1/models/{model}" : "";
@@ -37,7 +39,8 @@ Json modelJson(const std::string& name, int64_t created) {
 void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel) {
   const std::string route = routeOf(request.path);
   const bool ofTokens = route == kTokenize || route == kDetokenize;
-  const char* allowed = route == kChat || ofTokens ? "POST" : "GET";
+  const bool posted = route == kChat || route == kCompletions || ofTokens;
+  const char* allowed = posted ? "POST" : "GET";
   HttpResponse response;
   if (route.empty()) {
     response = errorResponse(ApiError{
@@ -46,7 +49,9 @@ void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel)
     response = errorResponse(405, request.method + " is not allowed here, expected " + allowed);
     response.allow = allowed;
   } else if (route == kChat) {
-    return chat(request.body, std::move(channel));
+    return answer(parseChatRequest(request.body), route, std::move(channel));
+  } else if (route == kCompletions) {
+    return answer(parseCompletionRequest(request.body), route, std::move(channel));
   } else if (ofTokens) {
     return tokens_.submit(route, std::move(request.body), std::move(channel));
   } else {
@@ -62,8 +67,10 @@ HttpResponse ChatApi::answerNow(const std::string& path) const {
     response.body = Json({{"status", "ok"}, {"queued", service_.queued()}}).dump();
   } else if (path == kMetrics) {
     response.contentType = "text/plain; version=0.0.4; charset=utf-8";
-    response.body =
-        metrics_.text({service_.queued(), config_.connections ? config_.connections() : size_t{0}});
+    const SchedulerStats stats = service_.stats();
+    response.body = metrics_.text(
+        {service_.queued(), config_.connections ? config_.connections() : size_t{0}, stats.decoding,
+         stats.pagesTaken * stats.pageBytes, stats.pagesLimit * stats.pageBytes});
   } else if (path == kVersion) {
     response.body = Json({{"version", config_.version}}).dump();
   } else if (path == kModels) {
@@ -77,13 +84,14 @@ HttpResponse ChatApi::answerNow(const std::string& path) const {
   return response;
 }
 
-void ChatApi::chat(const std::string& body, std::shared_ptr<ReplyChannel> channel) {
-  std::variant<ChatRequest, ApiError> request = parseChatRequest(body);
+template <typename Request>
+void ChatApi::answer(std::variant<Request, ApiError> request, const std::string& route,
+                     std::shared_ptr<ReplyChannel> channel) {
   if (const auto* error = std::get_if<ApiError>(&request)) {
-    metrics_.countRequest(kChat, error->status);
+    metrics_.countRequest(route, error->status);
     return channel->send(errorResponse(*error));
   }
-  service_.submit(std::get<ChatRequest>(std::move(request)), std::move(channel));
+  service_.submit(std::get<Request>(std::move(request)), std::move(channel));
 }
 
 }  // namespace spolia::engine

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <variant>
 
 #include "engine/http/api_metrics.h"
 #include "engine/http/chat_service.h"
@@ -30,7 +31,9 @@ class ChatApi {
 
  private:
   HttpResponse answerNow(const std::string& path) const;
-  void chat(const std::string& body, std::shared_ptr<ReplyChannel> channel);
+  template <typename Request>
+  void answer(std::variant<Request, ApiError> request, const std::string& route,
+              std::shared_ptr<ReplyChannel> channel);
 
   ChatService& service_;
   TokenService& tokens_;

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "engine/http/body_fields.h"
-#include "engine/http/sampling_fields.h"
 #include "engine/model/json_file.h"
 
 namespace spolia::engine {
@@ -14,8 +12,6 @@ namespace spolia::engine {
 namespace {
 
 using Json = nlohmann::json;
-
-constexpr uint32_t kMostTokens = 1u << 24;
 
 std::string contentText(BodyFields& reader, const Json& message, const std::string& param) {
   const Json* content = reader.find(message, "content");
@@ -96,45 +92,8 @@ void readDocuments(BodyFields& reader, ChatRequest& out) {
   }
 }
 
-void readLink(BodyFields& reader, ChatRequest& out) {
-  const Json* link = reader.find("link");
-  if (!link) return;
-  if (!link->is_object())
-    return reader.fail("link", link, "an object with \"method\", \"k\" or \"patience_ms\"");
-  out.k = reader.count(*link, "k", "link.k", 1, 1'000'000);
-  out.patienceMs = reader.count(*link, "patience_ms", "link.patience_ms", 0, 3'600'000);
-  const Json* method = reader.find(*link, "method");
-  if (!method) return;
-  if (!method->is_string()) return reader.fail("link.method", method, "the name of a method");
-  const Result<LinkMethod> parsed = linkMethodFromName(method->get<std::string>());
-  if (!parsed.ok())
-    return reader.refuse("link.method", "link.method: " + parsed.status().message());
-  out.method = *parsed;
-}
-
-void readStop(BodyFields& reader, ChatRequest& out) {
-  constexpr size_t kMost = 4;
-  const Json* stop = reader.find("stop");
-  if (!stop) return;
-  const Json list = stop->is_array() ? *stop : Json::array({*stop});
-  for (const Json& text : list) {
-    if (!text.is_string() || text.get<std::string>().empty() || list.size() > kMost) {
-      return reader.fail("stop", stop, "a text, or up to four of them, none empty");
-    }
-    out.stop.push_back(text.get<std::string>());
-  }
-}
-
 // Fields that ask for what is not done.
 void refuseOthers(BodyFields& reader) {
-  if (const Json* n = reader.find("n"); n && *n != 1) {
-    const double number = n->is_number() ? n->get<double>() : NAN;
-    if (!(number >= 1 && number <= 128)) {
-      reader.fail("n", n, "a number from 1 to 128");
-    } else {
-      reader.refuse("n", "n other than 1 is not supported");
-    }
-  }
   if (const Json* format = reader.find("response_format")) {
     const Json* type = format->is_object() ? reader.find(*format, "type") : nullptr;
     if (!type || *type != "text") {
@@ -142,12 +101,7 @@ void refuseOthers(BodyFields& reader) {
                     "response_format other than {\"type\": \"text\"} is not supported");
     }
   }
-  for (const char* name : {"tools", "functions", "audio"}) {
-    const Json* value = reader.find(name);
-    if (value && *value != false && !(value->is_structured() && value->empty())) {
-      reader.refuse(name, std::string(name) + " is not supported");
-    }
-  }
+  refuseFields(reader, {"tools", "functions", "audio"});
 }
 
 }  // namespace
@@ -161,23 +115,10 @@ std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body) {
   out.model = reader.text("model", true);
   readMessages(reader, out);
   readDocuments(reader, out);
-  readLink(reader, out);
-  readStop(reader, out);
   refuseOthers(reader);
-  readSampling(reader, out.sampling, out.logprobs);
-  out.topDocuments = reader.count(object, "top_documents", "top_documents", 1, 1'000'000);
-  const auto limit = reader.count(object, "max_tokens", "max_tokens", 1, kMostTokens);
-  out.maxTokens =
-      reader.count(object, "max_completion_tokens", "max_completion_tokens", 1, kMostTokens);
-  if (!out.maxTokens) out.maxTokens = limit;
-  out.stream = reader.flag(object, "stream", "stream");
-  if (const Json* options = reader.find("stream_options")) {
-    if (options->is_object()) {
-      out.includeUsage = reader.flag(*options, "include_usage", "stream_options.include_usage");
-    } else {
-      reader.fail("stream_options", options, "an object");
-    }
-  }
+  readAnswerFields(reader, object, out);
+  out.logprobs = readLogprobs(reader);
+  out.topDocuments = reader.count("top_documents", 1, 1'000'000);
   if (reader.error()) return *reader.error();
   return out;
 }

@@ -1,7 +1,6 @@
 // The body of POST /v1/chat/completions, checked. Unknown fields are tolerated; a field of the
-// wrong type or range is refused by name, and so is one that asks for what is not done (several
-// choices, tools): to ignore it would be to answer another question. Value types; any
-// thread.
+// wrong type or range is refused by name, and so is one that asks for what is not done (tools): to
+// ignore it would be to answer another question. Value types; any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "engine/http/answer_fields.h"
 #include "engine/http/api_error.h"
-#include "engine/linker/link_plan.h"
-#include "engine/transformer/sampler.h"
 
 namespace spolia::engine {
 
@@ -28,21 +26,10 @@ struct ChatDocument {
   std::optional<std::string> text;
 };
 
-struct ChatRequest {
-  std::string model;
+struct ChatRequest : AnswerFields {
   std::vector<ChatMessage> messages;
   std::vector<ChatDocument> documents;
   std::optional<uint32_t> topDocuments;
-  std::optional<LinkMethod> method;  // "link": {"method", "k", "patience_ms"}
-  std::optional<uint32_t> k;
-  std::optional<uint32_t> patienceMs;
-  std::optional<uint32_t> maxTokens;  // "max_completion_tokens", or "max_tokens"
-  std::vector<std::string> stop;      // at most four
-  // As the body says; without "temperature" the likeliest tokens. Without "seed" a random one.
-  SamplingOptions sampling;
-  std::optional<uint32_t> logprobs;  // "logprobs": with so many "top_logprobs", at most 20
-  bool stream = false;
-  bool includeUsage = false;  // "stream_options": {"include_usage"}
 };
 
 std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body);

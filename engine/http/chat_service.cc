@@ -2,167 +2,211 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
-
-#include "engine/http/answer_text.h"
+#include <utility>
 
 namespace spolia::engine {
 
 namespace {
 
-constexpr const char* kRoute = "/v1/chat/completions";
-constexpr unsigned kRetrySeconds = 1;
+Linker::Config withPool(Linker::Config config, PagePool& pages) {
+  config.pool = &pages;
+  return config;
+}
+
+constexpr const char* kChatRoute = "/v1/chat/completions";
+constexpr const char* kCompletionRoute = "/v1/completions";
 const ApiError kStopping{503, "server_error", "this server is stopping", {}, "stopping"};
 
 }  // namespace
 
-struct ChatService::Job {
-  ChatRequest request;
-  std::shared_ptr<ReplyChannel> channel;
-  ReplyHead head;
-  Clock::time_point accepted;
-  bool streaming = false;
-
-  double msSinceAccepted() const {
-    return std::chrono::duration<double, std::milli>(Clock::now() - accepted).count();
-  }
-};
-
 ChatService::ChatService(const Model& model, const Transformer& transformer, ThreadPool& pool,
                          KvSource& source, ApiMetrics& metrics, Config config)
     : model_(model),
-      transformer_(transformer),
       metrics_(metrics),
       config_(std::move(config)),
       library_(model, transformer, source, config_.library),
       prompts_(model, library_, config_.prompts),
-      linker_(model, transformer, pool, &source, config_.linker),
+      pages_(PagePool::create(model.config(), config_.linker.pageType)),
+      linker_(model, transformer, pool, &source, withPool(config_.linker, *pages_)),
       instance_(std::random_device()()),
-      queue_(config_.queue) {}
+      storing_(config_.scheduler.maxRequests),
+      scheduler_(model, transformer, pool, linker_, *pages_, config_.scheduler),
+      preparing_(config_.scheduler.maxRequests + config_.queue) {}
 
 void ChatService::stop() {
   stopping_ = true;
-  queue_.stop();
+  preparing_.stop();
+  scheduler_.stop();
+  storing_.stop();
 }
 
 void ChatService::submit(ChatRequest request, std::shared_ptr<ReplyChannel> channel) {
-  auto job = std::make_shared<Job>();
-  job->accepted = Clock::now();
-  job->channel = std::move(channel);
-  if (request.model != config_.modelName) {
-    return refuse(*job, modelNotFound(request.model, config_.modelName));
-  }
-  job->head = {fmt::format("chatcmpl-{:08x}{:08x}", instance_, nextId_++),
-               std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()),
-               config_.modelName};
-  job->request = std::move(request);
-  if (!queue_.submit([this, job] { run(*job); })) {
-    if (stopping_) return refuse(*job, kStopping);
-    refuse(*job, {429,
-                  "rate_limit_error",
-                  fmt::format("{} requests are waiting already; try again later", config_.queue),
-                  {},
-                  "queue_full"});
-  }
-}
-
-void ChatService::refuse(Job& job, const ApiError& error) {
-  metrics_.countRequest(kRoute, error.status);
-  if (job.streaming) {
-    job.channel->write(errorEvent(error));
-    return job.channel->end();
-  }
-  HttpResponse response = errorResponse(error);
-  if (error.status == 429) response.retryAfterSeconds = kRetrySeconds;
-  job.channel->send(std::move(response));
-}
-
-void ChatService::run(Job& job) {
-  if (job.channel->gone()) return metrics_.countAbandoned();
-  if (stopping_) return refuse(job, kStopping);
-  std::variant<ChatPrompt, ApiError> prompt = prompts_.make(job.request);
-  if (const auto* error = std::get_if<ApiError>(&prompt)) return refuse(job, *error);
-  answer(job, std::get<ChatPrompt>(prompt));
-}
-
-TokenLogprob ChatService::logprobOf(const ChosenToken& token) const {
-  const auto bytes = [&](codec::TokenId id) {
-    return std::string(model_.tokenizer().tokenBytes(id));
+  const auto shared = std::make_shared<const ChatRequest>(std::move(request));
+  const auto make = [this, shared]() -> std::variant<Prompts, ApiError> {
+    std::variant<ChatPrompt, ApiError> prompt = prompts_.make(*shared);
+    if (auto* error = std::get_if<ApiError>(&prompt)) return std::move(*error);
+    Prompts out;
+    out.push_back(std::get<ChatPrompt>(std::move(prompt)));
+    return out;
   };
-  TokenLogprob out{bytes(token.token), token.odds->chosen, {}};
-  for (const auto& [id, logprob] : token.odds->likeliest)
-    out.likeliest.push_back({bytes(id), logprob});
+  take({kChatRoute, "chatcmpl", chatReplies_}, *shared, make, std::move(channel));
+}
+
+void ChatService::submit(CompletionRequest request, std::shared_ptr<ReplyChannel> channel) {
+  const auto shared = std::make_shared<const CompletionRequest>(std::move(request));
+  const auto make = [this, shared] { return makePrompts(*shared); };
+  take({kCompletionRoute, "cmpl", completionReplies_}, *shared, make, std::move(channel));
+}
+
+// On the caller's thread: admission only.
+void ChatService::take(const Route& route, const AnswerFields& fields, MakePrompts makePrompts,
+                       std::shared_ptr<ReplyChannel> channel) {
+  const auto refuse = [&](const ApiError& error) {
+    metrics_.countRequest(route.path, error.status);
+    channel->send(errorResponse(error));
+  };
+  if (fields.model != config_.modelName) {
+    return refuse(modelNotFound(fields.model, config_.modelName));
+  }
+  if (stopping_) return refuse(kStopping);
+  if (++inService_ > config_.scheduler.maxRequests + config_.queue) {
+    --inService_;
+    return refuseFull(route, *channel);
+  }
+  RunningAnswer::Config config;
+  config.route = route.path;
+  config.format = &route.format;
+  config.head = {fmt::format("{}-{:08x}{:08x}", route.idPrefix, instance_, nextId_++),
+                 std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()),
+                 config_.modelName};
+  config.stream = fields.stream;
+  config.includeUsage = fields.includeUsage;
+  config.logprobs = fields.logprobs.has_value();
+  config.stop = fields.stop;
+  if (!fields.sampling.greedy()) config.seed = fields.sampling.seed;
+  config.choices = fields.choices;
+  config.store = [this](LinkedPrompt& linked, std::function<void()> done) {
+    return store(linked, std::move(done));
+  };
+  config.onEnd = [this](std::optional<double> seconds) { ended(seconds); };
+  auto answer = std::make_shared<RunningAnswer>(model_, metrics_, std::move(config), channel);
+  const bool taken = preparing_.submit(
+      [this, answer, fields, make = std::move(makePrompts)] { run(*answer, fields, make); });
+  if (!taken) answer->refuse(kStopping);
+}
+
+void ChatService::refuseFull(const Route& route, ReplyChannel& channel) {
+  metrics_.countRequest(route.path, 429);
+  HttpResponse response =
+      errorResponse({429,
+                     "rate_limit_error",
+                     fmt::format("{} requests are waiting already; try again later", config_.queue),
+                     {},
+                     "queue_full"});
+  response.retryAfterSeconds = retrySeconds();
+  channel.send(std::move(response));
+}
+
+// By when a place in the queue comes free: the queue moves as fast as answers end.
+unsigned ChatService::retrySeconds() const {
+  constexpr double kMost = 60;
+  const double answersAtOnce = static_cast<double>(config_.scheduler.maxRequests);
+  const double waiting = static_cast<double>(config_.queue);
+  const double seconds = answerSeconds_ * std::max(1.0, waiting / answersAtOnce) / 2;
+  return static_cast<unsigned>(std::clamp(std::ceil(seconds), 1.0, kMost));
+}
+
+void ChatService::ended(std::optional<double> seconds) {
+  --inService_;
+  if (!seconds) return;
+  // Recent answers count most. Two that end at the same time may lose one: it is an estimate.
+  const double before = answerSeconds_;
+  answerSeconds_ = before == 0 ? *seconds : before + (*seconds - before) / 8;
+}
+
+// On the preparing thread.
+void ChatService::run(RunningAnswer& answer, const AnswerFields& fields,
+                      const MakePrompts& makePrompts) {
+  if (answer.gone()) return answer.abandon();
+  if (stopping_) return answer.refuse(kStopping);
+  std::variant<Prompts, ApiError> made = makePrompts();
+  if (const auto* error = std::get_if<ApiError>(&made)) return answer.refuse(*error);
+  auto& prompts = std::get<Prompts>(made);
+  std::vector<std::vector<std::string>> documents;
+  for (ChatPrompt& prompt : prompts) documents.push_back(std::move(prompt.documents));
+  const auto deadline = fields.timeoutMs
+                            ? answer.accepted() + std::chrono::milliseconds(*fields.timeoutMs)
+                            : std::chrono::steady_clock::time_point::max();
+  const auto listeners = answer.listeners(std::move(documents));
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    scheduler_.submit(scheduled(fields, std::move(prompts[i].prompt), deadline), listeners[i]);
+  }
+}
+
+ScheduledRequest ChatService::scheduled(const AnswerFields& fields, Prompt prompt,
+                                        std::chrono::steady_clock::time_point deadline) const {
+  ScheduledRequest out;
+  out.prompt = std::move(prompt);
+  out.deadline = deadline;
+  out.link = config_.link;
+  out.link.method = fields.method.value_or(out.link.method);
+  out.link.k = fields.k.value_or(out.link.k);
+  if (fields.patienceMs) out.link.patience = std::chrono::milliseconds(*fields.patienceMs);
+  SequenceOptions options;
+  options.maxTokens = fields.maxTokens.value_or(config_.prompts.maxTokens);
+  options.sampling = fields.sampling;
+  options.odds = fields.logprobs;
+  for (uint32_t i = 0; i < fields.choices; ++i, ++options.sampling.seed) {
+    out.choices.push_back(options);
+  }
   return out;
 }
 
-void ChatService::answer(Job& job, const ChatPrompt& prompt) {
-  GenerationOptions options;
-  options.link = config_.link;
-  options.link.method = job.request.method.value_or(options.link.method);
-  options.link.k = job.request.k.value_or(options.link.k);
-  if (job.request.patienceMs) {
-    options.link.patience = std::chrono::milliseconds(*job.request.patienceMs);
-  }
-  options.maxTokens = prompts_.maxTokensOf(job.request);
-  options.sampling = job.request.sampling;
-  options.odds = job.request.logprobs;
-  AnswerText text(job.request.stop);
-  ChatAnswer out;
-  if (!options.sampling.greedy()) out.seed = options.sampling.seed;
-  if (options.odds) out.logprobs.emplace();
-  const auto say = [&](const std::string& piece) {
-    out.text += piece;
-    if (!job.streaming || piece.empty()) return;
-    job.channel->write(textEvent(job.head, piece, out.logprobs ? &*out.logprobs : nullptr));
-    if (out.logprobs) out.logprobs->clear();
-  };
-  options.onToken = [&](const ChosenToken& token, double) {
-    if (out.completionTokens++ == 0) {
-      out.firstTokenMs = job.msSinceAccepted();
-      if (job.request.stream) {
-        job.streaming = true;
-        job.channel->begin("text/event-stream");
-        job.channel->write(roleEvent(job.head));
+// Text completions: BOS, if there is none, and the prompt as it is.
+std::variant<ChatService::Prompts, ApiError> ChatService::makePrompts(
+    const CompletionRequest& request) const {
+  Prompts out;
+  const codec::TokenId bos = model_.config().bosToken;
+  for (const CompletionPrompt& asked : request.prompts) {
+    ChatPrompt made;
+    made.prompt = promptWithBos(bos);
+    PromptSegment segment{SegmentKind::kFresh, "prompt", {}};
+    if (const auto* text = std::get_if<std::string>(&asked)) {
+      const Status added = appendText(made.prompt, model_.tokenizer(), std::move(segment), *text);
+      if (!added.ok()) return apiErrorOf(added, "prompt");
+    } else {
+      segment.tokens = std::get<std::vector<codec::TokenId>>(asked);
+      for (const codec::TokenId token : segment.tokens) {
+        if (token < model_.config().vocabSize) continue;
+        return badField("prompt", fmt::format("prompt has token {}, expected ids below {}", token,
+                                              model_.config().vocabSize));
       }
+      if (segment.tokens.front() == bos) segment.tokens.erase(segment.tokens.begin());
+      if (!segment.tokens.empty()) made.prompt.segments.push_back(std::move(segment));
     }
-    if (token.odds) out.logprobs->push_back(logprobOf(token));
-    say(text.feed(model_.tokenizer().tokenBytes(token.token)));
-    return !text.stopped() && !job.channel->gone();
-  };
-  Result<Answer> answer = answerPrompt(model_, transformer_, linker_, prompt.prompt, options);
-  if (job.channel->gone()) return metrics_.countAbandoned();
-  if (!answer.ok()) return refuse(job, apiErrorOf(answer.status()));
-  say(text.finish());
-  if (job.streaming && out.logprobs && !out.logprobs->empty()) {  // of tokens that gave no text
-    job.channel->write(textEvent(job.head, "", &*out.logprobs));
+    const uint64_t rows = made.prompt.rows();
+    const uint64_t answer = request.maxTokens.value_or(config_.prompts.maxTokens);
+    if (rows + answer > model_.config().maxPositions) {
+      ApiError error = badField(
+          "prompt", fmt::format("the prompt has {} tokens and the answer may have {}: more than "
+                                "the model's context of {}",
+                                rows, answer, model_.config().maxPositions));
+      error.code = "context_length_exceeded";
+      return error;
+    }
+    out.push_back(std::move(made));
   }
-  out.finishReason = answer->stopped == StopReason::kMaxTokens ? "length" : "stop";
-  out.provenance = std::move(answer->provenance);
-  out.documents = prompt.documents;
-  out.totalMs = job.msSinceAccepted();
-  if (out.completionTokens == 0) out.firstTokenMs = out.totalMs;
-  deliver(job, out);
+  return out;
 }
 
-void ChatService::deliver(Job& job, const ChatAnswer& answer) {
-  metrics_.countRequest(kRoute, 200);
-  metrics_.countAnswer(
-      {answer.provenance.rows, answer.provenance.rows - answer.provenance.rowsComputed,
-       answer.completionTokens, answer.firstTokenMs / 1000, answer.totalMs / 1000,
-       answer.provenance.chunks.size(), answer.provenance.hits(), answer.provenance.bytesRead});
-  if (!job.request.stream) {
-    HttpResponse response;
-    response.body = completionText(job.head, answer);
-    return job.channel->send(std::move(response));
-  }
-  if (!job.streaming) {  // an answer without a token
-    job.channel->begin("text/event-stream");
-    job.channel->write(roleEvent(job.head));
-  }
-  job.channel->write(endEvent(job.head, answer));
-  if (job.request.includeUsage) job.channel->write(usageEvent(job.head, answer));
-  job.channel->write(std::string(kDoneEvent));
-  job.channel->end();
+bool ChatService::store(LinkedPrompt& linked, std::function<void()> done) {
+  return storing_.submit([this, &linked, done = std::move(done)] {
+    linker_.writeBack(linked);
+    done();
+  });
 }
 
 }  // namespace spolia::engine

@@ -1,22 +1,27 @@
-// ChatService: answers chat requests, one at a time and in order, on a thread of its own, which is
-// also the only one that touches library and linker.
+// ChatService: answers chat and text completions, many at a time. Prompts are made in order of
+// arrival on one thread, which alone touches the library; a scheduler computes them together; a
+// third thread stores what computing left to be stored.
 //
 // Borrows what its configuration names; those outlive it. submit() from any thread.
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <memory>
 #include <string>
+#include <variant>
+#include <vector>
 
 #include "engine/http/api_metrics.h"
 #include "engine/http/chat_prompt.h"
-#include "engine/http/chat_reply.h"
+#include "engine/http/completion_request.h"
 #include "engine/http/http_types.h"
+#include "engine/http/replies/chat_reply.h"
+#include "engine/http/replies/completion_reply.h"
+#include "engine/http/running_answer.h"
 #include "engine/http/work_queue.h"
 #include "engine/kernels/thread_pool.h"
-#include "engine/linker/generation.h"
 #include "engine/linker/linker.h"
+#include "engine/scheduler/scheduler.h"
 #include "engine/transformer/forward.h"
 
 namespace spolia::engine {
@@ -28,43 +33,64 @@ class ChatService {
     ChatPrompts::Config prompts;
     DocumentLibrary::Config library;
     Linker::Config linker;
-    LinkOptions link;   // where a request does not tell
-    size_t queue = 64;  // requests that may wait
+    LinkOptions link;  // where a request does not tell
+    Scheduler::Config scheduler;
+    size_t queue = 64;  // requests that may wait, beside those the scheduler lets in
   };
 
   ChatService(const Model& model, const Transformer& transformer, ThreadPool& pool,
               KvSource& source, ApiMetrics& metrics, Config config);
-  // Finishes the answer that is under way; those that wait get 503. All channels are let go.
+  // Finishes the answers that are under way; those that wait get 503. All channels are let go.
   ~ChatService() { stop(); }
   void stop();
 
   // Takes a parsed request and its channel. An error (404 for another model, 429 for a full queue)
   // is sent at once.
   void submit(ChatRequest request, std::shared_ptr<ReplyChannel> channel);
-
-  size_t queued() const { return queue_.size(); }
+  void submit(CompletionRequest request, std::shared_ptr<ReplyChannel> channel);
+  // Requests that wait or run.
+  size_t queued() const { return inService_; }
+  SchedulerStats stats() const { return scheduler_.stats(); }
 
  private:
-  struct Job;
-  using Clock = std::chrono::steady_clock;
+  // A prompt that can be computed.
+  using Prompts = std::vector<ChatPrompt>;
+  using MakePrompts = std::function<std::variant<Prompts, ApiError>()>;
 
-  void run(Job& job);
-  void answer(Job& job, const ChatPrompt& prompt);
-  TokenLogprob logprobOf(const ChosenToken& token) const;
-  void refuse(Job& job, const ApiError& error);
-  void deliver(Job& job, const ChatAnswer& answer);
+  struct Route {
+    const char* path;
+    const char* idPrefix;
+    const ReplyFormat& format;
+  };
+
+  void take(const Route& route, const AnswerFields& fields, MakePrompts makePrompts,
+            std::shared_ptr<ReplyChannel> channel);
+  void run(RunningAnswer& answer, const AnswerFields& fields, const MakePrompts& makePrompts);
+  std::variant<Prompts, ApiError> makePrompts(const CompletionRequest& request) const;
+  ScheduledRequest scheduled(const AnswerFields& fields, Prompt prompt,
+                             std::chrono::steady_clock::time_point deadline) const;
+  bool store(LinkedPrompt& linked, std::function<void()> done);
+  void refuseFull(const Route& route, ReplyChannel& channel);
+  void ended(std::optional<double> seconds);
+  unsigned retrySeconds() const;
 
   const Model& model_;
-  const Transformer& transformer_;
   ApiMetrics& metrics_;
   const Config config_;
+  const ChatReplies chatReplies_;
+  const CompletionReplies completionReplies_;
   DocumentLibrary library_;
   ChatPrompts prompts_;
+  const std::shared_ptr<PagePool> pages_;
   Linker linker_;
   std::atomic<uint64_t> nextId_{0};
+  std::atomic<size_t> inService_{0};
+  std::atomic<double> answerSeconds_{0};  // of the last ones, on average; 0: none yet
   std::atomic<bool> stopping_{false};
   const uint64_t instance_;  // tells ids of this process from those of others
-  WorkQueue queue_;          // last: its thread uses the rest
+  WorkQueue storing_;
+  Scheduler scheduler_;
+  WorkQueue preparing_;  // last: its thread uses the rest
 };
 
 }  // namespace spolia::engine

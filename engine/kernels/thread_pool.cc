@@ -95,6 +95,11 @@ void ThreadPool::runTask(std::unique_lock<std::mutex>& lock) {
   changed_.notify_all();
 }
 
+void ThreadPool::runQueuedTasks() {
+  std::unique_lock lock(mutex_);
+  for (size_t left = tasks_.size(); left > 0 && !tasks_.empty(); --left) runTask(lock);
+}
+
 void ThreadPool::helpUntil(const std::function<bool()>& done) {
   std::unique_lock lock(mutex_);
   for (;;) {

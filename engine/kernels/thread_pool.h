@@ -37,6 +37,9 @@ class ThreadPool {
   // runs in helpUntil() or in the destructor. Tasks start in the order of submission.
   void submit(std::function<void()> task);
 
+  // Runs the background tasks that are queued by now on the caller.
+  void runQueuedTasks();
+
   // Runs background tasks on the caller until done() is true; sleeps while there are none. done()
   // is called on this thread only, without locks held, and is looked at again after each notify(),
   // each submitted and each finished task.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
 #include <mutex>
 #include <utility>
 
@@ -48,6 +47,10 @@ Status checkFrames(const codec::StreamHeader& header, const codec::KvRange& rang
     }
   }
   return Status();
+}
+
+bool needsProfile(const OpenedChunk& chunk) {
+  return chunk.status.ok() && !chunk.header->profile.isZero();
 }
 
 }  // namespace
@@ -251,143 +254,176 @@ class ChunkLoader::Session : public std::enable_shared_from_this<Session> {
   std::vector<bool> dropped_;          // under mutex_; one per load, or empty
 };
 
-ChunkLoader::ChunkLoader(KvSource& source, ThreadPool& pool,
-                         std::shared_ptr<const codec::Profile> profile)
-    : source_(source),
-      pool_(pool),
-      profiles_(std::move(profile)),
-      router_([this] { pool_.notify(); }) {}
-
-ChunkLoader::~ChunkLoader() = default;
-
-void ChunkLoader::reset(Patience patience) {
-  router_.end();
-  session_.reset();
-  patience_ = patience;
-  waited_ = {};
-}
-
-// Helps the pool until `done`, or until all waits of the request together took `budget`; true when
-// done.
-bool ChunkLoader::waitFor(const std::function<bool()>& done, Patience budget) {
-  if (done()) return true;
-  const auto start = CompletionRouter::Clock::now();
-  // A caller may have as much patience as the type holds; a point in time may not be so far.
-  const auto left = std::max(budget - waited_, Patience(0));
-  const auto limit = start + std::min<Patience>(left, std::chrono::hours(24));
-  router_.setAlarm(limit);
-  pool_.helpUntil([&] { return done() || CompletionRouter::Clock::now() >= limit; });
-  router_.clearAlarm();
-  waited_ += CompletionRouter::Clock::now() - start;
-  return done();
-}
-
-// The answers to `count` requests; what does not come in the time for headers is late.
-std::vector<codec::ChunkCompletion> ChunkLoader::ask(size_t count, const Request& request) {
-  struct Answers {
-    std::mutex mutex;
-    std::vector<codec::ChunkCompletion> all;
-    size_t missing;
-  };
-  auto answers = std::make_shared<Answers>();
-  answers->all.resize(count);
-  for (codec::ChunkCompletion& late : answers->all) {
-    late.status = Status(ErrorCode::kDeadlineExceeded, "no answer in time");
+// What has come of the questions asked together.
+struct ChunkLoader::Answers {
+  explicit Answers(size_t count) : all(count), missing(count) {
+    for (codec::ChunkCompletion& late : all) {
+      late.status = Status(ErrorCode::kDeadlineExceeded, "no answer in time");
+    }
   }
-  answers->missing = count;
-  router_.begin([answers](uint32_t index, codec::ChunkCompletion done) {
+  bool complete() const {
+    std::lock_guard lock(mutex);
+    return missing == 0;
+  }
+
+  mutable std::mutex mutex;
+  std::vector<codec::ChunkCompletion> all;  // under mutex
+  size_t missing;                           // under mutex
+};
+
+ChunkLoader::ChunkLoader(KvSource& source, ThreadPool& pool, CompletionRouter& router,
+                         ChunkProfiles& profiles, Patience patience)
+    : source_(source), pool_(pool), router_(router), profiles_(profiles), patience_(patience) {}
+
+ChunkLoader::~ChunkLoader() {
+  closeGroup();
+}
+
+void ChunkLoader::closeGroup() {
+  if (group_) router_.close(*group_);
+  group_.reset();
+}
+
+// Whether `done`, or all waits of the request together took `budget`.
+ChunkLoader::Wait ChunkLoader::wait(std::function<bool()> done, Patience budget) {
+  const bool over = done();
+  const auto now = Clock::now();
+  if (!over && !awaited_) {
+    waitingSince_ = now;
+    // A caller may have as much patience as the type holds; a point in time may not be so far.
+    const auto left = std::max(budget - waited_, Patience(0));
+    lateAt_ = now + std::min<Patience>(left, std::chrono::hours(24));
+  }
+  if (!over && now < lateAt_) {
+    awaited_ = std::move(done);
+    return Wait::kGoesOn;
+  }
+  if (awaited_) waited_ += now - waitingSince_;
+  awaited_ = nullptr;
+  lateAt_ = Clock::time_point::max();
+  return over ? Wait::kOver : Wait::kLate;
+}
+
+bool ChunkLoader::changed() const {
+  return !awaited_ || awaited_() || Clock::now() >= lateAt_;
+}
+
+void ChunkLoader::ask(size_t count, const Request& request) {
+  answers_ = std::make_shared<Answers>(count);
+  group_ = router_.open([answers = answers_](uint32_t index, codec::ChunkCompletion done) {
     std::lock_guard lock(answers->mutex);
     answers->all[index] = std::move(done);
     --answers->missing;
   });
   for (uint32_t i = 0; i < count; ++i) {
-    router_.submit(i,
+    router_.submit(*group_, i,
                    [&](uint64_t cookie, codec::ChunkQueue& queue) { request(i, cookie, queue); });
   }
-  waitFor(
-      [&] {
-        std::lock_guard lock(answers->mutex);
-        return answers->missing == 0;
-      },
-      patience_ / 4);
-  router_.end();
+}
+
+std::vector<codec::ChunkCompletion> ChunkLoader::takeAnswers() {
+  closeGroup();
+  const auto answers = std::exchange(answers_, nullptr);
   return std::move(answers->all);
 }
 
-std::vector<OpenedChunk> ChunkLoader::open(std::span<const ChunkId> ids) {
-  std::vector<OpenedChunk> out;
-  const auto request = [&](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
-    source_.submitOpen(ids[i], cookie, queue);
-  };
-  for (codec::ChunkCompletion& done : ask(ids.size(), request)) {
+void ChunkLoader::open(std::vector<ChunkId> ids) {
+  ids_ = std::move(ids);
+  ask(ids_.size(), [this](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
+    source_.submitOpen(ids_[i], cookie, queue);
+  });
+}
+
+bool ChunkLoader::openSettled() {
+  while (answers_) {
+    const auto done = [answers = answers_] { return answers->complete(); };
+    if (wait(done, patience_ / 4) == Wait::kGoesOn) return false;
+    headersTaken_ ? takeProfiles() : takeHeaders();
+  }
+  return true;
+}
+
+void ChunkLoader::takeHeaders() {
+  headersTaken_ = true;
+  for (codec::ChunkCompletion& done : takeAnswers()) {
     if (done.status.ok() && !done.header) {
       done.status = Status(ErrorCode::kInternal, "the source answered without a header");
     }
-    out.push_back({done.status, std::move(done.header), done.tier, done.bytesRead, nullptr});
+    opened_.push_back({done.status, std::move(done.header), done.tier, done.bytesRead, nullptr});
   }
-  fetchProfiles(out);
-  return out;
+  askForProfiles();
 }
 
-void ChunkLoader::fetchProfiles(std::vector<OpenedChunk>& chunks) {
-  std::map<Sha256Digest, Status> missing;
-  const auto needs = [](const OpenedChunk& chunk) {
-    return chunk.status.ok() && !chunk.header->profile.isZero();
-  };
-  for (const OpenedChunk& chunk : chunks) {
-    if (needs(chunk) && !profiles_.find(chunk.header->profile)) missing[chunk.header->profile];
-  }
-  if (!missing.empty()) {
-    std::vector<Sha256Digest> ids;
-    for (const auto& [id, status] : missing) ids.push_back(id);
-    const std::vector<codec::ChunkCompletion> got =
-        ask(ids.size(), [&](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
-          source_.submitGetValue(codec::profileEntryId(ids[i]), cookie, queue);
-        });
-    for (size_t i = 0; i < ids.size(); ++i) {
-      missing[ids[i]] =
-          got[i].status.ok() ? profiles_.add(ids[i], got[i].bytes.span()) : got[i].status;
+void ChunkLoader::askForProfiles() {
+  std::vector<Sha256Digest> ids;
+  for (const OpenedChunk& chunk : opened_) {
+    if (!needsProfile(chunk) || profiles_.find(chunk.header->profile)) continue;
+    if (missingProfiles_.emplace(chunk.header->profile, Status()).second) {
+      ids.push_back(chunk.header->profile);
     }
   }
-  for (OpenedChunk& chunk : chunks) {
-    if (!needs(chunk)) continue;
+  if (ids.empty()) return takeProfiles();
+  std::ranges::sort(ids);
+  ask(ids.size(), [&](uint32_t i, uint64_t cookie, codec::ChunkQueue& queue) {
+    source_.submitGetValue(codec::profileEntryId(ids[i]), cookie, queue);
+  });
+}
+
+void ChunkLoader::takeProfiles() {
+  if (!missingProfiles_.empty()) {
+    const std::vector<codec::ChunkCompletion> got = takeAnswers();
+    size_t i = 0;
+    for (auto& [id, status] : missingProfiles_) {  // in the order of the questions
+      status = got[i].status.ok() ? profiles_.add(id, got[i].bytes.span()) : got[i].status;
+      ++i;
+    }
+  }
+  for (OpenedChunk& chunk : opened_) {
+    if (!needsProfile(chunk)) continue;
     const Sha256Digest& id = chunk.header->profile;
     chunk.profile = profiles_.find(id);
-    if (!chunk.profile) chunk.status = missing[id].withContext("profile " + id.hex());
+    if (!chunk.profile) chunk.status = missingProfiles_[id].withContext("profile " + id.hex());
   }
 }
 
 void ChunkLoader::start(std::vector<ChunkLoad> loads, const Config& config) {
   config_ = config;
   session_ = std::make_shared<Session>(std::move(loads), config);
-  router_.begin([session = session_, this](uint32_t index, codec::ChunkCompletion done) {
-    session->onFetched(index, std::move(done), pool_);
-  });
+  group_ = router_.open(
+      [session = session_, &pool = pool_](uint32_t index, codec::ChunkCompletion done) {
+        session->onFetched(index, std::move(done), pool);
+      });
   submitUpTo(config_.lookaheadLayers);
 }
 
 void ChunkLoader::submitUpTo(uint32_t layer) {
   for (uint32_t unit : session_->takeUpTo(layer)) {
-    router_.submit(unit, [&](uint64_t cookie, codec::ChunkQueue& queue) {
+    router_.submit(*group_, unit, [&](uint64_t cookie, codec::ChunkQueue& queue) {
       source_.submitFetch(session_->idOf(unit), session_->rangeOfUnit(unit), cookie, queue);
     });
   }
 }
 
-bool ChunkLoader::importLayer(uint32_t layer, KvPages& pages) {
+ChunkLoader::Layer ChunkLoader::layerState(uint32_t layer) {
   submitUpTo(layer + config_.lookaheadLayers);
-  const auto settled = [&] { return session_->settledAt(layer); };
-  if (!waitFor(settled, patience_ / 4 * 3)) session_->expire(layer);
-  if (session_->failed()) return false;
-  session_->import(layer, pages, pool_);
-  return true;
+  const auto settled = [session = session_, layer] { return session->settledAt(layer); };
+  const Wait state = wait(settled, patience_ / 4 * 3);
+  if (state == Wait::kGoesOn) return Layer::kWaiting;
+  if (state == Wait::kLate) session_->expire(layer);
+  return session_->failed() ? Layer::kFailed : Layer::kReady;
 }
 
-void ChunkLoader::dropFailed() {
+void ChunkLoader::importLayer(uint32_t layer, KvPages& pages) {
+  session_->import(layer, pages, pool_);
+}
+
+bool ChunkLoader::dropFailed() {
   submitUpTo(UINT32_MAX);
-  const auto settled = [&] { return session_->settled(); };
-  if (!waitFor(settled, patience_)) session_->expire(UINT32_MAX);
+  const Wait state = wait([session = session_] { return session->settled(); }, patience_);
+  if (state == Wait::kGoesOn) return false;
+  if (state == Wait::kLate) session_->expire(UINT32_MAX);
   session_->dropFailed();
+  return true;
 }
 
 std::vector<LoadOutcome> ChunkLoader::outcomes() const {

@@ -2,12 +2,15 @@
 // Frames are fetched from a KvSource, decoded by background tasks of the kernel pool into staging
 // memory, and imported by the pass's thread. How far it runs ahead is bounded in layers.
 //
-// Owned by a Linker; borrows source and pool. One thread calls it, for one request at a time; the
-// pool's workers decode.
+// Nothing here waits: what is not there yet is asked for again, after the pool was notified or at
+// lateAt(). One request: open what may be stored, load, drop what failed. Owned by a LinkJob;
+// borrows source, pool, router and profiles. One thread calls it; the pool's workers decode.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -65,6 +68,7 @@ std::vector<LayerSpan> fetchSpans(const codec::StreamHeader& header, const Loade
 
 class ChunkLoader {
  public:
+  using Clock = CompletionRouter::Clock;
   // Time that loading may hold up a request, all waits together: a quarter of it for the headers,
   // up to three quarters when layers are imported, the rest for dropFailed(), so that one chunk
   // that never comes does not make the others late. Past its part, what is not there is late.
@@ -77,58 +81,78 @@ class ChunkLoader {
     uint8_t maxLevel = UINT8_MAX;  // levels above are not fetched
   };
 
-  // `profile`, which may be null, need not be fetched when a chunk names it.
-  ChunkLoader(KvSource& source, ThreadPool& pool,
-              std::shared_ptr<const codec::Profile> profile = nullptr);
-  // Waits for answers the source still owes.
+  ChunkLoader(KvSource& source, ThreadPool& pool, CompletionRouter& router, ChunkProfiles& profiles,
+              Patience patience);
+  // Answers that are still owed go nowhere.
   ~ChunkLoader();
   ChunkLoader(const ChunkLoader&) = delete;
   ChunkLoader& operator=(const ChunkLoader&) = delete;
 
-  // Starts a request with so much patience; forgets the one before.
-  void reset(Patience patience);
-
-  // Asks for the headers of `ids`, and for the profiles they name that are not at hand; one answer
-  // each. What has not answered in time is kDeadlineExceeded; a chunk whose profile cannot be had
-  // is kNotFound, or what kept the profile from being used.
-  std::vector<OpenedChunk> open(std::span<const ChunkId> ids);
+  // Asks for the headers of `ids`, and for the profiles they name that are not at hand.
+  void open(std::vector<ChunkId> ids);
+  // True when all answers are there, or late: then opened() has one each, in order. What has not
+  // answered in time is kDeadlineExceeded; a chunk whose profile cannot be had is kNotFound, or
+  // what kept the profile from being used.
+  bool openSettled();
+  const std::vector<OpenedChunk>& opened() const { return opened_; }
 
   // Begins to load; the loads' headers have one shape for all layers they list.
   void start(std::vector<ChunkLoad> loads, const Config& config);
 
-  // Waits until this layer of every load is decoded and puts it into the pages; derived layers are
-  // the caller's. False when a load
-  // has failed or is late: then nothing may be computed on top of these pages until dropFailed().
-  bool importLayer(uint32_t layer, KvPages& pages);
+  // Whether this layer of every load is decoded. kFailed when a load has failed or is late: then
+  // nothing may be computed on top of these pages until dropFailed().
+  enum class Layer : uint8_t { kWaiting, kReady, kFailed };
+  Layer layerState(uint32_t layer);
+  // Puts a layer that is kReady into the pages; derived layers are the caller's.
+  void importLayer(uint32_t layer, KvPages& pages);
 
-  // Waits until every load is decoded whole or has failed, and forgets those that failed. After
-  // this importLayer() of the rest succeeds.
-  void dropFailed();
+  // True when every load is decoded whole or has failed; those that failed are then forgotten, and
+  // every layer of the rest is kReady.
+  bool dropFailed();
 
-  // One per load of start(), in order. Valid until reset().
+  // Whether asking again would tell something new.
+  bool changed() const;
+  // While something is waited for: when it is late.
+  Clock::time_point lateAt() const { return lateAt_; }
+
+  // One per load of start(), in order.
   std::vector<LoadOutcome> outcomes() const;
-  // Time spent waiting since reset().
+  // Time in which the caller was told to wait.
   std::chrono::nanoseconds waited() const { return waited_; }
 
  private:
   class Session;
+  struct Answers;
+  enum class Wait : uint8_t { kOver, kGoesOn, kLate };
 
   // Submits the request with this number.
   using Request = std::function<void(uint32_t index, uint64_t cookie, codec::ChunkQueue& queue)>;
 
-  std::vector<codec::ChunkCompletion> ask(size_t count, const Request& request);
-  void fetchProfiles(std::vector<OpenedChunk>& chunks);
-  bool waitFor(const std::function<bool()>& done, Patience budget);
+  void ask(size_t count, const Request& request);
+  std::vector<codec::ChunkCompletion> takeAnswers();
+  void takeHeaders();
+  void askForProfiles();
+  void takeProfiles();
+  Wait wait(std::function<bool()> done, Patience budget);
   void submitUpTo(uint32_t layer);
+  void closeGroup();
 
   KvSource& source_;
   ThreadPool& pool_;
-  ChunkProfiles profiles_;
+  CompletionRouter& router_;
+  ChunkProfiles& profiles_;
+  const Patience patience_;
   Config config_;
-  Patience patience_{};
-  std::chrono::nanoseconds waited_{};
+  std::vector<ChunkId> ids_;
+  std::vector<OpenedChunk> opened_;
+  std::map<Sha256Digest, Status> missingProfiles_;
+  bool headersTaken_ = false;
+  std::shared_ptr<Answers> answers_;  // of the questions that are open; null: none
   std::shared_ptr<Session> session_;
-  CompletionRouter router_;  // last: stops before the rest goes
+  std::optional<uint32_t> group_;  // of the router, while requests may be out
+  std::function<bool()> awaited_;  // none: nothing is waited for
+  Clock::time_point waitingSince_{}, lateAt_ = Clock::time_point::max();
+  std::chrono::nanoseconds waited_{};
 };
 
 }  // namespace spolia::engine

@@ -17,7 +17,7 @@ namespace spolia::engine {
 // they need none, or `profile` is null. Blocking. Errors are those of the source.
 Status storeProfileOf(codec::Preset preset, const codec::Profile* profile, KvSource& source);
 
-// Profiles at hand. Owned by a ChunkLoader; one thread.
+// Profiles at hand. Owned by a Linker; one thread.
 class ChunkProfiles {
  public:
   // Fetched ones beyond so many replace the oldest: a source names what it likes.

@@ -18,32 +18,29 @@ CompletionRouter::CompletionRouter(std::function<void()> tick)
     : tick_(std::move(tick)), alarm_(kNoAlarm), thread_([this] { run(); }) {}
 
 CompletionRouter::~CompletionRouter() {
-  end();
+  {
+    std::lock_guard lock(mutex_);
+    handlers_.clear();
+  }
   stopping_ = true;
   wake();
   thread_.join();
 }
 
-void CompletionRouter::begin(Handler handler) {
+uint32_t CompletionRouter::open(Handler handler) {
   std::lock_guard lock(mutex_);
-  ++epoch_;
-  handler_ = std::move(handler);
+  handlers_.emplace(++lastGroup_, std::move(handler));
+  return lastGroup_;
 }
 
-void CompletionRouter::end() {
+void CompletionRouter::close(uint32_t group) {
   std::lock_guard lock(mutex_);
-  ++epoch_;
-  handler_ = nullptr;
+  handlers_.erase(group);
 }
 
-void CompletionRouter::submit(uint32_t index, const Submit& request) {
-  uint64_t cookie;
-  {
-    std::lock_guard lock(mutex_);
-    cookie = uint64_t{epoch_} << 32 | index;
-  }
+void CompletionRouter::submit(uint32_t group, uint32_t index, const Submit& request) {
   ++owed_;
-  request(cookie, queue_);
+  request(uint64_t{group} << 32 | index, queue_);
 }
 
 void CompletionRouter::setAlarm(Clock::time_point at) {
@@ -70,11 +67,11 @@ std::chrono::nanoseconds CompletionRouter::untilAlarm() const {
 
 void CompletionRouter::route(codec::ChunkCompletion done) {
   if (done.cookie == kWakeCookie) return;
-  const uint32_t epoch = static_cast<uint32_t>(done.cookie >> 32);
   {
     std::lock_guard lock(mutex_);
-    if (epoch == epoch_ && handler_) {
-      handler_(static_cast<uint32_t>(done.cookie), std::move(done));
+    const auto handler = handlers_.find(static_cast<uint32_t>(done.cookie >> 32));
+    if (handler != handlers_.end()) {
+      handler->second(static_cast<uint32_t>(done.cookie), std::move(done));
     }
   }
   --owed_;

@@ -29,6 +29,16 @@ void computeRows(LinkPlan& plan, uint32_t begin, uint32_t end) {
   for (uint32_t position = begin; position < end; ++position) plan.computed.push_back(position);
 }
 
+// Takes the rows before `resident` out of the plan.
+void leaveOut(LinkPlan& plan, uint32_t resident) {
+  std::erase_if(plan.computed, [=](uint32_t position) { return position < resident; });
+  for (LoadedRows& rows : plan.loaded) {
+    if (rows.firstPosition + rows.rowBegin >= resident) continue;
+    rows.rowBegin = std::min(rows.rowEnd, resident - rows.firstPosition);
+  }
+  std::erase_if(plan.loaded, [](const LoadedRows& rows) { return rows.rows() == 0; });
+}
+
 }  // namespace
 
 std::string_view linkMethodName(LinkMethod method) {
@@ -64,7 +74,8 @@ Result<codec::CompileMode> compileModeFromName(std::string_view name) {
                 "compile mode '" + std::string(name) + "': expected bos or lego0");
 }
 
-LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k) {
+LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k,
+                      uint32_t resident) {
   LinkPlan plan;
   uint32_t total = 0;
   for (const PlanSegment& segment : segments) total += segment.rows;
@@ -80,6 +91,7 @@ LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, 
     computeRows(plan, loadedEnd, end);
     plan.rows = end;
   }
+  leaveOut(plan, resident);
   return plan;
 }
 

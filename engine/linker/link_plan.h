@@ -65,13 +65,15 @@ struct LoadedRows {
   bool operator==(const LoadedRows&) const = default;
 };
 
-// Every position of the prompt is either computed or loaded, never both.
+// Every position of the prompt is either computed or loaded or resident, never two of these.
 struct LinkPlan {
   std::vector<uint32_t> computed;  // positions, ascending
   std::vector<LoadedRows> loaded;  // in order of positions, none empty
   uint32_t rows = 0;               // of the whole prompt
 };
 
-LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k);
+// The first `resident` rows, fewer than there are, stand in the pages already.
+LinkPlan makeLinkPlan(std::span<const PlanSegment> segments, LinkMethod method, uint32_t k,
+                      uint32_t resident = 0);
 
 }  // namespace spolia::engine

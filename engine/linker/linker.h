@@ -4,20 +4,20 @@
 // late or not of the prompt's tokens is computed like fresh text and named in the provenance: the
 // answer never rests on a wrong byte.
 //
-// Borrows model, transformer, pool and source, which outlive it. One request at a time; calls from
-// one thread.
+// Borrows model, transformer, pool and source, which outlive it. Any number of jobs at a time, all
+// stepped by one thread, which makes every other call too; writeBack() may run on another.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "codec/base/result.h"
 #include "engine/kernels/thread_pool.h"
-#include "engine/linker/chunk_loader.h"
 #include "engine/linker/kv_source.h"
+#include "engine/linker/link_job.h"
 #include "engine/linker/link_plan.h"
 #include "engine/linker/prompt.h"
 #include "engine/linker/provenance.h"
@@ -26,30 +26,6 @@
 #include "engine/transformer/kv_pages.h"
 
 namespace spolia::engine {
-
-struct LinkOptions {
-  LinkMethod method = LinkMethod::kFirstK;
-  uint32_t k = kDefaultFirstK;  // first-k only
-  // How long loading may hold up the request in all.
-  std::chrono::milliseconds patience{10'000};
-  // Rows to leave room for behind the prompt, for decoding.
-  uint32_t spareRows = 64;
-};
-
-// A prefix chunk whose rows were computed and stand in the pages exactly.
-struct UnstoredPrefix {
-  codec::ChunkIdentity identity;
-  uint32_t firstPosition = 0;
-};
-
-// A prompt whose KV is complete.
-struct LinkedPrompt {
-  std::unique_ptr<KvPages> pages;
-  uint32_t rows = 0;
-  std::vector<float> logits;  // of the last row, [vocabulary]
-  Provenance provenance;
-  std::vector<UnstoredPrefix> unstored;  // method prefix only
-};
 
 class Linker {
  public:
@@ -64,6 +40,9 @@ class Linker {
     // What prefix chunks are encoded with, and others decoded. Those that name another one are
     // decoded with that, which the source has.
     std::shared_ptr<const codec::Profile> profile = nullptr;
+    // Where pages come from, of pageType; it outlives them. Null: each prompt has memory of its
+    // own.
+    PagePool* pool = nullptr;
   };
 
   // `source` null: nothing is ever stored.
@@ -72,9 +51,18 @@ class Linker {
   Linker(const Model& model, const Transformer& transformer, ThreadPool& pool, KvSource* source)
       : Linker(model, transformer, pool, source, Config{}) {}
 
-  // kInvalidArgument when the prompt and its spare rows are more than the model has positions for,
-  // naming both numbers. Failures of the source are no failures of this call.
+  // A job that computes the prompt's KV. kInvalidArgument when the prompt and its spare rows are
+  // more than the model has positions for, naming both numbers. Failures of the source are no
+  // failures of the job. `front` are pages of the pool that hold the prompt's first rows exactly,
+  // at most shareableRows() of them. Borrows this linker.
+  Result<std::unique_ptr<LinkJob>> start(const Prompt& prompt, const LinkOptions& options,
+                                         std::vector<PageRef> front = {});
+  // The same to its end.
   Result<LinkedPrompt> link(const Prompt& prompt, const LinkOptions& options);
+
+  // Helps the pool until `done`, which is asked again after each thing that arrives or is decoded,
+  // or until `at`.
+  void waitUntil(std::chrono::steady_clock::time_point at, const std::function<bool()>& done);
 
   // Stores the prefix chunks that link() computed for method prefix; takes them off `linked`. What
   // the source refuses is told in the provenance and is no failure: the answer stands.
@@ -86,29 +74,16 @@ class Linker {
                               LinkedPrompt& linked);
 
  private:
-  struct Request;
-
-  Result<LinkedPrompt> linkSegments(const Prompt& prompt, const LinkOptions& options);
-  std::vector<codec::ChunkIdentity> identitiesOf(const Prompt& prompt, LinkMethod method) const;
-  void openChunks(Request& request);
-  static void breakChain(Request& request);
-  Status runPasses(Request& request);
-  Status deriveFirstLayer(Request& request, const LinkPlan& plan) const;
-  Result<bool> runPass(Request& request, const LinkPlan& plan, bool load);
-  LinkPlan planOf(const Request& request) const;
-  void startLoading(Request& request, const LinkPlan& plan);
-  void finishProvenance(Request& request, const LinkPlan& plan);
-  void collectUnstored(Request& request, const LinkPlan& plan) const;
   Status storePrefix(const KvPages& pages, const UnstoredPrefix& chunk);
-  Status checkHeader(const codec::StreamHeader& header, const PromptSegment& segment) const;
 
   const Model& model_;
   const Transformer& transformer_;
+  ThreadPool& pool_;
   KvSource* const source_;
   const Config config_;
-  const std::vector<codec::LayerShape> shape_;
-  std::optional<ChunkLoader> loader_;  // none without a source
-  bool profileStored_ = false;         // by this linker
+  ChunkProfiles profiles_;
+  bool profileStored_ = false;  // by this linker
+  CompletionRouter router_;     // last: stops before the rest goes
 };
 
 }  // namespace spolia::engine

@@ -7,8 +7,8 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr std::string_view kOutcomeNames[] = {"loaded",   "unasked", "missing", "corrupt",
-                                              "mismatch", "late",    "failed"};
+constexpr std::string_view kOutcomeNames[] = {"loaded",  "resident", "unasked", "missing",
+                                              "corrupt", "mismatch", "late",    "failed"};
 constexpr std::string_view kTierNames[] = {"none", "memory", "disk", "cluster"};
 
 nlohmann::ordered_json chunkJson(const ChunkProvenance& chunk) {
@@ -22,6 +22,8 @@ nlohmann::ordered_json chunkJson(const ChunkProvenance& chunk) {
     out["tier"] = tierName(chunk.tier);
     out["preset"] = codec::presetName(chunk.preset);
     out["level"] = chunk.level;
+  } else if (chunk.outcome == ChunkOutcome::kResident) {
+    out["tier"] = tierName(codec::Tier::kMemory);
   } else if (!chunk.reason.empty()) {
     out["reason"] = chunk.reason;
   }
@@ -56,14 +58,16 @@ std::string_view tierName(codec::Tier tier) {
 }
 
 size_t Provenance::hits() const {
-  return static_cast<size_t>(
-      std::ranges::count(chunks, ChunkOutcome::kLoaded, &ChunkProvenance::outcome));
+  return static_cast<size_t>(std::ranges::count_if(chunks, [](const ChunkProvenance& chunk) {
+    return chunk.outcome == ChunkOutcome::kLoaded || chunk.outcome == ChunkOutcome::kResident;
+  }));
 }
 
 nlohmann::ordered_json provenanceJson(const Provenance& provenance) {
   nlohmann::ordered_json out = {{"method", linkMethodName(provenance.method)},
                                 {"rows", provenance.rows},
                                 {"rows_computed", provenance.rowsComputed},
+                                {"rows_resident", provenance.rowsResident},
                                 {"chunks", provenance.chunks.size()},
                                 {"chunks_hit", provenance.hits()},
                                 {"bytes_read", provenance.bytesRead},

@@ -16,6 +16,7 @@ namespace spolia::engine {
 
 enum class ChunkOutcome : uint8_t {
   kLoaded,    // a hit: its rows came from the store, but for those the method recomputes
+  kResident,  // a hit: its rows stood in memory, computed or loaded for another request
   kUnasked,   // the method needs none of its stored rows
   kMissing,   // not stored
   kCorrupt,   // stored bytes failed a check
@@ -48,6 +49,7 @@ struct Provenance {
   std::vector<ChunkProvenance> chunks;
   uint32_t rows = 0;  // of the prompt
   uint32_t rowsComputed = 0;
+  uint32_t rowsResident = 0;  // at the front, in pages shared with other requests
   uint64_t bytesRead = 0;
   uint32_t passes = 0;        // 2 when a load failed after the first had begun
   uint32_t chunksStored = 0;  // prefix chunks written back behind the answer
@@ -63,8 +65,9 @@ struct Provenance {
 std::string_view tierName(codec::Tier tier);
 
 // As JSON, in one form for the command line and the API.
-// {"method", "k" (first-k only), "rows", "rows_computed", "chunks", "chunks_hit", "bytes_read",
-// "passes", "open_ms", "pass_ms", "waited_ms", and of prefix "chunks_stored", "store_failure"}
+// {"method", "k" (first-k only), "rows", "rows_computed", "rows_resident", "chunks", "chunks_hit",
+// "bytes_read", "passes", "open_ms", "pass_ms", "waited_ms", and of prefix "chunks_stored",
+// "store_failure"}
 nlohmann::ordered_json provenanceJson(const Provenance& provenance);
 // [{"name", "id", "outcome", "rows", "rows_computed", "bytes_read", and of a hit "tier", "preset",
 // "level", of a miss "reason"}]

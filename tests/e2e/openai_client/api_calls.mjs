@@ -100,7 +100,11 @@ await refused(NotFoundError, 404, 'model', 'model_not_found', { ...ask, model: '
 await refused(NotFoundError, 404, 'documents[0]', 'document_not_found', { ...ask, documents: ['none.txt'] });
 await refused(BadRequestError, 400, 'max_tokens', null, { ...ask, max_tokens: -1 });
 await refused(BadRequestError, 400, 'max_tokens', null, { ...ask, max_tokens: 1e300 });
-await refused(BadRequestError, 400, 'n', 'unsupported_value', { ...ask, n: 2 });
+await refused(BadRequestError, 400, 'n', null, { ...ask, n: 17 });
+await refused(BadRequestError, 400, 'tools', 'unsupported_value', {
+  ...ask,
+  tools: [{ type: 'function', function: { name: 'f' } }],
+});
 await refused(BadRequestError, 400, 'messages', null, { ...ask, messages: [] });
 await refused(BadRequestError, 400, 'documents', null, { ...ask, documents: 'all' });
 await refused(BadRequestError, 400, 'messages[0].content[0].type', null, {
@@ -111,6 +115,67 @@ await refused(BadRequestError, 400, 'messages', 'context_length_exceeded', {
   ...ask,
   messages: [{ role: 'user', content: 'words and '.repeat(20000) }],
 });
+
+// Several choices: of a greedy answer all the same, of a sampled one by seed.
+const choices = await client.chat.completions.create({ ...ask, n: 3 });
+assert.deepEqual(choices.choices.map((choice) => choice.index), [0, 1, 2]);
+for (const choice of choices.choices) assert.equal(choice.message.content, kAnswer);
+assert.equal(choices.usage.prompt_tokens, whole.usage.prompt_tokens);
+assert.equal(choices.usage.completion_tokens, 3 * whole.usage.completion_tokens);
+const byIndex = ['', '', ''];
+for await (const chunk of await client.chat.completions.create({ ...ask, n: 3, stream: true })) {
+  for (const choice of chunk.choices) byIndex[choice.index] += choice.delta.content ?? '';
+}
+assert.deepEqual(byIndex, [kAnswer, kAnswer, kAnswer]);
+
+// Text completions: whole, streamed, several prompts, with logprobs.
+const prompt = `Question: ${kQuestion}\nAnswer:`;
+const complete = { model, prompt, max_tokens: 4, temperature: 0 };
+const text = await client.completions.create({ ...complete, logprobs: 2 });
+assert.equal(text.object, 'text_completion');
+assert.equal(text.choices[0].logprobs.tokens.length, text.usage.completion_tokens);
+assert.equal(text.choices[0].logprobs.text_offset[0], 0);
+let streamedText = '';
+let textUsage = null;
+for await (const chunk of await client.completions.create({
+  ...complete,
+  stream: true,
+  stream_options: { include_usage: true },
+})) {
+  streamedText += chunk.choices[0]?.text ?? '';
+  textUsage = chunk.usage ?? textUsage;
+}
+assert.equal(streamedText, text.choices[0].text);
+assert.equal(textUsage.completion_tokens, text.usage.completion_tokens);
+const several = await client.completions.create({ ...complete, prompt: [prompt, 'Once', prompt] });
+assert.equal(several.choices.length, 3);
+assert.equal(several.choices[0].text, text.choices[0].text);
+assert.equal(several.choices[2].text, text.choices[0].text);
+await assert.rejects(client.completions.create({ ...complete, echo: true }), (error) => {
+  assert.ok(error instanceof BadRequestError);
+  assert.equal(error.param, 'echo');
+  return true;
+});
+
+// Thirty-two at a time, of which some leave in the middle.
+const many = await Promise.all(
+  Array.from({ length: 32 }, async (_, i) => {
+    const stream = await client.chat.completions.create({ ...ask, stream: true });
+    let answer = '';
+    for await (const chunk of stream) {
+      answer += chunk.choices[0]?.delta.content ?? '';
+      if (i % 4 === 3) return null;
+    }
+    return answer;
+  }),
+);
+for (const [i, answer] of many.entries()) assert.equal(answer, i % 4 === 3 ? null : kAnswer);
+
+// An answer that is aborted is none.
+const aborter = new AbortController();
+const aborted = client.chat.completions.create({ ...ask, stream: true }, { signal: aborter.signal });
+aborter.abort();
+await assert.rejects(aborted, OpenAI.APIUserAbortError);
 
 // A stream that is left does not take the server with it.
 const left = await client.chat.completions.create({ ...ask, stream: true });

@@ -181,17 +181,22 @@ TEST(ChatRequest, SamplingOutOfRangeIsNamed) {
 }
 
 TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNotIgnored) {
-  expectRefused("n", 2, "n");
+  expectRefused("n", 17, "n");
+  expectRefused("n", 0, "n");
+  expectRefused("timeout_ms", 0, "timeout_ms");
   expectRefused("tools", {{{"type", "function"}}}, "tools");
   json body = plain();
-  body["n"] = 1;
+  body["n"] = 16;
+  body["timeout_ms"] = 500;
   body["tools"] = json::array();
-  accepted(body);
+  EXPECT_EQ(accepted(body).choices, 16u);
+  EXPECT_EQ(accepted(body).timeoutMs, 500u);
 }
 
 TEST(ChatRequest, BodiesThatAreNoObjectAreRefused) {
-  for (const char* body : {"", "{", "[]", "null", "\"x\"", "{} {}", "{\"a\": \"\xff\"}",
-                           "{\"a\": \"\\ud800\"}", "{'a': 1}"}) {
+  for (const char* body :
+       {"", "{", "[]", "null", "\"x\"", "{} {}", "{\"a\": \"\xff\"}", "{\"a\": \"\\ud800\"}",
+        "{'a': 1}", "{\"a\": 1e9999}", "{\"a\": 1, \"b\": {\"a\": 2, \"a\": 2}}"}) {
     const ApiError error = refused(body);
     EXPECT_EQ(error.status, 400u) << body;
     EXPECT_EQ(error.code, "invalid_json") << body;

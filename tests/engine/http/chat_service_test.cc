@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <condition_variable>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "tests/engine/linker/fake_kv_source.h"
@@ -81,12 +82,13 @@ std::string message(const HttpResponse& response) {
 
 class ChatServiceTest : public ::testing::Test {
  protected:
-  ChatServiceTest() {
+  explicit ChatServiceTest(size_t requestsAtOnce = 1) {
     ChatService::Config config;
     config.modelName = "tiny";
     config.prompts.questionTemplate = "Q: {question} A:";
     config.link.patience = std::chrono::minutes(10);
     config.queue = 2;
+    config.scheduler.maxRequests = requestsAtOnce;
     service_.emplace(*model_, transformer_, pool_, source_, metrics_, config);
   }
   std::shared_ptr<FakeChannel> submit(ChatRequest request, size_t leaveAfter = SIZE_MAX) {
@@ -115,7 +117,7 @@ class ChatServiceTest : public ::testing::Test {
 
   std::unique_ptr<Model> model_ = test::makeTinyModel(test::tinyConfig(), 1, test::byteTokenizer());
   ThreadPool pool_{2};
-  Transformer transformer_{*model_, pool_};
+  Transformer transformer_{*model_, pool_, Rounding::kInvariant};
   FakeKvSource source_{1};
   ApiMetrics metrics_;
   std::optional<ChatService> service_;
@@ -261,6 +263,163 @@ TEST_F(ChatServiceTest, AFailingSourceIsAMiss) {
   const json cache = json::parse(reply.body)["cache"];
   EXPECT_EQ(cache["chunks_hit"], 0);
   EXPECT_EQ(cache["rows_computed"], cache["rows"]);
+}
+
+// The objects of a stream's events.
+std::vector<json> eventsOf(const std::vector<std::string>& stream) {
+  std::vector<json> out;
+  for (const std::string& event : stream) {
+    const json object = json::parse(event.substr(6), nullptr, false);
+    if (!object.is_discarded()) out.push_back(object);
+  }
+  return out;
+}
+// Text of each choice of a chat stream.
+std::map<int, std::string> textsOf(const std::vector<std::string>& stream) {
+  std::map<int, std::string> out;
+  for (const json& event : eventsOf(stream)) {
+    for (const json& choice : event["choices"]) {
+      out[choice["index"].get<int>()] += choice["delta"].value("content", "");
+    }
+  }
+  return out;
+}
+
+class BusyChatServiceTest : public ChatServiceTest {
+ protected:
+  BusyChatServiceTest() : ChatServiceTest(8) {}
+};
+
+// More clients than are let in and may wait come at once; those that leave midway disturb nobody.
+TEST_F(BusyChatServiceTest, ClientsAtOnceAreAnsweredAsTheyAreAlone) {
+  std::map<std::string, std::string> wanted;
+  const auto question = [](int i) {
+    return "What is " + std::string(static_cast<size_t>(i % 4), 'x');
+  };
+  for (int i = 0; i < 4; ++i) {
+    ChatRequest asked = request(question(i));
+    asked.maxTokens = 12;
+    const json reply = json::parse(submit(asked)->response().body);
+    wanted[question(i)] = reply["choices"][0]["message"]["content"];
+  }
+  std::vector<std::thread> clients;
+  std::atomic<int> whole{0}, refused{0};
+  for (int i = 0; i < 32; ++i) {
+    clients.emplace_back([&, i] {
+      const bool leaves = i % 5 == 0;
+      for (;;) {
+        ChatRequest asked = request(question(i));
+        asked.stream = true;
+        asked.maxTokens = leaves ? 400 : 12;
+        const auto channel = submit(asked, leaves ? 4 : SIZE_MAX);
+        if (leaves) break;
+        if (channel->response().status == 429) {
+          ++refused;
+          std::this_thread::yield();
+          continue;
+        }
+        EXPECT_EQ(textsOf(channel->stream())[0], wanted[question(i)]);
+        ++whole;
+        break;
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(whole, 25);
+  while (service_->queued() > 0) std::this_thread::yield();
+  service_->stop();
+  EXPECT_EQ(service_->stats().prompts + service_->stats().decoding, 0u);
+}
+
+TEST_F(BusyChatServiceTest, ChoicesOfARequestAreThoseOfTheirSeeds) {
+  ChatRequest asked = request();
+  asked.sampling.temperature = 5;
+  asked.sampling.seed = 40;
+  asked.choices = 4;
+  const json reply = json::parse(submit(asked)->response().body);
+  ASSERT_EQ(reply["choices"].size(), 4u);
+  for (uint64_t i = 0; i < 4; ++i) {
+    ChatRequest one = asked;
+    one.choices = 1;
+    one.sampling.seed = 40 + i;
+    const json alone = json::parse(submit(one)->response().body);
+    EXPECT_EQ(reply["choices"][i]["message"], alone["choices"][0]["message"]);
+    EXPECT_EQ(reply["choices"][i]["index"], i);
+    EXPECT_EQ(reply["usage"]["prompt_tokens"], alone["usage"]["prompt_tokens"]);
+  }
+  asked.stream = true;
+  const auto channel = submit(asked);
+  const auto texts = textsOf(channel->stream());
+  ASSERT_EQ(texts.size(), 4u);
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_EQ(texts.at(i), reply["choices"][static_cast<size_t>(i)]["message"]["content"]);
+  }
+  size_t ends = 0;
+  for (const json& event : eventsOf(channel->stream())) {
+    for (const json& choice : event["choices"]) ends += !choice["finish_reason"].is_null();
+  }
+  EXPECT_EQ(ends, 4u);
+}
+
+TEST_F(BusyChatServiceTest, TextCompletionsContinueTheirPrompts) {
+  CompletionRequest asked;
+  asked.model = "tiny";
+  asked.maxTokens = 6;
+  asked.choices = 2;
+  asked.logprobs = 1;
+  asked.prompts = {"Once", std::vector<codec::TokenId>{'O', 'n', 'c', 'e'}, "Twice"};
+  const auto submitted = [&](const CompletionRequest& request) {
+    auto channel = std::make_shared<FakeChannel>();
+    service_->submit(request, channel);
+    return channel;
+  };
+  const json reply = json::parse(submitted(asked)->response().body);
+  EXPECT_EQ(reply["object"], "text_completion");
+  ASSERT_EQ(reply["choices"].size(), 6u);
+  EXPECT_EQ(reply["choices"][0]["text"], reply["choices"][2]["text"]) << "the same prompt";
+  EXPECT_EQ(reply["choices"][0]["logprobs"]["tokens"].size(), 6u);
+  EXPECT_EQ(reply["usage"]["prompt_tokens"], 5 + 5 + 6);
+  EXPECT_EQ(reply["usage"]["completion_tokens"], 36);
+  EXPECT_EQ(reply["cache"].size(), 3u);
+  asked.stream = true;
+  std::map<int, std::string> texts;
+  for (const json& event : eventsOf(submitted(asked)->stream())) {
+    for (const json& choice : event["choices"]) {
+      texts[choice["index"].get<int>()] += choice["text"].get<std::string>();
+    }
+  }
+  for (const json& choice : reply["choices"]) EXPECT_EQ(texts[choice["index"]], choice["text"]);
+
+  CompletionRequest bad = asked;
+  bad.stream = false;
+  bad.prompts = {std::vector<codec::TokenId>{7, 100000}};
+  EXPECT_EQ(submitted(bad)->response().status, 400u);
+  bad.prompts = {std::string(2000, 'x')};
+  const HttpResponse tooLong = submitted(bad)->response();
+  EXPECT_EQ(tooLong.status, 400u);
+  EXPECT_NE(message(tooLong).find("1024"), std::string::npos);
+}
+
+TEST_F(BusyChatServiceTest, AnAnswerThatTakesTooLongIsGivenUp) {
+  ChatRequest held = heldRequest();
+  held.timeoutMs = 50;
+  const HttpResponse reply = submit(held)->response();
+  EXPECT_EQ(reply.status, 408u);
+  EXPECT_EQ(json::parse(reply.body)["error"]["code"], "timeout");
+  source_.release();
+  EXPECT_EQ(submit(request())->response().status, 200u);
+}
+
+TEST_F(BusyChatServiceTest, AnAnswerThatFitsNoMemoryIsRefused) {
+  ChatService::Config config;
+  config.modelName = "tiny";
+  config.prompts.questionTemplate = "Q: {question} A:";
+  config.scheduler.kvBytes = 1;  // one page
+  service_.emplace(*model_, transformer_, pool_, source_, metrics_, config);
+  ChatRequest asked = request();
+  asked.maxTokens = 200;
+  EXPECT_EQ(submit(asked)->response().status, 413u);
+  EXPECT_EQ(submit(request())->response().status, 200u);
 }
 
 }  // namespace

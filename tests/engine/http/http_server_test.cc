@@ -188,6 +188,46 @@ TEST_F(HttpServerTest, LimitsAreToldInOurForm) {
   expectAnswers();
 }
 
+// What one reader of a connection takes for a body and another for the next request.
+TEST_F(HttpServerTest, LengthsThatCanBeReadTwoWaysAreRefused) {
+  start();
+  const std::string post = "POST /echo HTTP/1.1\r\nHost: x\r\n";
+  const std::string smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
+  for (const std::string& head :
+       {std::string("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+        std::string("Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n"),
+        std::string("Content-Length: 0\r\nContent-Length: 44\r\n\r\n"),
+        std::string("Content-Length: +0\r\n\r\n"), std::string("Content-Length: 0, 44\r\n\r\n"),
+        std::string("Content-Length: 18446744073709551616\r\n\r\n"),
+        std::string("Transfer-Encoding: chunked\r\n\r\n10000000000000000\r\nx\r\n0\r\n\r\n"),
+        std::string("Transfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n")}) {
+    TcpSocket socket(server_->port());
+    socket.send(post + head + smuggled);
+    const std::string reply = socket.readAll();
+    EXPECT_TRUE(reply.starts_with("HTTP/1.1 400 ") || reply.starts_with("HTTP/1.1 413 "))
+        << head << reply;
+    EXPECT_EQ(reply.find("HTTP/1.1", 1), std::string::npos) << head << "one answer, then the end";
+  }
+  EXPECT_TRUE(channels_.empty());
+  expectAnswers();
+}
+
+TEST_F(HttpServerTest, ManyHeadersAndEndlessOnesAreRefused) {
+  start();
+  std::string many = "GET /echo HTTP/1.1\r\n";
+  for (int i = 0; i < 10'000; ++i) many += "X-" + std::to_string(i) + ": y\r\n";
+  TcpSocket crowd(server_->port());
+  crowd.send(many + "\r\n");
+  EXPECT_TRUE(crowd.readAll().starts_with("HTTP/1.1 431 "));
+  TcpSocket endless(server_->port());
+  ASSERT_TRUE(endless.send("GET /echo HTTP/1.1\r\nX: "));
+  const std::string piece(1 << 20, 'x');
+  for (int i = 0; i < 100 && endless.send(piece); ++i) {
+  }
+  expectAnswers();
+  EXPECT_TRUE(becomes([&] { return server_->connections() <= 1; }));
+}
+
 TEST_F(HttpServerTest, StoppingHangsUpOnEveryone) {
   start();
   TcpSocket silent(server_->port()), kept(server_->port());

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "engine/linker/embedded_kv_source.h"
-#include "engine/linker/generation.h"
 #include "engine/linker/memory_kv_source.h"
+#include "engine/scheduler/generation.h"
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_model.h"
 
@@ -23,8 +23,8 @@ Prompt promptOf(const ModelConfig& config, std::vector<codec::TokenId> tokens) {
 GenerationOptions optionsFor(LinkMethod method) {
   GenerationOptions options;
   options.link.method = method;
-  options.maxTokens = 6;
-  options.stopAtNewline = false;
+  options.sequence.maxTokens = 6;
+  options.sequence.stopAtNewline = false;
   return options;
 }
 

@@ -1,4 +1,4 @@
-#include "engine/http/answer_text.h"
+#include "engine/http/replies/answer_text.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,37 +1,25 @@
-// From a prompt to an answer: link, then decode. Free functions over parts they borrow;
+// From a prompt to an answer, one alone: link, then decode. Free functions over parts they borrow;
 // one request at a time for each Linker.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "codec/base/result.h"
 #include "engine/linker/linker.h"
-#include "engine/transformer/sampler.h"
+#include "engine/scheduler/sequence.h"
 
 namespace spolia::engine {
 
-struct ChosenToken {
-  codec::TokenId token = 0;
-  std::optional<TokenOdds> odds;  // where they were asked for
-};
-
 struct GenerationOptions {
   LinkOptions link;  // spareRows is taken from maxTokens
-  uint32_t maxTokens = 64;
-  bool stopAtNewline = true;
-  SamplingOptions sampling;
-  // Of each token of the answer: how likely it and so many others were; none: nothing is told.
-  std::optional<uint32_t> odds;
+  SequenceOptions sequence;
   // Told each token of the answer as it is chosen, and the milliseconds since the call; false ends
   // the answer behind it.
   std::function<bool(const ChosenToken& token, double ms)> onToken;
 };
-
-enum class StopReason : uint8_t { kEndOfText, kNewline, kMaxTokens, kAsked };
 
 struct Answer {
   std::string text;  // without surrounding white space

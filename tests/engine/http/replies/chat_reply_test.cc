@@ -1,4 +1,4 @@
-#include "engine/http/chat_reply.h"
+#include "engine/http/replies/chat_reply.h"
 
 #include <gtest/gtest.h>
 
@@ -12,17 +12,22 @@ using nlohmann::json;
 
 const ReplyHead kHead{"chatcmpl-1", 1700000000, "micro"};
 
-ChatAnswer sample() {
-  ChatAnswer answer;
-  answer.text = "sailing \"and\"\nmore";
-  answer.finishReason = "stop";
-  answer.completionTokens = 4;
-  answer.documents = {"a.txt"};
-  answer.provenance.method = LinkMethod::kFirstK;
-  answer.provenance.k = 16;
-  answer.provenance.rows = 100;
-  answer.provenance.rowsComputed = 30;
-  answer.provenance.bytesRead = 1234;
+const ChatReplies kReplies;
+
+ApiAnswer sample() {
+  ApiAnswer answer;
+  answer.choices.resize(1);
+  answer.choices[0].text = "sailing \"and\"\nmore";
+  answer.choices[0].finishReason = "stop";
+  answer.choices[0].completionTokens = 4;
+  answer.prompts.resize(1);
+  answer.prompts[0].documents = {"a.txt"};
+  Provenance& provenance = answer.prompts[0].provenance;
+  provenance.method = LinkMethod::kFirstK;
+  provenance.k = 16;
+  provenance.rows = 100;
+  provenance.rowsComputed = 30;
+  provenance.bytesRead = 1234;
   ChunkProvenance loaded;
   loaded.name = "a.txt#0";
   loaded.outcome = ChunkOutcome::kLoaded;
@@ -33,7 +38,7 @@ ChatAnswer sample() {
   ChunkProvenance late = loaded;
   late.outcome = ChunkOutcome::kLate;
   late.reason = "not there after 100 ms";
-  answer.provenance.chunks = {loaded, late};
+  provenance.chunks = {loaded, late};
   return answer;
 }
 
@@ -46,7 +51,7 @@ json objectOf(const std::string& event) {
 }
 
 TEST(ChatReply, TellsWhatWasReusedAndHow) {
-  const json reply = json::parse(completionText(kHead, sample()));
+  const json reply = json::parse(kReplies.whole(kHead, sample()));
   EXPECT_EQ(reply["object"], "chat.completion");
   EXPECT_EQ(reply["model"], "micro");
   EXPECT_EQ(reply["choices"][0]["message"]["content"], "sailing \"and\"\nmore");
@@ -69,9 +74,10 @@ TEST(ChatReply, TellsWhatWasReusedAndHow) {
 }
 
 TEST(ChatReply, EventsOfOneAnswerBelongTogether) {
-  const json role = objectOf(roleEvent(kHead)), text = objectOf(textEvent(kHead, "a\nb")),
-             end = objectOf(endEvent(kHead, sample())),
-             usage = objectOf(usageEvent(kHead, sample()));
+  const json role = objectOf(kReplies.begin(kHead, 0)),
+             text = objectOf(kReplies.piece(kHead, 0, "a\nb", nullptr)),
+             end = objectOf(kReplies.end(kHead, sample(), 0)),
+             usage = objectOf(kReplies.usage(kHead, sample()));
   for (const json& event : {role, text, end, usage}) {
     EXPECT_EQ(event["object"], "chat.completion.chunk");
     EXPECT_EQ(event["id"], "chatcmpl-1");
@@ -87,13 +93,13 @@ TEST(ChatReply, EventsOfOneAnswerBelongTogether) {
 }
 
 TEST(ChatReply, LogprobsHaveTokensAsTextAndBytes) {
-  ChatAnswer answer = sample();
-  EXPECT_TRUE(json::parse(completionText(kHead, answer))["choices"][0]["logprobs"].is_null());
+  ApiAnswer answer = sample();
+  EXPECT_TRUE(json::parse(kReplies.whole(kHead, answer))["choices"][0]["logprobs"].is_null());
   const std::vector<TokenLogprob> tokens = {{"a", -0.5f, {{"a", -0.5f}, {"\xe2", -INFINITY}}},
                                             {"\xe2\x82", -2, {}}};
-  answer.logprobs = tokens;
-  const json whole = json::parse(completionText(kHead, answer))["choices"][0]["logprobs"];
-  const json piece = objectOf(textEvent(kHead, "a", &tokens))["choices"][0]["logprobs"];
+  answer.choices[0].logprobs = tokens;
+  const json whole = json::parse(kReplies.whole(kHead, answer))["choices"][0]["logprobs"];
+  const json piece = objectOf(kReplies.piece(kHead, 0, "a", &tokens))["choices"][0]["logprobs"];
   EXPECT_EQ(whole, piece);
   ASSERT_EQ(whole["content"].size(), 2u);
   EXPECT_EQ(whole["content"][0]["token"], "a");
@@ -105,18 +111,35 @@ TEST(ChatReply, LogprobsHaveTokensAsTextAndBytes) {
 }
 
 TEST(ChatReply, TheSeedOfASampledAnswerIsTold) {
-  ChatAnswer answer = sample();
-  EXPECT_FALSE(json::parse(completionText(kHead, answer))["cache"].contains("seed"));
+  ApiAnswer answer = sample();
+  EXPECT_FALSE(json::parse(kReplies.whole(kHead, answer))["cache"].contains("seed"));
   answer.seed = UINT64_MAX;
-  const json cache = json::parse(completionText(kHead, answer))["cache"];
+  const json cache = json::parse(kReplies.whole(kHead, answer))["cache"];
   EXPECT_EQ(cache["decoding"], "sampled");
   EXPECT_EQ(cache["seed"], UINT64_MAX);
 }
 
+TEST(ChatReply, SeveralChoicesAreToldByIndexAndCountedTogether) {
+  ApiAnswer answer = sample();
+  answer.choices.push_back({"other", std::nullopt, "length", 6});
+  const json reply = json::parse(kReplies.whole(kHead, answer));
+  ASSERT_EQ(reply["choices"].size(), 2u);
+  EXPECT_EQ(reply["choices"][1]["index"], 1);
+  EXPECT_EQ(reply["choices"][1]["message"]["content"], "other");
+  EXPECT_EQ(reply["choices"][1]["finish_reason"], "length");
+  EXPECT_EQ(reply["usage"]["prompt_tokens"], 100) << "the prompt is one";
+  EXPECT_EQ(reply["usage"]["completion_tokens"], 10);
+  const json first = objectOf(kReplies.end(kHead, answer, 0));
+  const json last = objectOf(kReplies.end(kHead, answer, 1));
+  EXPECT_FALSE(first.contains("cache"));
+  EXPECT_EQ(last["choices"][0]["index"], 1);
+  EXPECT_EQ(last["cache"]["rows"], 100);
+}
+
 TEST(ChatReply, NamesThatAreNotUtf8StillMakeJson) {
-  ChatAnswer answer = sample();
-  answer.documents = {"bad \xff name"};
-  const json reply = json::parse(completionText(kHead, answer), nullptr, false);
+  ApiAnswer answer = sample();
+  answer.prompts[0].documents = {"bad \xff name"};
+  const json reply = json::parse(kReplies.whole(kHead, answer), nullptr, false);
   ASSERT_FALSE(reply.is_discarded());
   EXPECT_EQ(reply["cache"]["documents"][0], "bad \xef\xbf\xbd name");
 }
