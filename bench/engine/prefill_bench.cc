@@ -4,6 +4,7 @@
 //
 //   prefill_bench --model DIR [--tokens N] [--threads T] [--runs R] [--pages f32|f16|bf16]
 //                 [--numerics f32|int8] [--decode N] [--token-file FILE] [--library]
+//                 [--block-rows N]
 //
 // With --library each run is followed by the model's products alone, once by the engine and once by
 // the best library: product_ms and library_ms, and product_flops, attention_flops of the prefill.
@@ -44,6 +45,7 @@ struct Options {
   std::string tokenFile;
   std::string numerics = "f32";
   bool library = false;
+  size_t blockRows = SIZE_MAX;
 };
 
 double milliseconds(Clock::duration duration) {
@@ -86,7 +88,8 @@ struct Run {
 };
 
 Result<Run> runOnce(const Transformer& transformer, const std::vector<codec::TokenId>& tokens,
-                    codec::ElementType pageType, int decode) {
+                    codec::ElementType pageType, const Options& options) {
+  const int decode = options.decode;
   Run run;
   std::vector<uint32_t> positions(tokens.size());
   std::iota(positions.begin(), positions.end(), 0);
@@ -95,7 +98,12 @@ Result<Run> runOnce(const Transformer& transformer, const std::vector<codec::Tok
   KvPages pages(transformer.config(), pageType,
                 static_cast<uint32_t>(tokens.size() + static_cast<size_t>(decode)));
   SPOLIA_ASSIGN_OR_RETURN(Pass pass, transformer.begin(tokens, positions, OutputRows::kLast));
-  transformer.run(pass, pages);
+  for (uint32_t layer = 0; layer < transformer.config().layers; ++layer) {
+    for (size_t row = 0; row < pass.rows(); row += options.blockRows) {
+      transformer.runRows(pass, layer, row, std::min(options.blockRows, pass.rows() - row), pages);
+      if (options.blockRows >= pass.rows()) break;
+    }
+  }
   run.answer.push_back(argmax(transformer.logits(pass, pass.rows() - 1)));
   run.prefillMs = milliseconds(Clock::now() - start);
   run.cpuMs = cpuMilliseconds() - cpuStart;
@@ -202,7 +210,7 @@ Status bench(const Options& options) {
   std::vector<double> prefill, cpu, decode;
   std::vector<codec::TokenId> answer;
   for (int i = 0; i < options.runs; ++i) {
-    SPOLIA_ASSIGN_OR_RETURN(const Run run, runOnce(transformer, tokens, pageType, options.decode));
+    SPOLIA_ASSIGN_OR_RETURN(const Run run, runOnce(transformer, tokens, pageType, options));
     prefill.push_back(run.prefillMs);
     cpu.push_back(run.cpuMs);
     decode.insert(decode.end(), run.decodeMs.begin(), run.decodeMs.end());
@@ -235,6 +243,8 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"f32", "int8"}));
   app.add_flag("--library", options.library, "also time the products alone, and the libraries'");
   app.add_option("--decode", options.decode, "tokens to generate after each prefill");
+  app.add_option("--block-rows", options.blockRows, "rows that go through a layer at a time")
+      ->check(CLI::PositiveNumber);
   app.add_option("--token-file", options.tokenFile, "prompt ids, separated by white space");
   CLI11_PARSE(app, argc, argv);
   const spolia::Status status = spolia::engine::bench(options);
