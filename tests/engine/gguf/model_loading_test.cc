@@ -77,8 +77,8 @@ TEST(ModelLoading, TheSameModelInEitherContainer) {
   EXPECT_EQ((*found)->descriptor().config, (*expected)->descriptor().config);
   EXPECT_EQ((*found)->descriptor().rope, (*expected)->descriptor().rope);
   for (size_t i = 0; i < config.layers; ++i) {
-    const MatrixView a = (*found)->weights().layers()[i].q,
-                     b = (*expected)->weights().layers()[i].q;
+    const Matrix a = (*found)->weights().layers()[i].q.unpacked();
+    const Matrix b = (*expected)->weights().layers()[i].q.unpacked();
     EXPECT_EQ(std::memcmp(a.data(), b.data(), a.rows() * a.columns() * sizeof(float)), 0);
   }
   EXPECT_EQ(*(*found)->tokenizer().encode("the and <|eos|> in"),
@@ -109,7 +109,7 @@ TEST(ModelLoading, Refusals) {
   smallModel().write(dir / "m.gguf");
   const auto small = loadModel(dir / "m.gguf", {.digestCache = std::nullopt, .memoryLimit = 1000});
   EXPECT_EQ(small.status().code(), ErrorCode::kResourceExhausted);
-  expectError(small, {"m.gguf: the weights need", "(2592 bytes)"});
+  expectError(small, {"m.gguf: the weights need", "bytes), the machine has"});
   GgufWriter fewRows = smallModel();
   fewRows.add("llama.vocab_size", 4u).set("tokenizer.ggml.eos_token_id", 3u).write(dir / "m.gguf");
   expectError(loadModel(dir / "m.gguf", kNoCache), {"m.gguf: the largest id is 4"});

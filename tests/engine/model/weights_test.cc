@@ -35,7 +35,7 @@ TEST(Weights, MatricesHaveTheShapesOfTheConfiguration) {
     EXPECT_EQ(&weights->head() == &weights->embedding(), config.tiedHead);
     const TensorEntry* up =
         (*openWeights(goldenDir(name)))->find("model.layers.0.mlp.up_proj.weight");
-    EXPECT_EQ(blockBytes(layer.up.type()), tensorTypeSize(up->type));
+    EXPECT_EQ(blockBytes(layer.up.type()), blockBytes(*weightTypeOf(up->type)));
   }
 }
 
@@ -138,7 +138,7 @@ TEST(Weights, BiasesAreNotLeftOutSilently) {
 void expectTensor(const Matrix& row, const char* model, const char* name) {
   const auto source = openWeights(goldenDir(model));
   const TensorEntry* entry = (*source)->find(name);
-  const size_t size = tensorTypeSize(entry->type);
+  const size_t size = blockBytes(*weightTypeOf(entry->type));
   ASSERT_EQ(row.columns() * size, entry->bytes.size()) << name;
   for (size_t i = 0; i < row.columns(); ++i) {
     float expected = 0;
