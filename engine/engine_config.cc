@@ -103,6 +103,12 @@ Status setCache(EngineConfig& config, const std::string& value) {
   return Status();
 }
 
+Status setAuth(EngineConfig& config, const std::string& value) {
+  if (value != "keys" && value != "none") return expected("keys or none", value);
+  config.noAuth = value == "none";
+  return Status();
+}
+
 Status setTemplate(EngineConfig& config, const std::string& value) {
   if (value.find("{question}") == std::string::npos) {
     return expected("a text with {question} in it", value);
@@ -115,6 +121,7 @@ const std::vector<Key>& keys() {
   using C = EngineConfig;
   static const std::vector<Key> table = {
       {"model.directory", ValueKind::kText, text(&C::model)},
+      {"model.chat_template", ValueKind::kText, text(&C::chatTemplate)},
       {"compute.threads", ValueKind::kInteger, integer(&C::threads, 0, 4096)},
       {"compute.kv_type", ValueKind::kText, named(&C::kvType, codec::elementTypeFromName)},
       {"compute.rounding", ValueKind::kText, setRounding},
@@ -146,6 +153,8 @@ const std::vector<Key>& keys() {
       {"serve.kv_memory", ValueKind::kText, bytes(&C::serveKvMemory)},
       {"serve.connections", ValueKind::kInteger, integer(&C::serveConnections, 1, 1 << 16)},
       {"serve.body_limit", ValueKind::kText, bytes(&C::serveBodyLimit)},
+      {"serve.api_keys", ValueKind::kText, text(&C::apiKeys)},
+      {"serve.auth", ValueKind::kText, setAuth},
   };
   return table;
 }

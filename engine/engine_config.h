@@ -22,6 +22,7 @@ namespace spolia::engine {
 struct EngineConfig {
   std::filesystem::path model;  // Hugging Face directory or GGUF file
   uint32_t threads = 0;         // 0: as many as the process may use
+  std::string chatTemplate;     // a file; "none"; empty: the model's own
   codec::ElementType kvType = codec::ElementType::kBf16;
   Rounding rounding = Rounding::kFast;
   WeightNumerics numerics = WeightNumerics::kF32;
@@ -57,6 +58,8 @@ struct EngineConfig {
   uint64_t serveKvMemory = 0;                  // bytes of requests' KV; 0: half of the machine's
   uint32_t serveConnections = 256;
   uint64_t serveBodyLimit = 8ull << 20;  // bytes
+  std::filesystem::path apiKeys;         // who may ask; empty: everybody on this machine
+  bool noAuth = false;                   // and everybody who can reach the address
 };
 
 // One setting given outside of the file. `origin` is what errors name: a flag or a variable.

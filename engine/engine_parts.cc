@@ -15,23 +15,29 @@ namespace spolia::engine {
 
 namespace {
 
-Result<std::unique_ptr<KvSource>> openSource(const EngineConfig& config, const Model& model,
-                                             uint64_t ttlSeconds) {
+Status openSource(EngineParts& parts, uint64_t ttlSeconds) {
+  const EngineConfig& config = parts.config;
   if (!config.cache.empty()) {
     RemoteKvConfig remote;
     remote.address = config.cache;
     remote.tokenFile = config.tokenFile;
     remote.modelName = modelNameOf(config.model);
-    remote.descriptor = model.descriptor();
+    remote.descriptor = parts.model->descriptor();
     remote.ttlSeconds = ttlSeconds;
-    return openRemoteKvSource(remote);
+    SPOLIA_ASSIGN_OR_RETURN(parts.source, openRemoteKvSource(remote));
+    return {};
   }
   EmbeddedStoreConfig store;
   store.directory = config.store.empty() ? defaultStoreDirectory() : config.store;
   store.capacityBytes = config.storeCapacity;
   store.memoryBytes = config.storeMemory;
   store.ttlSeconds = ttlSeconds;
-  return openEmbeddedKvSource(store);
+  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<SaltableKvSource> source, openEmbeddedKvSource(store));
+  parts.saltedSource = [saltable = source.get()](const std::string& salt) {
+    return saltable->salted(salt);
+  };
+  parts.source = std::move(source);
+  return {};
 }
 
 }  // namespace
@@ -46,6 +52,51 @@ Result<std::shared_ptr<const codec::Profile>> profileFor(const EngineConfig& con
         config.profile.string() + ": profile of another model than " + config.model.string());
   }
   return profile;
+}
+
+namespace {
+
+// Of a model without files that name them: by its ids.
+ChatTemplate::SpecialTokens tokensByIds(const Model& model) {
+  const auto named = [&](uint32_t id) { return std::string(model.tokenizer().tokenBytes(id)); };
+  ChatTemplate::SpecialTokens out = {{"bos_token", named(model.config().bosToken)}};
+  if (!model.config().eosTokens.empty()) {
+    out.emplace_back("eos_token", named(model.config().eosTokens.front()));
+  }
+  return out;
+}
+
+// The model's own; nothing where it has none.
+Result<std::optional<ChatTemplate>> ownTemplate(const EngineConfig& config, const Model& model) {
+  std::error_code error;
+  if (std::filesystem::is_directory(config.model, error)) return ChatTemplate::load(config.model);
+  if (model.chatTemplate().empty()) return std::optional<ChatTemplate>();
+  SPOLIA_ASSIGN_OR_RETURN(
+      ChatTemplate out,
+      ChatTemplate::parse(model.chatTemplate(), config.model.string() + ": tokenizer.chat_template",
+                          tokensByIds(model)));
+  return std::optional(std::move(out));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ChatTemplate>> chatTemplateFor(const EngineConfig& config,
+                                                            const Model& model) {
+  using Shared = std::shared_ptr<const ChatTemplate>;
+  if (config.chatTemplate == "none") return Shared();
+  if (!config.chatTemplate.empty()) {
+    SPOLIA_ASSIGN_OR_RETURN(ChatTemplate::SpecialTokens tokens, loadSpecialTokens(config.model));
+    if (tokens.empty()) tokens = tokensByIds(model);
+    SPOLIA_ASSIGN_OR_RETURN(ChatTemplate named,
+                            ChatTemplate::loadFile(config.chatTemplate, std::move(tokens)));
+    return std::make_shared<const ChatTemplate>(std::move(named));
+  }
+  Result<std::optional<ChatTemplate>> own = ownTemplate(config, model);
+  if (!own.ok()) {
+    return Status(own.status().code(),
+                  own.status().message() + "; --chat-template takes another one, or none");
+  }
+  return *own ? std::make_shared<const ChatTemplate>(**std::move(own)) : Shared();
 }
 
 unsigned usableCores() {
@@ -66,7 +117,7 @@ Result<EngineParts> openEngine(const EngineConfig& config, uint64_t ttlSeconds) 
   parts.config = config;
   SPOLIA_ASSIGN_OR_RETURN(parts.model, loadModel(config.model, {.numerics = config.numerics}));
   SPOLIA_ASSIGN_OR_RETURN(parts.profile, profileFor(config, *parts.model));
-  SPOLIA_ASSIGN_OR_RETURN(parts.source, openSource(config, *parts.model, ttlSeconds));
+  SPOLIA_RETURN_IF_ERROR(openSource(parts, ttlSeconds));
   parts.pool = std::make_unique<ThreadPool>(config.threads == 0 ? usableCores() : config.threads);
   parts.transformer = std::make_unique<Transformer>(*parts.model, *parts.pool, config.rounding);
   return parts;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "engine/kernels/thread_pool.h"
 #include "engine/linker/kv_source.h"
 #include "engine/model/model.h"
+#include "engine/template/chat_template.h"
 #include "engine/transformer/forward.h"
 
 namespace spolia::engine {
@@ -22,6 +24,8 @@ struct EngineParts {
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Transformer> transformer;
   std::unique_ptr<KvSource> source;
+  // The same store under a salt; empty: the source has none.
+  std::function<std::unique_ptr<KvSource>(const std::string& salt)> saltedSource;
   std::shared_ptr<const codec::Profile> profile;  // null: none was named
 };
 
@@ -29,6 +33,11 @@ struct EngineParts {
 // file: as readProfile(), and kInvalidArgument for a profile of another model.
 Result<std::shared_ptr<const codec::Profile>> profileFor(const EngineConfig& config,
                                                          const Model& model);
+
+// The template for conversations that the configuration names, or the model's own; null for "none"
+// and where the model has none. Errors as ChatTemplate::load().
+Result<std::shared_ptr<const ChatTemplate>> chatTemplateFor(const EngineConfig& config,
+                                                            const Model& model);
 
 // Loads the model, then opens the store or connects to the server. Errors name what could not be
 // had; nothing is changed then. What is stored through it lives for `ttlSeconds`, 0: without end,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/ask_command.h"
+#include "engine/chat_command.h"
 #include "engine/docs_command.h"
 #include "engine/engine_config.h"
 #include "engine/eval_command.h"
@@ -98,8 +99,34 @@ void addAskFlags(CLI::App& app, Arguments& arguments) {
   app.add_option("question", arguments.question, "what to ask")->required();
 }
 
+void addChatFlags(CLI::App& app, Arguments& arguments) {
+  app.add_option("--docs", arguments.names,
+                 "documents whose names match a shell pattern ('*' also matches '/'); none without")
+      ->type_name("PATTERN");
+  addSetting(app, arguments, "--method", "link.method", "how chunks are put together");
+  addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
+  addSetting(app, arguments, "--patience-ms", "link.patience_ms",
+             "how long loading may hold up an answer");
+  addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "most tokens of an answer");
+  addSetting(app, arguments, "--chat-template", "model.chat_template",
+             "Jinja file in place of the model's own, or none");
+  addSetting(app, arguments, "--template", "ask.template",
+             "prompt around {question}, without a chat template");
+}
+
 void addServeFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--listen", "serve.listen", "ADDRESS:PORT, port 0 for any");
+  addSetting(
+      app, arguments, "--api-keys", "serve.api_keys",
+      "file of keys, one a line as NAME:KEY or NAME:SHA256, of which each request needs one");
+  app.add_flag_callback(
+      "--no-auth",
+      [&arguments] {
+        arguments.settings.push_back({"serve.auth", "none", "--no-auth"});
+      },
+      "listen beyond loopback without keys (serve.auth)");
+  addSetting(app, arguments, "--chat-template", "model.chat_template",
+             "Jinja file in place of the model's own, or none");
   addSetting(app, arguments, "--queue", "serve.queue", "requests that may wait");
   addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens",
              "most tokens of a chunk of documents given as text");
@@ -182,6 +209,7 @@ int runCommand(const std::string& command, const Arguments& arguments) {
   if (command == "ingest") return runIngest(*config, {arguments.names, arguments.json});
   if (command == "docs") return runDocs(*config, arguments.names, arguments.json);
   if (command == "rm") return runRemove(*config, arguments.names, arguments.json);
+  if (command == "chat") return runChat(*config, {arguments.names});
   if (command == "serve") return runServe(*config);
   if (command == "profile") {
     ProfileRequest request = arguments.profile;
@@ -215,17 +243,19 @@ int runMain(int argc, char** argv) {
   app.footer(kExitCodeHelp);
   CLI::App& ingest = *app.add_subcommand("ingest", "computes and stores documents");
   CLI::App& ask = *app.add_subcommand("ask", "answers a question over stored documents");
+  CLI::App& chat = *app.add_subcommand("chat", "holds a conversation over stored documents");
   CLI::App& docs = *app.add_subcommand("docs", "lists stored documents");
   CLI::App& remove = *app.add_subcommand("rm", "removes stored documents");
   CLI::App& serve = *app.add_subcommand("serve", "answers OpenAI's API over stored documents");
   CLI::App& eval = *app.add_subcommand("eval", "scores linking methods on worlds with answers");
   CLI::App& profile = *app.add_subcommand("profile", "makes the codec's profile of a model");
-  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval, &serve, &profile}) {
+  for (CLI::App* command : {&ingest, &ask, &docs, &remove, &eval, &serve, &profile, &chat}) {
     addCommonFlags(*command, arguments);
   }
   addEvalFlags(eval, arguments);
   addProfileFlags(profile, arguments);
   addServeFlags(serve, arguments);
+  addChatFlags(chat, arguments);
   addIngestFlags(ingest, arguments);
   addAskFlags(ask, arguments);
   docs.add_option("patterns", arguments.names, "shell patterns of names; all without");

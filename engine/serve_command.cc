@@ -56,6 +56,23 @@ Status parseListen(const std::string& text, HttpServer::Config& config) {
   return Status();
 }
 
+bool isLoopback(std::string_view address) {
+  return address.starts_with("127.") || address == "::1";
+}
+
+// The keys to ask for. Whoever listens to the network says who may ask, or that all may.
+Result<std::optional<ApiKeys>> keysOf(const EngineConfig& config, const std::string& address) {
+  if (!config.apiKeys.empty()) {
+    SPOLIA_ASSIGN_OR_RETURN(ApiKeys keys, ApiKeys::load(config.apiKeys));
+    return std::optional(std::move(keys));
+  }
+  if (isLoopback(address) || config.noAuth) return std::optional<ApiKeys>();
+  return Status(ErrorCode::kInvalidArgument,
+                "serve.listen is \"" + config.serveListen +
+                    "\", which others can reach: expected --api-keys FILE, or --no-auth for a "
+                    "server that answers everybody");
+}
+
 int64_t changeTimeOf(const std::filesystem::path& model) {
   std::error_code error;
   const auto time = std::filesystem::last_write_time(model, error);
@@ -64,10 +81,13 @@ int64_t changeTimeOf(const std::filesystem::path& model) {
   return std::chrono::duration_cast<std::chrono::seconds>(system.time_since_epoch()).count();
 }
 
-ChatService::Config serviceConfigOf(const EngineParts& parts) {
+ChatService::Config serviceConfigOf(const EngineParts& parts,
+                                    std::shared_ptr<const ChatTemplate> chatTemplate) {
   const EngineConfig& config = parts.config;
   ChatService::Config out;
   out.modelName = modelNameOf(config.model);
+  out.saltedSource = parts.saltedSource;
+  out.prompts.chatTemplate = std::move(chatTemplate);
   out.prompts.questionTemplate = config.questionTemplate;
   out.prompts.maxTokens = config.maxTokens;
   out.library = {config.chunkTokens, config.preset, config.kvType};
@@ -90,20 +110,24 @@ ChatService::Config serviceConfigOf(const EngineParts& parts) {
 Status serve(const EngineConfig& config) {
   HttpServer::Config http;
   SPOLIA_RETURN_IF_ERROR(parseListen(config.serveListen, http));
+  SPOLIA_ASSIGN_OR_RETURN(std::optional<ApiKeys> keys, keysOf(config, http.address));
   http.bodyBytes = config.serveBodyLimit;
   http.connections = config.serveConnections;
   http.refuse = [](unsigned status, std::string why) { return errorResponse(status, why); };
   StopSignals signals;
   SPOLIA_ASSIGN_OR_RETURN(EngineParts parts, openEngine(config));
+  SPOLIA_ASSIGN_OR_RETURN(const auto chatTemplate, chatTemplateFor(config, *parts.model));
   printStore(*parts.source);
+  if (chatTemplate) spdlog::info("chat template: {}", chatTemplate->name());
   ApiMetrics metrics;
   ChatService service(*parts.model, *parts.transformer, *parts.pool, *parts.source, metrics,
-                      serviceConfigOf(parts));
+                      serviceConfigOf(parts, chatTemplate));
   HttpServer* running = nullptr;
   TokenService tokens(*parts.model, modelNameOf(config.model), metrics);
-  ChatApi api(service, tokens, metrics,
-              {modelNameOf(config.model), changeTimeOf(config.model), SPOLIA_VERSION,
-               [&running] { return running ? running->connections() : size_t{0}; }});
+  ChatApi api(
+      service, tokens, metrics,
+      {modelNameOf(config.model), changeTimeOf(config.model), SPOLIA_VERSION,
+       [&running] { return running ? running->connections() : size_t{0}; }, std::move(keys)});
   SPOLIA_ASSIGN_OR_RETURN(
       const std::unique_ptr<HttpServer> server,
       HttpServer::start(http, [&api](HttpRequest request, std::shared_ptr<ReplyChannel> channel) {

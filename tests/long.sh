@@ -6,13 +6,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 names=(simulation standstill kills damage recycling ring failures disconnects volume fuzz)
 # Of the codec, and of model files: ten minutes each.
-fuzzers=(lossy profile stream round_trip header entropy safetensors gguf)
+fuzzers=(lossy profile stream round_trip header entropy safetensors gguf template)
 
 fuzz() {  # fuzzer, seconds; the seed is another one each time
   local corpus=tests/golden/codec seed=${SPOLIA_SEED:-$RANDOM}
   case "$1" in
     lossy | profile) corpus= ;;  # make their own
     safetensors) corpus=tests/golden/engine/llama_linear/model.safetensors ;;
+    template) corpus=$(echo tests/golden/engine/jinja/families/*.jinja) ;;
     gguf) corpus=$(echo tests/golden/engine/gguf_{seeds/*,qwen2_q4_0/*}.gguf) ;;
   esac
   echo "fuzz_$1 --seed $seed"

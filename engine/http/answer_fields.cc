@@ -13,6 +13,16 @@ using Json = BodyFields::Json;
 constexpr uint32_t kMostTokens = 1u << 24;
 constexpr uint32_t kMostMs = 3'600'000;
 constexpr uint32_t kMostLogprobs = 20;
+constexpr size_t kMostSaltBytes = 256;
+
+void readSalt(BodyFields& fields, AnswerFields& out) {
+  const Json* salt = fields.find("cache_salt");
+  if (!salt) return;
+  const bool good = salt->is_string() && !salt->get_ref<const std::string&>().empty() &&
+                    salt->get_ref<const std::string&>().size() <= kMostSaltBytes;
+  if (!good) return fields.fail("cache_salt", salt, "a text of 1 to 256 bytes");
+  out.cacheSalt = salt->get<std::string>();
+}
 
 void readBias(BodyFields& fields, SamplingOptions& out) {
   const Json* bias = fields.find("logit_bias");
@@ -94,6 +104,7 @@ void readStream(BodyFields& reader, AnswerFields& out) {
 }  // namespace
 
 void readAnswerFields(BodyFields& fields, const Json& object, AnswerFields& out) {
+  readSalt(fields, out);
   readLink(fields, out);
   readStop(fields, out);
   out.choices = fields.count("n", 1, kMostChoices).value_or(1);

@@ -17,6 +17,9 @@ inline constexpr uint32_t kMostChoices = 16;
 
 struct AnswerFields {
   std::string model;
+  std::string keyName;  // of the API key that brought it; empty: none is asked for
+  // "cache_salt": what is stored for this request is found under the same salt and key only.
+  std::string cacheSalt;
   std::optional<LinkMethod> method;  // "link": {"method", "k", "patience_ms"}
   std::optional<uint32_t> k;
   std::optional<uint32_t> patienceMs;

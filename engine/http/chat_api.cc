@@ -1,5 +1,7 @@
 #include "engine/http/chat_api.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -38,6 +40,8 @@ Json modelJson(const std::string& name, int64_t created) {
 
 void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel) {
   const std::string route = routeOf(request.path);
+  std::string keyName;
+  if (refused(request, route, keyName, *channel)) return;
   const bool ofTokens = route == kTokenize || route == kDetokenize;
   const bool posted = route == kChat || route == kCompletions || ofTokens;
   const char* allowed = posted ? "POST" : "GET";
@@ -49,9 +53,9 @@ void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel)
     response = errorResponse(405, request.method + " is not allowed here, expected " + allowed);
     response.allow = allowed;
   } else if (route == kChat) {
-    return answer(parseChatRequest(request.body), route, std::move(channel));
+    return answer(parseChatRequest(request.body), route, keyName, std::move(channel));
   } else if (route == kCompletions) {
-    return answer(parseCompletionRequest(request.body), route, std::move(channel));
+    return answer(parseCompletionRequest(request.body), route, keyName, std::move(channel));
   } else if (ofTokens) {
     return tokens_.submit(route, std::move(request.body), std::move(channel));
   } else {
@@ -84,13 +88,40 @@ HttpResponse ChatApi::answerNow(const std::string& path) const {
   return response;
 }
 
+// Before anything else is looked at: who has no key learns nothing of routes or models.
+bool ChatApi::refused(const HttpRequest& request, const std::string& route, std::string& keyName,
+                      ReplyChannel& channel) {
+  if (!config_.keys || route == kHealth) return false;
+  const std::string shown = route.empty() ? "another path" : route;
+  if (std::optional<std::string> name = config_.keys->nameOf(request.authorization)) {
+    keyName = *std::move(name);
+    spdlog::info("{} {}, key {}", request.method, shown, keyName);
+    return false;
+  }
+  spdlog::warn("{} {}, refused: {}", request.method, shown,
+               request.authorization.empty() ? "no key" : "a key that is none of ours");
+  HttpResponse response = errorResponse(ApiError{
+      401,
+      "invalid_request_error",
+      request.authorization.empty()
+          ? "this server needs an API key, expected the header \"Authorization: Bearer KEY\""
+          : "the API key is not one of this server's",
+      {},
+      "invalid_api_key"});
+  response.authenticate = "Bearer";
+  metrics_.countRequest(route.empty() ? "other" : route, response.status);
+  channel.send(std::move(response));
+  return true;
+}
+
 template <typename Request>
 void ChatApi::answer(std::variant<Request, ApiError> request, const std::string& route,
-                     std::shared_ptr<ReplyChannel> channel) {
+                     const std::string& keyName, std::shared_ptr<ReplyChannel> channel) {
   if (const auto* error = std::get_if<ApiError>(&request)) {
     metrics_.countRequest(route, error->status);
     return channel->send(errorResponse(*error));
   }
+  std::get<Request>(request).keyName = keyName;
   service_.submit(std::get<Request>(std::move(request)), std::move(channel));
 }
 

@@ -5,9 +5,11 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 
+#include "engine/http/api_keys.h"
 #include "engine/http/api_metrics.h"
 #include "engine/http/chat_service.h"
 #include "engine/http/http_types.h"
@@ -22,6 +24,8 @@ class ChatApi {
     int64_t modelCreated = 0;  // Unix time of the weights
     std::string version;       // of this program
     std::function<size_t()> connections;
+    // Without one of these keys only /health is answered; nothing: everybody may ask for all.
+    std::optional<ApiKeys> keys = std::nullopt;
   };
 
   ChatApi(ChatService& service, TokenService& tokens, ApiMetrics& metrics, Config config)
@@ -33,7 +37,10 @@ class ChatApi {
   HttpResponse answerNow(const std::string& path) const;
   template <typename Request>
   void answer(std::variant<Request, ApiError> request, const std::string& route,
-              std::shared_ptr<ReplyChannel> channel);
+              const std::string& keyName, std::shared_ptr<ReplyChannel> channel);
+  // Answers a request that may not be answered; whether it was one. `keyName` is that of its key.
+  bool refused(const HttpRequest& request, const std::string& route, std::string& keyName,
+               ReplyChannel& channel);
 
   ChatService& service_;
   TokenService& tokens_;

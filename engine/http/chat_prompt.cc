@@ -1,6 +1,7 @@
 #include "engine/http/chat_prompt.h"
 
 #include <algorithm>
+#include <ctime>
 
 namespace spolia::engine {
 
@@ -10,6 +11,59 @@ constexpr std::string_view kInlinePrefix = "inline/";
 
 std::string inlineName(const std::string& text) {
   return std::string(kInlinePrefix) + documentVersion(text, 0).hex().substr(0, 32);
+}
+
+// Stands for the documents in a conversation that is rendered: a character that templates neither
+// strip nor change. What is found again is its origin, which no message can have.
+constexpr std::string_view kDocumentsPlace = "\xEE\x80\x80";
+
+std::vector<ChatTurn> turnsOf(const std::vector<ChatMessage>& messages, bool documents) {
+  std::vector<ChatTurn> out;
+  for (const ChatMessage& message : messages) {
+    // Templates know no developers.
+    const bool rules = message.role == "developer";
+    ChatTurn turn{rules ? "system" : message.role, {}};
+    if (documents && &message == &messages.back()) {
+      turn.content.append(kDocumentsPlace, jinja::Origin::kPlace);
+      turn.content.append("\n\n");
+    }
+    turn.content.append(message.text, jinja::Origin::kContent);
+    out.push_back(std::move(turn));
+  }
+  return out;
+}
+
+bool hasPlace(const jinja::MarkedText& text) {
+  return std::ranges::count(text.ranges(), jinja::Origin::kPlace, &jinja::OriginRange::origin) > 0;
+}
+
+// What is rendered before and behind the documents; without a place for them they stand in front.
+std::pair<jinja::MarkedText, jinja::MarkedText> aroundDocuments(const jinja::MarkedText& text) {
+  std::pair<jinja::MarkedText, jinja::MarkedText> out;
+  size_t begin = 0;
+  bool found = false;
+  for (const jinja::OriginRange& range : text.ranges()) {
+    if (range.origin != jinja::Origin::kPlace) continue;
+    (found ? out.second : out.first).append(text, begin, range.begin);
+    begin = range.end;
+    found = true;  // further ones are of a message that is written twice
+  }
+  out.second.append(text, begin, text.size());
+  return out;
+}
+
+Result<std::vector<codec::TokenId>> tokensOf(const Tokenizer& tokenizer,
+                                             const jinja::MarkedText& text) {
+  std::vector<TextRange> content;
+  for (const jinja::OriginRange& range : text.ranges()) content.push_back({range.begin, range.end});
+  return tokenizer.encode(text.bytes(), content);
+}
+
+std::tm localTime() {
+  const std::time_t now = std::time(nullptr);
+  std::tm out{};
+  ::localtime_r(&now, &out);
+  return out;
 }
 
 }  // namespace
@@ -29,10 +83,21 @@ std::string conversationText(const std::vector<ChatMessage>& messages, std::stri
 ChatPrompts::ChatPrompts(const Model& model, DocumentLibrary& library, Config config)
     : model_(model), library_(library), config_(std::move(config)) {}
 
+DocumentLibrary& ChatPrompts::libraryOf(const std::string& name) const {
+  return config_.named && !name.starts_with(kInlinePrefix) ? *config_.named : library_;
+}
+
 Status ChatPrompts::addNamed(ChatPrompt& out, const std::string& name) {
-  SPOLIA_ASSIGN_OR_RETURN(const Manifest manifest, library_.manifest(name));
+  DocumentLibrary& library = libraryOf(name);
+  SPOLIA_ASSIGN_OR_RETURN(const Manifest manifest, library.manifest(name));
   out.documents.push_back(name);
-  return appendDocument(out.prompt, model_.tokenizer(), manifest);
+  const size_t before = out.prompt.segments.size();
+  SPOLIA_RETURN_IF_ERROR(appendDocument(out.prompt, model_.tokenizer(), manifest));
+  if (&library == &library_ || !config_.onNamedChunk) return {};
+  for (size_t i = before; i < out.prompt.segments.size(); ++i) {
+    config_.onNamedChunk(out.prompt.segments[i].tokens);
+  }
+  return {};
 }
 
 ApiError ChatPrompts::tooLong(const std::string& param, uint64_t tokens, uint64_t answer) const {
@@ -46,7 +111,7 @@ ApiError ChatPrompts::tooLong(const std::string& param, uint64_t tokens, uint64_
 
 std::optional<ApiError> ChatPrompts::putInline(const ChatPrompt& out, const std::string& name,
                                                const std::string& text, const std::string& param) {
-  const auto tokens = model_.tokenizer().encode(text);
+  const auto tokens = model_.tokenizer().encodeContent(text);
   if (!tokens.ok()) return apiErrorOf(tokens.status(), param);
   const uint64_t rows = out.prompt.rows() + tokens->size();
   if (rows > model_.config().maxPositions) return tooLong(param, rows, 0);
@@ -79,7 +144,8 @@ Result<std::vector<std::string>> ChatPrompts::choose(const ChatRequest& request)
     SPOLIA_ASSIGN_OR_RETURN(LibraryIndex index, LibraryIndex::create());
     index_.emplace(std::move(index));
   }
-  return index_->best(library_, request.messages.back().text, *request.topDocuments,
+  return index_->best(config_.named ? *config_.named : library_, request.messages.back().text,
+                      *request.topDocuments,
                       [](const std::string& name) { return !name.starts_with(kInlinePrefix); });
 }
 
@@ -98,15 +164,50 @@ std::optional<ApiError> ChatPrompts::addChosen(ChatPrompt& out, const ChatReques
   return std::nullopt;
 }
 
-std::variant<ChatPrompt, ApiError> ChatPrompts::make(const ChatRequest& request) {
-  ChatPrompt out;
-  out.prompt = promptWithBos(model_.config().bosToken);
-  if (auto error = addDocuments(out, request)) return *std::move(error);
-  if (auto error = addChosen(out, request)) return *std::move(error);
+std::optional<ApiError> ChatPrompts::addRendered(ChatPrompt& out,
+                                                 const ChatRequest& request) const {
+  const bool documents = out.prompt.segments.size() > 1;
+  const auto render = [&](bool place) {
+    return config_.chatTemplate->render(turnsOf(request.messages, place), request.templateArguments,
+                                        localTime());
+  };
+  Result<jinja::MarkedText> text = render(documents);
+  // A template that remakes what it is given has no place for them.
+  if (documents && text.ok() && !hasPlace(*text)) text = render(false);
+  if (!text.ok()) return badField("messages", "the chat template: " + text.status().message());
+  const auto [before, behind] = aroundDocuments(*text);
+  Result<std::vector<codec::TokenId>> front = tokensOf(model_.tokenizer(), before);
+  Result<std::vector<codec::TokenId>> rest = tokensOf(model_.tokenizer(), behind);
+  if (!front.ok()) return apiErrorOf(front.status(), "messages");
+  if (!rest.ok()) return apiErrorOf(rest.status(), "messages");
+  std::vector<PromptSegment>& segments = out.prompt.segments;
+  // BOS stands in front of every prompt, whether or not the template spells it.
+  std::vector<codec::TokenId>& first = before.empty() ? *rest : *front;
+  if (!first.empty() && first.front() == model_.config().bosToken) first.erase(first.begin());
+  if (!front->empty()) {
+    segments.insert(segments.begin() + 1, {SegmentKind::kFresh, "conversation", *std::move(front)});
+  }
+  if (!rest->empty()) segments.push_back({SegmentKind::kFresh, "question", *std::move(rest)});
+  return std::nullopt;
+}
+
+std::optional<ApiError> ChatPrompts::addConversation(ChatPrompt& out,
+                                                     const ChatRequest& request) const {
+  if (config_.chatTemplate) return addRendered(out, request);
   const Status added =
       appendText(out.prompt, model_.tokenizer(), {SegmentKind::kFresh, "conversation", {}},
                  conversationText(request.messages, config_.questionTemplate));
   if (!added.ok()) return apiErrorOf(added, "messages");
+  return std::nullopt;
+}
+
+std::variant<ChatPrompt, ApiError> ChatPrompts::make(const ChatRequest& request) {
+  ChatPrompt out;
+  out.oneLine = config_.chatTemplate == nullptr;
+  out.prompt = promptWithBos(model_.config().bosToken);
+  if (auto error = addDocuments(out, request)) return *std::move(error);
+  if (auto error = addChosen(out, request)) return *std::move(error);
+  if (auto error = addConversation(out, request)) return *std::move(error);
   const uint64_t rows = out.prompt.rows(), answer = maxTokensOf(request);
   if (rows + answer > model_.config().maxPositions) return tooLong("messages", rows, answer);
   return out;

@@ -92,6 +92,22 @@ void readDocuments(BodyFields& reader, ChatRequest& out) {
   }
 }
 
+void readTemplateArguments(BodyFields& reader, ChatRequest& out) {
+  constexpr const char* kName = "chat_template_kwargs";
+  constexpr std::array kTaken = {"messages", "add_generation_prompt", "tools"};
+  const Json* arguments = reader.find(kName);
+  if (!arguments) return;
+  if (!arguments->is_object()) return reader.fail(kName, arguments, "an object");
+  for (const auto& [name, json] : arguments->items()) {
+    if (std::ranges::find(kTaken, name) != kTaken.end()) {
+      return reader.refuse(kName, std::string(kName) + "." + name + " is not for requests to set");
+    }
+    Result<jinja::Value> value = jinja::valueOf(nlohmann::ordered_json(json));
+    if (!value.ok()) return reader.refuse(kName, value.status().message());
+    out.templateArguments.emplace_back(name, *std::move(value));
+  }
+}
+
 // Fields that ask for what is not done.
 void refuseOthers(BodyFields& reader) {
   if (const Json* format = reader.find("response_format")) {
@@ -115,6 +131,7 @@ std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body) {
   out.model = reader.text("model", true);
   readMessages(reader, out);
   readDocuments(reader, out);
+  readTemplateArguments(reader, out);
   refuseOthers(reader);
   readAnswerFields(reader, object, out);
   out.logprobs = readLogprobs(reader);

@@ -12,6 +12,7 @@
 
 #include "engine/http/answer_fields.h"
 #include "engine/http/api_error.h"
+#include "engine/jinja/jinja_template.h"
 
 namespace spolia::engine {
 
@@ -30,6 +31,7 @@ struct ChatRequest : AnswerFields {
   std::vector<ChatMessage> messages;
   std::vector<ChatDocument> documents;
   std::optional<uint32_t> topDocuments;
+  jinja::Variables templateArguments;  // "chat_template_kwargs": further ones of the chat template
 };
 
 std::variant<ChatRequest, ApiError> parseChatRequest(std::string_view body);

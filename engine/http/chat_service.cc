@@ -16,6 +16,10 @@ Linker::Config withPool(Linker::Config config, PagePool& pages) {
   return config;
 }
 
+ChatRooms::Config roomsOf(const ChatService::Config& config, PagePool& pages) {
+  return {config.prompts, config.library, withPool(config.linker, pages), config.saltedSource};
+}
+
 constexpr const char* kChatRoute = "/v1/chat/completions";
 constexpr const char* kCompletionRoute = "/v1/completions";
 const ApiError kStopping{503, "server_error", "this server is stopping", {}, "stopping"};
@@ -27,13 +31,11 @@ ChatService::ChatService(const Model& model, const Transformer& transformer, Thr
     : model_(model),
       metrics_(metrics),
       config_(std::move(config)),
-      library_(model, transformer, source, config_.library),
-      prompts_(model, library_, config_.prompts),
       pages_(PagePool::create(model.config(), config_.linker.pageType)),
-      linker_(model, transformer, pool, &source, withPool(config_.linker, *pages_)),
+      rooms_(model, transformer, pool, source, roomsOf(config_, *pages_)),
       instance_(std::random_device()()),
       storing_(config_.scheduler.maxRequests),
-      scheduler_(model, transformer, pool, linker_, *pages_, config_.scheduler),
+      scheduler_(model, transformer, pool, rooms_.shared().linker, *pages_, config_.scheduler),
       preparing_(config_.scheduler.maxRequests + config_.queue) {}
 
 void ChatService::stop() {
@@ -45,8 +47,8 @@ void ChatService::stop() {
 
 void ChatService::submit(ChatRequest request, std::shared_ptr<ReplyChannel> channel) {
   const auto shared = std::make_shared<const ChatRequest>(std::move(request));
-  const auto make = [this, shared]() -> std::variant<Prompts, ApiError> {
-    std::variant<ChatPrompt, ApiError> prompt = prompts_.make(*shared);
+  const auto make = [shared](ChatRoom& room) -> std::variant<Prompts, ApiError> {
+    std::variant<ChatPrompt, ApiError> prompt = room.prompts.make(*shared);
     if (auto* error = std::get_if<ApiError>(&prompt)) return std::move(*error);
     Prompts out;
     out.push_back(std::get<ChatPrompt>(std::move(prompt)));
@@ -57,7 +59,7 @@ void ChatService::submit(ChatRequest request, std::shared_ptr<ReplyChannel> chan
 
 void ChatService::submit(CompletionRequest request, std::shared_ptr<ReplyChannel> channel) {
   const auto shared = std::make_shared<const CompletionRequest>(std::move(request));
-  const auto make = [this, shared] { return makePrompts(*shared); };
+  const auto make = [this, shared](ChatRoom&) { return makePrompts(*shared); };
   take({kCompletionRoute, "cmpl", completionReplies_}, *shared, make, std::move(channel));
 }
 
@@ -82,14 +84,16 @@ void ChatService::take(const Route& route, const AnswerFields& fields, MakePromp
   config.head = {fmt::format("{}-{:08x}{:08x}", route.idPrefix, instance_, nextId_++),
                  std::chrono::system_clock::to_time_t(std::chrono::system_clock::now()),
                  config_.modelName};
+  config.keyName = fields.keyName;
   config.stream = fields.stream;
   config.includeUsage = fields.includeUsage;
   config.logprobs = fields.logprobs.has_value();
   config.stop = fields.stop;
   if (!fields.sampling.greedy()) config.seed = fields.sampling.seed;
   config.choices = fields.choices;
-  config.store = [this](LinkedPrompt& linked, std::function<void()> done) {
-    return store(linked, std::move(done));
+  config.store = [this](std::shared_ptr<Linker> linker, LinkedPrompt& linked,
+                        std::function<void()> done) {
+    return store(std::move(linker), linked, std::move(done));
   };
   config.onEnd = [this](std::optional<double> seconds) { ended(seconds); };
   auto answer = std::make_shared<RunningAnswer>(model_, metrics_, std::move(config), channel);
@@ -132,7 +136,14 @@ void ChatService::run(RunningAnswer& answer, const AnswerFields& fields,
                       const MakePrompts& makePrompts) {
   if (answer.gone()) return answer.abandon();
   if (stopping_) return answer.refuse(kStopping);
-  std::variant<Prompts, ApiError> made = makePrompts();
+  const std::shared_ptr<ChatRoom> room = rooms_.of(fields.keyName, fields.cacheSalt);
+  if (!room) {
+    ApiError error =
+        badField("cache_salt", "cache_salt needs a store in this server's own process");
+    error.code = "unsupported_value";
+    return answer.refuse(error);
+  }
+  std::variant<Prompts, ApiError> made = makePrompts(*room);
   if (const auto* error = std::get_if<ApiError>(&made)) return answer.refuse(*error);
   auto& prompts = std::get<Prompts>(made);
   std::vector<std::vector<std::string>> documents;
@@ -142,14 +153,17 @@ void ChatService::run(RunningAnswer& answer, const AnswerFields& fields,
                             : std::chrono::steady_clock::time_point::max();
   const auto listeners = answer.listeners(std::move(documents));
   for (size_t i = 0; i < prompts.size(); ++i) {
-    scheduler_.submit(scheduled(fields, std::move(prompts[i].prompt), deadline), listeners[i]);
+    ScheduledRequest request = scheduled(fields, std::move(prompts[i]), deadline);
+    request.salt = room->salt;
+    request.linker = std::shared_ptr<Linker>(room, &room->linker);
+    scheduler_.submit(std::move(request), listeners[i]);
   }
 }
 
-ScheduledRequest ChatService::scheduled(const AnswerFields& fields, Prompt prompt,
+ScheduledRequest ChatService::scheduled(const AnswerFields& fields, ChatPrompt prompt,
                                         std::chrono::steady_clock::time_point deadline) const {
   ScheduledRequest out;
-  out.prompt = std::move(prompt);
+  out.prompt = std::move(prompt.prompt);
   out.deadline = deadline;
   out.link = config_.link;
   out.link.method = fields.method.value_or(out.link.method);
@@ -159,6 +173,7 @@ ScheduledRequest ChatService::scheduled(const AnswerFields& fields, Prompt promp
   options.maxTokens = fields.maxTokens.value_or(config_.prompts.maxTokens);
   options.sampling = fields.sampling;
   options.odds = fields.logprobs;
+  options.stopAtNewline = prompt.oneLine;
   for (uint32_t i = 0; i < fields.choices; ++i, ++options.sampling.seed) {
     out.choices.push_back(options);
   }
@@ -202,9 +217,10 @@ std::variant<ChatService::Prompts, ApiError> ChatService::makePrompts(
   return out;
 }
 
-bool ChatService::store(LinkedPrompt& linked, std::function<void()> done) {
-  return storing_.submit([this, &linked, done = std::move(done)] {
-    linker_.writeBack(linked);
+bool ChatService::store(std::shared_ptr<Linker> linker, LinkedPrompt& linked,
+                        std::function<void()> done) {
+  return storing_.submit([linker = std::move(linker), &linked, done = std::move(done)] {
+    linker->writeBack(linked);
     done();
   });
 }

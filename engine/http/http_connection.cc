@@ -151,6 +151,8 @@ void HttpConnection::dispatch() {
   request.method = std::string(message.method_string());
   const std::string_view target(message.target().data(), message.target().size());
   request.path = std::string(target.substr(0, target.find('?')));
+  const auto authorization = message.find(http::field::authorization);
+  if (authorization != message.end()) request.authorization = std::string(authorization->value());
   request.body = std::move(message.body());
   answering_ = true;
   stream_.expires_never();
@@ -199,6 +201,7 @@ std::string HttpConnection::headText(unsigned status, const std::string& content
     set("Retry-After", std::to_string(extra->retryAfterSeconds));
   }
   if (extra && !extra->allow.empty()) set("Allow", extra->allow);
+  if (extra && !extra->authenticate.empty()) set("WWW-Authenticate", extra->authenticate);
   return out + "\r\n";
 }
 

@@ -8,8 +8,9 @@
 namespace spolia::engine {
 
 struct HttpRequest {
-  std::string method;  // "GET"
-  std::string path;    // without the query
+  std::string method;         // "GET"
+  std::string path;           // without the query
+  std::string authorization;  // the header of that name; empty: none
   std::string body;
 };
 
@@ -19,6 +20,7 @@ struct HttpResponse {
   std::string body;
   unsigned retryAfterSeconds = 0;  // header Retry-After; 0: none
   std::string allow;               // header Allow; empty: none
+  std::string authenticate;        // header WWW-Authenticate; empty: none
 };
 
 // Answers one request. Any thread. Either send() once, or begin(), write() as often as needed, and

@@ -199,7 +199,7 @@ void RunningAnswer::onEnd(size_t prompt, Result<ScheduledAnswer> answer) {
     const auto done = [self = shared_from_this(), prompt, linked] {
       self->finishPrompt(prompt, std::move(linked->provenance));
     };
-    if (config_.store(*linked, done)) return;
+    if (config_.store(std::move(answer->linker), *linked, done)) return;
   }
   finishPrompt(prompt, std::move(linked->provenance));
 }
@@ -257,13 +257,13 @@ void RunningAnswer::log(const std::string& reason) const {
   uint32_t tokens = 0;
   for (const AnswerChoice& choice : answer_.choices) tokens += choice.completionTokens;
   spdlog::info(
-      "{} rows={} cached={} computed={} chunks={} tiers={} level={} bytes={} tokens={} "
+      "{}{} rows={} cached={} computed={} chunks={} tiers={} level={} bytes={} tokens={} "
       "ttft_ms={:.1f} "
       "total_ms={:.1f} end=\"{}\"",
-      config_.head.id, figures.promptTokens, figures.cachedTokens,
-      figures.promptTokens - figures.cachedTokens, figures.chunks, tiers.empty() ? "-" : tiers,
-      levels.empty() ? "-" : levels, figures.bytesRead, tokens, answer_.firstTokenMs,
-      msSinceAccepted(), reason);
+      config_.head.id, config_.keyName.empty() ? "" : " key=" + config_.keyName,
+      figures.promptTokens, figures.cachedTokens, figures.promptTokens - figures.cachedTokens,
+      figures.chunks, tiers.empty() ? "-" : tiers, levels.empty() ? "-" : levels, figures.bytesRead,
+      tokens, answer_.firstTokenMs, msSinceAccepted(), reason);
 }
 
 }  // namespace spolia::engine

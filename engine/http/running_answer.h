@@ -29,6 +29,7 @@ class RunningAnswer : public std::enable_shared_from_this<RunningAnswer> {
     const char* route = "";
     const ReplyFormat* format = nullptr;  // outlives it
     ReplyHead head;
+    std::string keyName;  // for the log; empty: none
     bool stream = false;
     bool includeUsage = false;
     bool logprobs = false;
@@ -36,7 +37,9 @@ class RunningAnswer : public std::enable_shared_from_this<RunningAnswer> {
     std::optional<uint64_t> seed;
     size_t choices = 1;  // of each prompt
     // Stores what may be written back, on another thread, then calls `done`; false: it will not.
-    std::function<bool(LinkedPrompt& linked, std::function<void()> done)> store;
+    std::function<bool(std::shared_ptr<Linker> linker, LinkedPrompt& linked,
+                       std::function<void()> done)>
+        store;
     // The reply is about to be complete: with the seconds it took, or none for one that failed.
     std::function<void(std::optional<double> seconds)> onEnd;
   };

@@ -10,8 +10,8 @@
 
 #include "engine/http/api_metrics.h"
 #include "engine/http/http_types.h"
-#include "engine/http/work_queue.h"
 #include "engine/model/model.h"
+#include "engine/scheduler/work_queue.h"
 
 namespace spolia::engine {
 

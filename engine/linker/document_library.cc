@@ -105,7 +105,7 @@ Result<Manifest> DocumentLibrary::cut(const std::string& name, std::string_view 
   }
   SPOLIA_ASSIGN_OR_RETURN(std::vector<TextChunk> chunks,
                           chunkText(text, config_.chunkTokens, [&](std::string_view part) {
-                            return model_.tokenizer().encode(part);
+                            return model_.tokenizer().encodeContent(part);
                           }));
   if (chunks.empty()) return Status(ErrorCode::kInvalidArgument, "the document is empty");
   Manifest out;
@@ -132,7 +132,7 @@ Result<bool> DocumentLibrary::isStored(const ChunkId& id) {
 
 Result<ChunkId> DocumentLibrary::idOf(std::string_view text, codec::CompileMode mode) const {
   SPOLIA_ASSIGN_OR_RETURN(const std::vector<codec::TokenId> tokens,
-                          model_.tokenizer().encode(text));
+                          model_.tokenizer().encodeContent(text));
   return codec::chunkIdOf(textChunkIdentity(model_.fingerprint(), tokens, mode));
 }
 

@@ -29,8 +29,8 @@ Prompt cutIntoPrefixChunks(const Prompt& prompt) {
 Status appendDocument(Prompt& prompt, const Tokenizer& tokenizer, const Manifest& document) {
   for (size_t i = 0; i < document.chunks.size(); ++i) {
     PromptSegment segment{SegmentKind::kChunk, document.name + "#" + std::to_string(i), {}};
-    SPOLIA_RETURN_IF_ERROR(
-        appendText(prompt, tokenizer, std::move(segment), document.chunks[i].text));
+    SPOLIA_ASSIGN_OR_RETURN(segment.tokens, tokenizer.encodeContent(document.chunks[i].text));
+    if (!segment.tokens.empty()) prompt.segments.push_back(std::move(segment));
   }
   return Status();
 }

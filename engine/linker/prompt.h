@@ -61,7 +61,7 @@ inline constexpr uint32_t kPrefixChunkTokens = 256;
 // The same ids cut into prefix chunks from position 0 on; what is left of them is fresh text.
 Prompt cutIntoPrefixChunks(const Prompt& prompt);
 
-// The chunks of a document, in order.
+// The chunks of a document, in order. Control tokens that its text spells stay text.
 Status appendDocument(Prompt& prompt, const Tokenizer& tokenizer, const Manifest& document);
 
 // `pattern` with every "{question}" in it replaced.

@@ -125,13 +125,14 @@ const AddedToken* AddedTokenMatcher::longestAt(std::string_view text) const {
   return nullptr;
 }
 
-std::vector<AddedTokenMatcher::Part> AddedTokenMatcher::split(std::string_view text) const {
+std::vector<AddedTokenMatcher::Part> AddedTokenMatcher::split(std::string_view text,
+                                                              const Allows& allows) const {
   std::vector<Part> parts;
   size_t done = 0;
   size_t at = 0;
   while (!tokens_.empty() && at < text.size()) {
     const AddedToken* token = longestAt(text.substr(at));
-    if (!token) {
+    if (!token || (allows && !allows(at, at + token->content.size()))) {
       ++at;
       continue;
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -43,8 +44,9 @@ class AddedTokenMatcher {
   explicit AddedTokenMatcher(std::vector<AddedToken> tokens);
 
   // The text from left to right, the longest token first where several begin; no part is empty.
-  // `text` is well-formed.
-  std::vector<Part> split(std::string_view text) const;
+  // `text` is well-formed. With `allows`, tokens count only at bytes [begin, end) that it allows.
+  using Allows = std::function<bool(size_t begin, size_t end)>;
+  std::vector<Part> split(std::string_view text, const Allows& allows = {}) const;
 
  private:
   const AddedToken* longestAt(std::string_view text) const;

@@ -1,6 +1,7 @@
 #include "engine/model/tokenizer.h"
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -30,17 +31,25 @@ struct Entry {
 }  // namespace
 
 struct Tokenizer::Parts {
+  // Looked for in the text as it is, and after normalisation.
+  struct Matchers {
+    AddedTokenMatcher raw;
+    AddedTokenMatcher normalized;
+  };
+
   Status addTokens(const std::vector<AddedToken>& tokens, std::string_view file);
   Status setEntry(TokenId id, std::string_view token, bool special, std::string_view file);
   Status encodePlain(std::string_view text, TextPlace place, std::vector<TokenId>& out) const;
-  Status encodeText(std::string_view text, std::vector<TokenId>& out) const;
+  Status encodeText(std::string_view text, TextPlace place, const Matchers& matchers,
+                    std::vector<TokenId>& out) const;
 
   Normalizer normalizer;
   PreTokenizer pre;
   Bpe bpe;
   TokenDecoder decoder;
-  AddedTokenMatcher rawTokens;         // looked for in the text as it is
-  AddedTokenMatcher normalizedTokens;  // looked for after normalisation
+  Matchers added;
+  AddedTokenMatcher control;  // the special ones, as they are spelled
+  Matchers plain;             // the others
   std::unordered_map<std::string, TokenId> addedIds;
   std::vector<Entry> entries;  // by id
 };
@@ -53,7 +62,7 @@ Status Tokenizer::Parts::addTokens(const std::vector<AddedToken>& tokens, std::s
   for (const auto& [token, id] : bpe.vocabulary()) {
     SPOLIA_RETURN_IF_ERROR(setEntry(id, token, false, file));
   }
-  std::vector<AddedToken> raw, normalized;
+  std::vector<AddedToken> raw, normalized, special, plainRaw, plainNormalized;
   for (AddedToken token : tokens) {
     const auto inVocabulary = bpe.find(token.content);
     const bool taken = entries[token.id].known && inVocabulary != token.id;
@@ -64,15 +73,19 @@ Status Tokenizer::Parts::addTokens(const std::vector<AddedToken>& tokens, std::s
                         ", expected the one of model.vocab, or one that no other token has");
     }
     if (!addedIds.emplace(token.content, token.id).second) continue;
+    if (token.special) special.push_back(token);
     // A normalised one stands for what is found: with the blank that is put in front, where one is.
     if (token.normalized) {
       SPOLIA_ASSIGN_OR_RETURN(token.content, normalizer.apply(token.content, kMaxTextBytes));
     }
     SPOLIA_RETURN_IF_ERROR(setEntry(token.id, token.content, token.special, file));
-    if (!token.content.empty()) (token.normalized ? normalized : raw).push_back(std::move(token));
+    if (token.content.empty()) continue;
+    if (!token.special) (token.normalized ? plainNormalized : plainRaw).push_back(token);
+    (token.normalized ? normalized : raw).push_back(std::move(token));
   }
-  rawTokens = AddedTokenMatcher(std::move(raw));
-  normalizedTokens = AddedTokenMatcher(std::move(normalized));
+  added = {AddedTokenMatcher(std::move(raw)), AddedTokenMatcher(std::move(normalized))};
+  control = AddedTokenMatcher(std::move(special));
+  plain = {AddedTokenMatcher(std::move(plainRaw)), AddedTokenMatcher(std::move(plainNormalized))};
   return Status();
 }
 
@@ -96,8 +109,9 @@ Status Tokenizer::Parts::encodePlain(std::string_view text, TextPlace place,
   return Status();
 }
 
-Status Tokenizer::Parts::encodeText(std::string_view text, std::vector<TokenId>& out) const {
-  for (const auto& part : rawTokens.split(text)) {
+Status Tokenizer::Parts::encodeText(std::string_view text, TextPlace place,
+                                    const Matchers& matchers, std::vector<TokenId>& out) const {
+  for (const auto& part : matchers.raw.split(text)) {
     if (part.token) {
       out.push_back(*part.token);
       continue;
@@ -108,8 +122,8 @@ Status Tokenizer::Parts::encodeText(std::string_view text, std::vector<TokenId>&
       SPOLIA_ASSIGN_OR_RETURN(made, normalizer.apply(part.text, kMaxTextBytes));
       normal = made;
     }
-    const bool first = part.text.data() == text.data();
-    for (const auto& inner : normalizedTokens.split(normal)) {
+    const bool first = place == TextPlace::kBegin && part.text.data() == text.data();
+    for (const auto& inner : matchers.normalized.split(normal)) {
       if (inner.token) {
         out.push_back(*inner.token);
         continue;
@@ -177,18 +191,55 @@ Result<Tokenizer> Tokenizer::make(const json& document, std::string_view name) {
   return Tokenizer(std::move(parts));
 }
 
+namespace {
+
+Status checkSize(std::string_view text) {
+  if (text.size() <= Tokenizer::kMaxTextBytes) return {};
+  return Status(ErrorCode::kInvalidArgument, "a text of " + std::to_string(text.size()) +
+                                                 " bytes, expected at most " +
+                                                 std::to_string(Tokenizer::kMaxTextBytes));
+}
+
+}  // namespace
+
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text) const {
-  if (text.size() > kMaxTextBytes) {
-    return Status(ErrorCode::kInvalidArgument, "a text of " + std::to_string(text.size()) +
-                                                   " bytes, expected at most " +
-                                                   std::to_string(kMaxTextBytes));
-  }
+  SPOLIA_RETURN_IF_ERROR(checkSize(text));
   std::string repaired;
   if (!isValidUtf8(text)) text = repaired = replaceInvalidUtf8(text);
   std::vector<TokenId> out;
   out.reserve(text.size() / 3);
-  SPOLIA_RETURN_IF_ERROR(parts_->encodeText(text, out));
+  SPOLIA_RETURN_IF_ERROR(parts_->encodeText(text, TextPlace::kBegin, parts_->added, out));
   return out;
+}
+
+Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
+                                               std::span<const TextRange> content) const {
+  if (content.empty()) return encode(text);
+  SPOLIA_RETURN_IF_ERROR(checkSize(text));
+  if (!isValidUtf8(text)) {
+    return Status(ErrorCode::kInvalidArgument, "a text is not well-formed UTF-8");
+  }
+  const auto outside = [&](size_t begin, size_t end) {
+    const auto range = std::ranges::upper_bound(content, begin, {}, &TextRange::end);
+    return range == content.end() || range->begin >= end;
+  };
+  std::vector<TokenId> out;
+  for (const auto& part : parts_->control.split(text, outside)) {
+    if (part.token) {
+      out.push_back(*part.token);
+      continue;
+    }
+    const bool first = part.text.data() == text.data();
+    SPOLIA_RETURN_IF_ERROR(parts_->encodeText(
+        part.text, first ? TextPlace::kBegin : TextPlace::kWithin, parts_->plain, out));
+  }
+  return out;
+}
+
+Result<std::vector<TokenId>> Tokenizer::encodeContent(std::string_view text) const {
+  std::string repaired;
+  if (!isValidUtf8(text)) text = repaired = replaceInvalidUtf8(text);
+  return encode(text, std::array{TextRange{0, text.size()}});
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, SpecialTokens special) const {

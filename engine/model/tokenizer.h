@@ -28,6 +28,12 @@ struct SentencePieceModel;
 // What decode() does with tokens the file marks as special.
 enum class SpecialTokens : uint8_t { kKeep, kSkip };
 
+// Bytes [begin, end) of a text.
+struct TextRange {
+  size_t begin = 0;
+  size_t end = 0;
+};
+
 class Tokenizer {
  public:
   // kNotFound without the file; kUnsupported for another kind of model (WordPiece, Unigram,
@@ -58,6 +64,13 @@ class Tokenizer {
   // or a text is one long run that might merge (Bpe::kMaxStretch), kInvalidArgument beyond
   // kMaxTextBytes, before or after normalisation.
   Result<std::vector<codec::TokenId>> encode(std::string_view text) const;
+  // The same, but tokens that the file marks as special are not recognised where a part of them
+  // lies in one of `content`: there they are text as any other. The ranges ascend and lie apart.
+  // kInvalidArgument too for ill-formed text.
+  Result<std::vector<codec::TokenId>> encode(std::string_view text,
+                                             std::span<const TextRange> content) const;
+  // Of a text that is content all of it; what is not well-formed counts as in encode().
+  Result<std::vector<codec::TokenId>> encodeContent(std::string_view text) const;
   // The text of the ids, ill-formed UTF-8 replaced by U+FFFD. Where the file says so, less the
   // blank that encode() put in front. Ids the vocabulary lacks give nothing.
   std::string decode(std::span<const codec::TokenId> ids,

@@ -9,6 +9,7 @@
 
 #include "codec/base/result.h"
 #include "engine/linker/link_job.h"
+#include "engine/linker/linker.h"
 #include "engine/linker/prompt.h"
 #include "engine/scheduler/sequence.h"
 
@@ -20,6 +21,9 @@ struct ScheduledRequest {
   std::vector<SequenceOptions> choices;  // one answer each, at least one
   // Only requests of the same salt share pages.
   std::string salt;
+  // By whom the prompt is linked, with the scheduler's pages; null: by the scheduler's own. Held as
+  // long as the request is under way.
+  std::shared_ptr<Linker> linker;
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
@@ -27,6 +31,7 @@ struct ScheduledRequest {
 struct ScheduledAnswer {
   std::vector<StopReason> stopped;  // of each choice
   LinkedPrompt linked;              // method prefix: what may be written back stands in its pages
+  std::shared_ptr<Linker> linker;   // that of the request
 };
 
 // Who asked. Methods are called by the scheduler's thread, all others wait meanwhile: they do not

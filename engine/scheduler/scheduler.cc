@@ -207,7 +207,8 @@ bool Scheduler::admit(Request& request) {
   LinkOptions link = asked.link;
   link.spareRows = maxTokens;
   link.blockRows = kBlockRows;
-  auto job = linker_.start(asked.prompt, link, std::move(shared));
+  Linker& linker = asked.linker ? *asked.linker : linker_;
+  auto job = linker.start(asked.prompt, link, std::move(shared));
   if (!job.ok()) {
     request.end(job.status());
     return true;
@@ -262,6 +263,7 @@ void Scheduler::advance(Request& request, size_t choice, std::span<const float> 
     keepPages(request, request.pagesOf(each), tokens);
   }
   out.linked = std::move(request.linked);
+  out.linker = request.asked.linker;
   request.end(std::move(out));
 }
 

@@ -38,6 +38,9 @@ spolia_fuzz(tokenizer 20000 engine/tokenizer/made_up.model engine/tokenizer/char
 spolia_fuzz(safetensors 30000 engine/llama_linear/model.safetensors)
 spolia_fuzz(gguf 20000 engine/gguf_seeds/byte_level.gguf engine/gguf_seeds/pieces.gguf
   engine/gguf_qwen2_q4_0/model.gguf)
+file(GLOB families RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/golden
+     ${CMAKE_CURRENT_SOURCE_DIR}/golden/engine/jinja/families/*.jinja)
+spolia_fuzz(template 60000 ${families})
 # Their inputs say what to do with samples that they make.
 spolia_fuzz(lossy 20000)
 spolia_fuzz(profile 3000)

@@ -104,15 +104,20 @@ std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
   return Model::make(config, tensors, std::move(tokenizer));
 }
 
-Tokenizer byteTokenizer() {
-  std::string vocabulary;
+Tokenizer byteTokenizer(const std::vector<std::string>& special) {
+  std::string added, vocabulary;
+  for (const std::string& name : special) {
+    added += (added.empty() ? R"({"content": ")" : R"(, {"content": ")") + name +
+             R"(", "special": true, "id": )" + std::to_string(&name - special.data() + 1) + "}";
+  }
   for (int byte = 33; byte < 127; ++byte) {
     const char c = static_cast<char>(byte);
     vocabulary += std::string(c == '"' || c == '\\' ? "\"\\" : "\"") + c +
                   "\": " + std::to_string(byte) + ", ";
   }
   // Space and newline as byte-level vocabularies write them.
-  const std::string json = R"({"version": "1.0", "added_tokens": [], "normalizer": null,
+  const std::string json = R"({"version": "1.0", "added_tokens": [)" + added +
+                           R"(], "normalizer": null,
     "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
                       "use_regex": true},
     "post_processor": null, "decoder": {"type": "ByteLevel"},

@@ -46,7 +46,8 @@ std::vector<Variant> tinyVariants();
 std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
                                      std::optional<Tokenizer> tokenizer = std::nullopt);
 // A tokenizer for it: printable ASCII, space and newline, one token for each byte, its value.
-Tokenizer byteTokenizer();
+// Special tokens are added by name, with ids from 1 on.
+Tokenizer byteTokenizer(const std::vector<std::string>& special = {});
 
 // `count` tokens of the vocabulary.
 std::vector<codec::TokenId> randomTokens(const ModelConfig& config, size_t count, uint64_t seed);

@@ -41,6 +41,22 @@ void expectRefused(const char* field, const json& value, const std::string& para
   EXPECT_NE(error.message.find(param), std::string::npos) << error.message;
 }
 
+TEST(ChatRequest, ReadsSaltAndArgumentsOfTheTemplate) {
+  json body = plain();
+  body["cache_salt"] = "s";
+  body["chat_template_kwargs"] = {{"enable_thinking", false}};
+  const ChatRequest request = accepted(body);
+  EXPECT_EQ(request.cacheSalt, "s");
+  ASSERT_EQ(request.templateArguments.size(), 1u);
+  EXPECT_EQ(request.templateArguments[0].first, "enable_thinking");
+  EXPECT_FALSE(request.templateArguments[0].second.truth());
+  for (const json& salt : {json(""), json(3), json(std::string(257, 'x'))}) {
+    expectRefused("cache_salt", salt, "cache_salt");
+  }
+  expectRefused("chat_template_kwargs", 3, "chat_template_kwargs");
+  expectRefused("chat_template_kwargs", {{"messages", 1}}, "chat_template_kwargs");
+}
+
 TEST(ChatRequest, ReadsWhatItKnowsAndLetsTheRestPass) {
   json body = plain();
   body["max_tokens"] = 7;

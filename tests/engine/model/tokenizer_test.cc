@@ -253,6 +253,37 @@ void expectRefused(json file, const Case& c) {
   expectError(parse(file), parts);
 }
 
+TEST(Tokenizer, ContentSpellsNoControlTokens) {
+  json file = baseFile();
+  const json tokens = {
+      {{"id", 5000}, {"content", "<|end|>"}, {"special", true}},
+      {{"id", 5001}, {"content", "<|strip|>"}, {"special", true}, {"rstrip", true}},
+      {{"id", 5002}, {"content", "<tool>"}, {"special", false}}};
+  for (const json& token : tokens) file["added_tokens"].push_back(token);
+  const auto tokenizer = parse(file);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
+  const auto ids = [&](std::string_view text, std::vector<TextRange> content) {
+    const auto out = tokenizer->encode(text, content);
+    EXPECT_TRUE(out.ok()) << out.status().toString();
+    return *out;
+  };
+  const std::string text = "a<|end|>b<|end|>c<tool>";
+  const auto whole = *tokenizer->encode(text);
+  EXPECT_EQ(std::ranges::count(whole, 5000u), 2);
+  // Without content, and with content that spells nothing, the ids are those of the whole text.
+  EXPECT_EQ(ids(text, {}), whole);
+  EXPECT_EQ(ids(text, {{0, 1}, {8, 9}, {16, 23}}), whole);
+  const auto second = ids(text, {{9, 23}});
+  EXPECT_EQ(std::ranges::count(second, 5000u), 1);
+  EXPECT_EQ(std::ranges::count(second, 5002u), 1) << "not special";
+  // A token that only begins or ends in content is none either.
+  EXPECT_EQ(std::ranges::count(ids(text, {{7, 8}}), 5000u), 1);
+  EXPECT_EQ(std::ranges::count(ids(text, {{0, 2}}), 5000u), 1);
+  EXPECT_EQ(std::ranges::count(ids("<|strip|> <|end|>", {{10, 17}}), 5000u), 0);
+  EXPECT_EQ(tokenizer->encode("\xFF", std::vector<TextRange>{{0, 1}}).status().code(),
+            ErrorCode::kInvalidArgument);
+}
+
 TEST(Tokenizer, ErrorsNameFieldAndExpectation) {
   const json byteLevel = {{"type", "ByteLevel"}};
   const Case cases[] = {

@@ -1,4 +1,4 @@
-#include "engine/http/work_queue.h"
+#include "engine/scheduler/work_queue.h"
 
 #include <gtest/gtest.h>
 
