@@ -10,21 +10,25 @@
 
 namespace spolia::engine {
 
-// A panel of one of the products.
-struct PanelOf {
+// Panels of one of the products, one behind the other.
+struct PanelsOf {
   const Product* product;
-  size_t index;
+  size_t index;  // of the first
+  size_t count;
 
   size_t firstOutput() const { return index * WeightMatrix::kPanelOutputs; }
   size_t outputs() const {
-    return std::min(WeightMatrix::kPanelOutputs, product->weight.outputs() - firstOutput());
+    const size_t all = count * WeightMatrix::kPanelOutputs;
+    return std::min(all, product->weight.outputs() - firstOutput());
   }
 };
 
-inline PanelOf panelAt(std::span<const Product> products, size_t number) {
+// Those from `number` on, counted through all products: at most `most`, and none of the next
+// product.
+inline PanelsOf panelsAt(std::span<const Product> products, size_t number, size_t most) {
   const Product* product = products.data();
   for (; number >= product->weight.panels(); ++product) number -= product->weight.panels();
-  return {product, number};
+  return {product, number, std::min(most, product->weight.panels() - number)};
 }
 
 struct Cut {
@@ -37,6 +41,17 @@ struct Cut {
   size_t firstRow(size_t task) const { return task % rowParts * rowsPerTask; }
   size_t firstPanel(size_t task) const { return task / rowParts * panelsPerTask; }
   size_t lastPanel(size_t task) const { return std::min(panels, firstPanel(task) + panelsPerTask); }
+
+  // Calls body(panels) for all of a task's, at most `most` at a time.
+  template <typename Body>
+  void forPanels(std::span<const Product> products, size_t task, size_t most,
+                 const Body& body) const {
+    for (size_t number = firstPanel(task); number < lastPanel(task);) {
+      const PanelsOf some = panelsAt(products, number, std::min(most, lastPanel(task) - number));
+      body(some);
+      number += some.count;
+    }
+  }
 };
 
 // For many rows, so that every thread has some tasks; for a few, bound by reading weights, so that

@@ -27,17 +27,34 @@ constexpr size_t kLanes = hn::MaxLanes(D());
 constexpr size_t kSums = HWY_TARGET <= HWY_AVX3 ? 16 : 8;
 
 // in, part of `inputs` columns from `column` on; panel begins at that input.
+template <typename T>
 struct Slice {
   const MatrixView& in;
   size_t column, inputs;
-  const float* panel;  // [inputs][64]
-  float* sums;         // [rows][64], added to
+  const T* panel;  // [inputs][64]
+  float* sums;     // [rows][64], added to
 };
+
+// A vector of weights as f32; 16 bits without a type are bf16.
+HWY_INLINE V loadWeights(const float* from) {
+  return hn::LoadU(D(), from);
+}
+HWY_INLINE V loadWeights(const uint16_t* from) {
+  const hn::RebindToUnsigned<D> d;
+  const hn::Rebind<uint16_t, decltype(d)> d16;
+  return hn::BitCast(D(), hn::ShiftLeft<16>(hn::PromoteTo(d, hn::LoadU(d16, from))));
+}
+// Without the instruction Highway's emulation is wrong for infinities.
+#if HWY_TARGET <= HWY_AVX2
+HWY_INLINE V loadWeights(const hwy::float16_t* from) {
+  return hn::PromoteTo(D(), hn::LoadU(hn::Rebind<hwy::float16_t, D>(), from));
+}
+#endif
 
 // kRows rows from `row` on and kVectors vectors of outputs from `output` on. Arrays of vectors of
 // constant bounds are unrolled into registers.
-template <size_t kRows, size_t kVectors>
-HWY_INLINE void addTile(const Slice& slice, size_t row, size_t output) {
+template <size_t kRows, size_t kVectors, typename T>
+HWY_INLINE void addTile(const Slice<T>& slice, size_t row, size_t output) {
   const D d;
   V sums[kRows][kVectors];
   const float* in[kRows];
@@ -49,11 +66,11 @@ HWY_INLINE void addTile(const Slice& slice, size_t row, size_t output) {
       sums[r][v] = hn::LoadU(d, slice.sums + (row + r) * kPanel + output + v * kLanes);
     }
   }
-  const float* weights = slice.panel + output;
+  const T* weights = slice.panel + output;
   for (size_t i = 0; i < slice.inputs; ++i, weights += kPanel) {
     V weight[kVectors];
 #pragma GCC unroll 8
-    for (size_t v = 0; v < kVectors; ++v) weight[v] = hn::LoadU(d, weights + v * kLanes);
+    for (size_t v = 0; v < kVectors; ++v) weight[v] = loadWeights(weights + v * kLanes);
 #pragma GCC unroll 8
     for (size_t r = 0; r < kRows; ++r) {
       const V value = hn::Set(d, in[r][i]);
@@ -72,8 +89,8 @@ HWY_INLINE void addTile(const Slice& slice, size_t row, size_t output) {
   }
 }
 
-template <size_t kRows>
-HWY_INLINE void addRows(const Slice& slice, size_t row) {
+template <size_t kRows, typename T>
+HWY_INLINE void addRows(const Slice<T>& slice, size_t row) {
   constexpr size_t kAll = kPanel / kLanes;
   constexpr size_t kFit = kSums / kRows == 0 ? 1 : kSums / kRows;
   constexpr size_t kVectors = kFit < kAll ? kFit : kAll;
@@ -84,29 +101,64 @@ HWY_INLINE void addRows(const Slice& slice, size_t row) {
   }
 }
 
-void addSliceHere(const MatrixView& in, size_t column, size_t inputs, const float* panel,
-                  float* sums) {
-  const Slice slice{in, column, inputs, panel, sums};
+template <typename T>
+void addSlice(const Slice<T>& slice) {
   size_t row = 0;
-  const size_t rows = in.rows();
+  const size_t rows = slice.in.rows();
   for (; row + 8 <= rows; row += 8) addRows<8>(slice, row);
   for (; row + 4 <= rows; row += 4) addRows<4>(slice, row);
   for (; row + 2 <= rows; row += 2) addRows<2>(slice, row);
   for (; row < rows; ++row) addRows<1>(slice, row);
 }
 
-// Dot products of one row of weights with every row of `in`.
+// Inputs of a panel of f16 that are widened at a time where the processor cannot do it in passing:
+// 64 of them are 16 KiB, which stay in L1.
+[[maybe_unused]] constexpr size_t kSliceInputs = 64;
+
+// A whole panel, [in.columns()][64] of `type`.
+void addPanelHere(const MatrixView& in, WeightType type, const std::byte* panel, float* sums) {
+  const size_t inputs = in.columns();
+  if (type == WeightType::kF32) {
+    addSlice(Slice<float>{in, 0, inputs, reinterpret_cast<const float*>(panel), sums});
+  } else if (type == WeightType::kBf16) {
+    addSlice(Slice<uint16_t>{in, 0, inputs, reinterpret_cast<const uint16_t*>(panel), sums});
+  } else {
+#if HWY_TARGET <= HWY_AVX2
+    const auto* values = reinterpret_cast<const hwy::float16_t*>(panel);
+    addSlice(Slice<hwy::float16_t>{in, 0, inputs, values, sums});
+#else
+    float* slice = scratchFloats(ScratchUser::kSlice, kSliceInputs * kPanel);
+    for (size_t first = 0; first < inputs; first += kSliceInputs) {
+      const size_t count = std::min(kSliceInputs, inputs - first);
+      widen(type, panel + storedBytes(type, first * kPanel), count * kPanel, slice);
+      addSlice(Slice<float>{in, first, count, slice, sums});
+    }
+#endif
+  }
+}
+
+// Dot products of one row of weights with every row of `in`. Four sums hide the latency of the
+// multiply-add. `count` is a multiple of every block's length.
 void dotRowsHere(const MatrixView& in, size_t column, const float* weights, size_t count,
                  float* sums) {
   const D d;
   for (size_t r = 0; r < in.rows(); ++r) {
     const float* row = in.row(r) + column;
-    V s0 = hn::Zero(d), s1 = hn::Zero(d);
-    for (size_t i = 0; i + 2 * kLanes <= count; i += 2 * kLanes) {
-      s0 = hn::MulAdd(hn::LoadU(d, row + i), hn::LoadU(d, weights + i), s0);
-      s1 = hn::MulAdd(hn::LoadU(d, row + i + kLanes), hn::LoadU(d, weights + i + kLanes), s1);
+    V s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+    size_t i = 0;
+    for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
+      const float* a = row + i;
+      const float* b = weights + i;
+      s0 = hn::MulAdd(hn::LoadU(d, a), hn::LoadU(d, b), s0);
+      s1 = hn::MulAdd(hn::LoadU(d, a + kLanes), hn::LoadU(d, b + kLanes), s1);
+      s2 = hn::MulAdd(hn::LoadU(d, a + 2 * kLanes), hn::LoadU(d, b + 2 * kLanes), s2);
+      s3 = hn::MulAdd(hn::LoadU(d, a + 3 * kLanes), hn::LoadU(d, b + 3 * kLanes), s3);
     }
-    sums[r * kPanel] += hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
+    for (; i + kLanes <= count; i += kLanes) {
+      s0 = hn::MulAdd(hn::LoadU(d, row + i), hn::LoadU(d, weights + i), s0);
+    }
+    const V all = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
+    sums[r * kPanel] += hn::GetLane(hn::SumOfLanes(d, all));
   }
 }
 
@@ -118,39 +170,18 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace spolia::engine {
 
-HWY_EXPORT(addSliceHere);
+HWY_EXPORT(addPanelHere);
 HWY_EXPORT(dotRowsHere);
 
 namespace {
 
-// Inputs of a panel that are widened at a time: 64 of them are 16 KiB, which stay in L1.
-constexpr size_t kSliceInputs = 64;
-// Values of a row of blocks that are widened at a time: a multiple of every block's length.
-constexpr size_t kSliceBlocks = 256;
+// Values of a row of blocks that are widened at a time, 4 KiB: a multiple of every block's length.
+constexpr size_t kSliceBlocks = 1024;
 
-}  // namespace
-
-void multiplyFewRows(const MatrixView& in, const WeightMatrix& weight, size_t index, float* sums) {
+void multiplyBlocks(const MatrixView& in, const WeightMatrix& weight, size_t index, float* sums) {
   constexpr size_t kPanel = WeightMatrix::kPanelOutputs;
-  SPOLIA_DCHECK(in.rows() <= kFewRows && in.columns() == weight.inputs());
-  std::fill_n(sums, in.rows() * kPanel, 0.0f);
-  const size_t inputs = weight.inputs();
-  if (weight.type() == WeightType::kF32) {
-    HWY_DYNAMIC_DISPATCH(addSliceHere)(in, 0, inputs, weight.panel(index, nullptr), sums);
-    return;
-  }
-  if (weight.inPanels()) {
-    float* slice = scratchFloats(ScratchUser::kSlice, kSliceInputs * kPanel);
-    const std::byte* panel = weight.panelBytes(index);
-    for (size_t first = 0; first < inputs; first += kSliceInputs) {
-      const size_t count = std::min(kSliceInputs, inputs - first);
-      widen(weight.type(), panel + storedBytes(weight.type(), first * kPanel), count * kPanel,
-            slice);
-      HWY_DYNAMIC_DISPATCH(addSliceHere)(in, first, count, slice, sums);
-    }
-    return;
-  }
   float* slice = scratchFloats(ScratchUser::kSlice, kSliceBlocks);
+  const size_t inputs = weight.inputs();
   const size_t last = std::min(weight.outputs(), (index + 1) * kPanel);
   for (size_t output = index * kPanel; output < last; ++output) {
     for (size_t first = 0; first < inputs; first += kSliceBlocks) {
@@ -159,6 +190,15 @@ void multiplyFewRows(const MatrixView& in, const WeightMatrix& weight, size_t in
       HWY_DYNAMIC_DISPATCH(dotRowsHere)(in, first, slice, count, sums + output % kPanel);
     }
   }
+}
+
+}  // namespace
+
+void multiplyFewRows(const MatrixView& in, const WeightMatrix& weight, size_t index, float* sums) {
+  SPOLIA_DCHECK(in.rows() <= kFewRows && in.columns() == weight.inputs());
+  std::fill_n(sums, in.rows() * WeightMatrix::kPanelOutputs, 0.0f);
+  if (!weight.inPanels()) return multiplyBlocks(in, weight, index, sums);
+  HWY_DYNAMIC_DISPATCH(addPanelHere)(in, weight.type(), weight.panelBytes(index), sums);
 }
 
 }  // namespace spolia::engine

@@ -45,47 +45,49 @@ QuantizedRows quantizeRows(const MatrixView& in, size_t padded, ThreadPool& pool
   return out;
 }
 
-// The sums of a panel in plain arithmetic, for processors without the instructions.
-void sumPanel(const uint8_t* in, size_t rows, size_t inputs, const int8_t* panel, int32_t* out) {
-  std::fill_n(out, rows * kPanel, 0);
+// The sums of panels in plain arithmetic, for processors without the instructions.
+void sumPanels(const uint8_t* in, size_t rows, size_t inputs, const int8_t* panels, size_t count,
+               int32_t* out) {
+  std::fill_n(out, rows * count * kPanel, 0);
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t i = 0; i < inputs; ++i) {
-      const int32_t value = in[r * inputs + i];
-      const int8_t* weights = panel + i / 4 * kPanel * 4 + i % 4;
-      for (size_t c = 0; c < kPanel; ++c) out[r * kPanel + c] += value * weights[c * 4];
+    for (size_t i = 0; i < inputs * count; ++i) {
+      const size_t panel = i / inputs, input = i % inputs;
+      const int32_t value = in[r * inputs + input];
+      const int8_t* weights = panels + (panel * inputs + input / 4 * 4) * kPanel + input % 4;
+      int32_t* sums = out + (r * count + panel) * kPanel;
+      for (size_t c = 0; c < kPanel; ++c) sums[c] += value * weights[c * 4];
     }
   }
 }
 
 // Row `row` of the output from its integer sums.
-void putSums(const PanelOf& panel, const QuantizedRows& in, size_t row, const int32_t* sums,
+void putSums(const PanelsOf& panels, const QuantizedRows& in, size_t row, const int32_t* sums,
              Accumulate accumulate) {
-  const Int8Panels& weights = *panel.product->weight.int8();
-  float* out = panel.product->out.row(row) + panel.firstOutput();
+  const Int8Panels& weights = *panels.product->weight.int8();
+  float* out = panels.product->out.row(row) + panels.firstOutput();
   const float rowScale = in.scales[row];
-  for (size_t c = 0; c < panel.outputs(); ++c) {
-    const size_t output = panel.firstOutput() + c;
+  for (size_t c = 0; c < panels.outputs(); ++c) {
+    const size_t output = panels.firstOutput() + c;
     const auto exact = static_cast<float>(sums[c] - weights.surplus(output));
     const float value = exact * (rowScale * weights.scale(output));
     out[c] = accumulate == Accumulate::kAdd ? out[c] + value : value;
   }
 }
 
-void multiplyRows(const QuantizedRows& in, const PanelOf& panel, size_t first, size_t last,
+void multiplyRows(const QuantizedRows& in, const PanelsOf& panels, size_t first, size_t last,
                   Accumulate accumulate) {
-  const int8_t* weights = panel.product->weight.int8()->panel(panel.index);
-  auto* sums =
-      reinterpret_cast<int32_t*>(scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanel));
-  const auto multiplyTile =
-      integerProducts()
-          ? static_cast<void (*)(const uint8_t*, size_t, size_t, const int8_t*, int32_t*)>(
-                multiplyPanel)
-          : sumPanel;
+  const int8_t* weights = panels.product->weight.int8()->panel(panels.index);
+  auto* sums = reinterpret_cast<int32_t*>(
+      scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanelsMost * kPanel));
   for (size_t row = first; row < last; row += kPanelRowsMost) {
     const size_t rows = std::min(kPanelRowsMost, last - row);
-    multiplyTile(in.row(row), roundedRows(rows), in.inputs, weights, sums);
+    if (integerProducts()) {
+      multiplyPanels(in.row(row), roundedRows(rows), in.inputs, weights, panels.count, sums);
+    } else {
+      sumPanels(in.row(row), rows, in.inputs, weights, panels.count, sums);
+    }
     for (size_t r = 0; r < rows; ++r) {
-      putSums(panel, in, row + r, sums + r * kPanel, accumulate);
+      putSums(panels, in, row + r, sums + r * panels.count * kPanel, accumulate);
     }
   }
 }
@@ -101,9 +103,9 @@ void multiplyInt8(const MatrixView& in, std::span<const Product> products, Accum
                                    : cutRows(products, rows, pool.threads());
   pool.parallelFor(cut.tasks(), [&](size_t task) {
     const size_t first = cut.firstRow(task), last = std::min(rows, first + cut.rowsPerTask);
-    for (size_t number = cut.firstPanel(task); number < cut.lastPanel(task); ++number) {
-      multiplyRows(quantized, panelAt(products, number), first, last, accumulate);
-    }
+    cut.forPanels(products, task, kPanelsMost, [&](const PanelsOf& panels) {
+      multiplyRows(quantized, panels, first, last, accumulate);
+    });
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <omp.h>
 
+#include <compare>
+#include <cstddef>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
@@ -17,8 +19,6 @@ namespace spolia::engine {
 namespace {
 
 using dnnl::memory;
-
-constexpr auto kOutputs = static_cast<memory::dim>(WeightMatrix::kPanelOutputs);
 
 const dnnl::engine& cpu() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -36,12 +36,23 @@ struct Types {
 constexpr Types kFloats = {Type::f32, Type::f32, Type::f32};
 constexpr Types kIntegers = {Type::u8, Type::s8, Type::s32};
 
-Shape describe(const Types& types, size_t rows, size_t inputs, Tag tag) {
-  const auto m = static_cast<memory::dim>(rows), k = static_cast<memory::dim>(inputs);
+// What a product is made for.
+struct Extents {
+  size_t rows, inputs, panels;
+  auto operator<=>(const Extents&) const = default;
+};
+
+// With Tag::ab of a single panel, whose sums stand among those of the others.
+Shape describe(const Types& types, const Extents& extents, Tag tag) {
+  const auto m = static_cast<memory::dim>(extents.rows);
+  const auto k = static_cast<memory::dim>(extents.inputs);
+  const auto all = static_cast<memory::dim>(extents.panels * WeightMatrix::kPanelOutputs);
+  const auto n = tag == Tag::ab ? static_cast<memory::dim>(WeightMatrix::kPanelOutputs) : all;
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  const memory::desc in({m, k}, types.in, Tag::ab), out({m, kOutputs}, types.out, Tag::ab);
-  const memory::desc panel({k, kOutputs}, types.weight, tag);
+  const memory::desc in({m, k}, types.in, Tag::ab);
+  const memory::desc out({m, n}, types.out, memory::dims{all, 1});
+  const memory::desc panel({k, n}, types.weight, tag);
   return Shape(dnnl::matmul::desc(in, panel, out), attributes, cpu());
 }
 
@@ -50,63 +61,76 @@ bool hasKernel(const Shape& shape) {
   return std::string_view(shape.impl_info_str()).find("ref") == std::string_view::npos;
 }
 
-// For floats two names for the same bytes, where inputs are a multiple of 16. The first is taken as
-// packed, but only from AVX-512 on.
-Shape describeFloats(size_t rows, size_t inputs) {
-  if (inputs % 16 == 0) {
-    Shape packed = describe(kFloats, rows, inputs, Tag::BA16a64b);
-    if (hasKernel(packed)) return packed;
+// For floats two names for the same bytes of a panel, where inputs are a multiple of 16. The first
+// is taken as packed, several panels at a time, but only from AVX-512 on; the second is one panel.
+struct Described {
+  Shape shape;
+  bool eachPanel = false;  // made for one panel, to be called for each
+};
+
+Described describeFloats(const Extents& extents) {
+  if (extents.inputs % 16 == 0) {
+    Shape packed = describe(kFloats, extents, Tag::BA16a64b);
+    if (hasKernel(packed)) return {std::move(packed)};
   }
-  return describe(kFloats, rows, inputs, Tag::ab);
+  return {describe(kFloats, extents, Tag::ab), true};
 }
 
-Shape describeIntegers(size_t rows, size_t inputs) {
-  return describe(kIntegers, rows, inputs, Tag::BA16a64b4a);
+Described describeIntegers(const Extents& extents) {
+  return {describe(kIntegers, extents, Tag::BA16a64b4a)};
 }
 
 // One shape, ready to run on one thread: only the three addresses change.
 class PanelProduct {
  public:
-  explicit PanelProduct(const Shape& shape)
-      : primitive_(shape),
-        in_(shape.src_desc(), cpu(), nullptr),
-        panel_(shape.weights_desc(), cpu(), nullptr),
-        out_(shape.dst_desc(), cpu(), nullptr),
-        scratch_(shape.scratchpad_desc(), cpu()),
+  PanelProduct(const Described& described, const Extents& extents)
+      : calls_(described.eachPanel ? extents.panels : 1),
+        panelBytes_(extents.inputs * WeightMatrix::kPanelOutputs * sizeof(float)),
+        primitive_(described.shape),
+        in_(described.shape.src_desc(), cpu(), nullptr),
+        panel_(described.shape.weights_desc(), cpu(), nullptr),
+        out_(described.shape.dst_desc(), cpu(), nullptr),
+        scratch_(described.shape.scratchpad_desc(), cpu()),
         arguments_({{DNNL_ARG_SRC, in_},
                     {DNNL_ARG_WEIGHTS, panel_},
                     {DNNL_ARG_DST, out_},
                     {DNNL_ARG_SCRATCHPAD, scratch_}}) {}
 
-  void run(dnnl::stream& stream, const void* in, const void* panel, void* out) {
+  void run(dnnl::stream& stream, const void* in, const void* panels, void* out) {
     in_.set_data_handle(const_cast<void*>(in));
-    panel_.set_data_handle(const_cast<void*>(panel));
-    out_.set_data_handle(out);
-    primitive_.execute(stream, arguments_);
+    auto* panel = static_cast<std::byte*>(const_cast<void*>(panels));
+    auto* sums = static_cast<std::byte*>(out);
+    for (size_t i = 0; i < calls_; ++i) {
+      panel_.set_data_handle(panel + i * panelBytes_);
+      out_.set_data_handle(sums + i * WeightMatrix::kPanelOutputs * sizeof(float));
+      primitive_.execute(stream, arguments_);
+    }
   }
 
  private:
+  size_t calls_;
+  size_t panelBytes_;  // of f32, where there are several calls
   dnnl::matmul primitive_;
   memory in_, panel_, out_, scratch_;
   std::unordered_map<int, memory> arguments_;
 };
 
-// What a thread has prepared, by rows and inputs.
+// What a thread has prepared.
 struct ThreadProducts {
-  using ByShape = std::map<std::pair<size_t, size_t>, PanelProduct>;
+  using ByExtents = std::map<Extents, PanelProduct>;
 
   // The pool owns the cores: no threads of OpenMP beside it. A setting of the calling thread.
   ThreadProducts() : stream(cpu()) { omp_set_num_threads(1); }
 
-  PanelProduct& of(ByShape& products, Shape (*describeShape)(size_t, size_t), size_t rows,
-                   size_t inputs) {
-    const auto found = products.find({rows, inputs});
+  PanelProduct& of(ByExtents& products, Described (*describeProduct)(const Extents&),
+                   const Extents& extents) {
+    const auto found = products.find(extents);
     if (found != products.end()) return found->second;
-    return products.try_emplace({rows, inputs}, describeShape(rows, inputs)).first->second;
+    return products.try_emplace(extents, describeProduct(extents), extents).first->second;
   }
 
   dnnl::stream stream;
-  ByShape floats, integers;
+  ByExtents floats, integers;
 };
 
 ThreadProducts& threadProducts() {
@@ -116,23 +140,24 @@ ThreadProducts& threadProducts() {
 
 }  // namespace
 
-void multiplyPanel(const float* in, size_t rows, size_t inputs, const float* panel, float* out) {
+void multiplyPanels(const float* in, size_t rows, size_t inputs, const float* panels, size_t count,
+                    float* out) {
   SPOLIA_DCHECK(rows > 0 && rows % kPanelRowStep == 0 && rows <= kPanelRowsMost);
   ThreadProducts& own = threadProducts();
-  own.of(own.floats, describeFloats, rows, inputs).run(own.stream, in, panel, out);
+  own.of(own.floats, describeFloats, {rows, inputs, count}).run(own.stream, in, panels, out);
 }
 
-void multiplyPanel(const uint8_t* in, size_t rows, size_t inputs, const int8_t* panel,
-                   int32_t* out) {
+void multiplyPanels(const uint8_t* in, size_t rows, size_t inputs, const int8_t* panels,
+                    size_t count, int32_t* out) {
   SPOLIA_DCHECK(rows > 0 && rows <= kPanelRowsMost);
   ThreadProducts& own = threadProducts();
-  own.of(own.integers, describeIntegers, rows, inputs).run(own.stream, in, panel, out);
+  own.of(own.integers, describeIntegers, {rows, inputs, count}).run(own.stream, in, panels, out);
 }
 
 bool integerProducts() {
   static const bool has = [] {
-    const Shape shape = describeIntegers(kPanelRowStep, Int8Panels::kInputs);
-    return std::string_view(shape.impl_info_str()).find("vnni") != std::string_view::npos;
+    const Described described = describeIntegers({kPanelRowStep, Int8Panels::kInputs, 1});
+    return std::string_view(described.shape.impl_info_str()).find("vnni") != std::string_view::npos;
   }();
   return has;
 }

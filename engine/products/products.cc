@@ -16,12 +16,12 @@ namespace {
 
 constexpr size_t kPanel = WeightMatrix::kPanelOutputs;
 
-// sums [rows][64] to the panel's columns of rows `first` ... of the output.
-void putSums(const PanelOf& panel, size_t first, size_t rows, const float* sums,
+// sums [rows][64 * panels] to the panels' columns of rows `first` ... of the output.
+void putSums(const PanelsOf& panels, size_t first, size_t rows, const float* sums,
              Accumulate accumulate) {
-  const size_t outputs = panel.outputs();
-  for (size_t r = 0; r < rows; ++r, sums += kPanel) {
-    float* out = panel.product->out.row(first + r) + panel.firstOutput();
+  const size_t outputs = panels.outputs();
+  for (size_t r = 0; r < rows; ++r, sums += kPanel * panels.count) {
+    float* out = panels.product->out.row(first + r) + panels.firstOutput();
     if (accumulate == Accumulate::kReplace) {
       std::memcpy(out, sums, outputs * sizeof(float));
     } else {
@@ -43,25 +43,25 @@ const float* tileRows(const MatrixView& in, size_t first, size_t rows, size_t pa
   return copy;
 }
 
-// One panel with rows [first, last).
-void multiplyManyRows(const MatrixView& in, const PanelOf& panel, size_t first, size_t last,
+// Some panels with rows [first, last). One panel, unless they can be multiplied where they lie.
+void multiplyManyRows(const MatrixView& in, const PanelsOf& panels, size_t first, size_t last,
                       Accumulate accumulate) {
-  const WeightMatrix& weight = panel.product->weight;
+  const WeightMatrix& weight = panels.product->weight;
   const size_t k = weight.inputs();
   float* scratch =
       weight.type() == WeightType::kF32 ? nullptr : scratchFloats(ScratchUser::kPanel, k * kPanel);
-  const float* values = weight.panel(panel.index, scratch);
-  float* sums = scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanel);
+  const float* values = weight.panel(panels.index, scratch);
+  float* sums = scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanelsMost * kPanel);
   for (size_t row = first; row < last; row += kPanelRowsMost) {
     const size_t rows = std::min(kPanelRowsMost, last - row);
     const size_t padded = (rows + kPanelRowStep - 1) / kPanelRowStep * kPanelRowStep;
-    multiplyPanel(tileRows(in, row, rows, padded), padded, k, values, sums);
-    putSums(panel, row, rows, sums, accumulate);
+    multiplyPanels(tileRows(in, row, rows, padded), padded, k, values, panels.count, sums);
+    putSums(panels, row, rows, sums, accumulate);
   }
 }
 
-// The same with every sum made in one order.
-void multiplyInOrder(const MatrixView& in, const PanelOf& panel, size_t first, size_t last,
+// One panel, every sum made in one order.
+void multiplyInOrder(const MatrixView& in, const PanelsOf& panel, size_t first, size_t last,
                      Accumulate accumulate) {
   float* sums = scratchFloats(ScratchUser::kSums, kFewRows * kPanel);
   for (size_t row = first; row < last; row += kFewRows) {
@@ -83,16 +83,16 @@ void multiply(const MatrixView& in, std::span<const Product> products, Accumulat
   }
   if (products[0].weight.int8()) return multiplyInt8(in, products, accumulate, pool);
   const bool few = rows <= kFewRows;
-  const auto multiplyRows =
-      few || rounding == Rounding::kInvariant ? multiplyInOrder : multiplyManyRows;
-  const size_t panelBytes = storedBytes(products[0].weight.type(), in.columns() * kPanel);
-  const Cut cut =
-      few ? cutWeights(products, rows, panelBytes) : cutRows(products, rows, pool.threads());
+  const bool inOrder = few || rounding == Rounding::kInvariant;
+  const WeightType type = products[0].weight.type();
+  const size_t most = !inOrder && type == WeightType::kF32 ? kPanelsMost : 1;
+  const Cut cut = few ? cutWeights(products, rows, storedBytes(type, in.columns() * kPanel))
+                      : cutRows(products, rows, pool.threads());
   pool.parallelFor(cut.tasks(), [&](size_t task) {
     const size_t first = cut.firstRow(task), last = std::min(rows, first + cut.rowsPerTask);
-    for (size_t number = cut.firstPanel(task); number < cut.lastPanel(task); ++number) {
-      multiplyRows(in, panelAt(products, number), first, last, accumulate);
-    }
+    cut.forPanels(products, task, most, [&](const PanelsOf& panels) {
+      (inOrder ? multiplyInOrder : multiplyManyRows)(in, panels, first, last, accumulate);
+    });
   });
 }
 
