@@ -10,8 +10,10 @@
 #include "engine/kernels/element_convert.h"
 #include "engine/kernels/quant_blocks.h"
 #include "engine/kernels/reference.h"
+#include "engine/products/products.h"
 #include "engine/transformer/forward.h"
 #include "tests/support/compare.h"
+#include "tests/support/packed_weights.h"
 #include "tests/support/reference_forward.h"
 #include "tests/support/tiny_model.h"
 
@@ -92,6 +94,35 @@ TEST_P(SimdTargets, QuantBlocks) {
         ASSERT_EQ(out[i], expected[i]) << i;
       }
     }
+  }
+}
+
+// Products of weights of every type with few rows and many, and in 8 bits.
+TEST_P(SimdTargets, Products) {
+  test::Random random(24);
+  const size_t n = 70, k = 512;
+  ThreadPool pool(2);
+  for (const WeightType type : test::kWeightTypes) {
+    const WeightMatrix weight = test::packedWeights(type, n, k, random);
+    const Matrix rows = weight.unpacked();
+    for (const size_t m : {1, 3, 8, 20}) {
+      const Matrix in = random.matrix(m, k, 1);
+      Matrix out(m, n);
+      multiply(in.view(), weight, out.mutableView(), Accumulate::kReplace, pool);
+      const Matrix expected = reference::multiply(in.view(), rows.view());
+      EXPECT_TRUE(test::closeTo(out.view(), expected.view(), 2 * k * test::sumError(k)))
+          << test::nameOf(type) << " " << m;
+    }
+  }
+}
+
+TEST_P(SimdTargets, InputsInEightBits) {
+  test::Random random(25);
+  const Matrix in = random.matrix(1, 77, 3);
+  std::vector<uint8_t> values(128);
+  const float scale = quantizeInputs(in.data(), 77, values.data(), values.size());
+  for (size_t i = 0; i < 77; ++i) {
+    ASSERT_EQ(values[i], 128 + std::nearbyint(in.data()[i] * (1 / scale))) << i;
   }
 }
 
