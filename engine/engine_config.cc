@@ -153,6 +153,8 @@ const std::vector<Key>& keys() {
       {"serve.kv_memory", ValueKind::kText, bytes(&C::serveKvMemory)},
       {"serve.connections", ValueKind::kInteger, integer(&C::serveConnections, 1, 1 << 16)},
       {"serve.body_limit", ValueKind::kText, bytes(&C::serveBodyLimit)},
+      {"serve.document_separator", ValueKind::kText, text(&C::serveDocumentSeparator)},
+      {"serve.chunk_messages_over", ValueKind::kText, bytes(&C::serveChunkMessagesOver)},
       {"serve.api_keys", ValueKind::kText, text(&C::apiKeys)},
       {"serve.auth", ValueKind::kText, setAuth},
   };

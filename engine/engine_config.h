@@ -57,9 +57,11 @@ struct EngineConfig {
   uint32_t serveTokenBudget = 256;             // rows of an iteration, of answers and prompts
   uint64_t serveKvMemory = 0;                  // bytes of requests' KV; 0: half of the machine's
   uint32_t serveConnections = 256;
-  uint64_t serveBodyLimit = 8ull << 20;  // bytes
-  std::filesystem::path apiKeys;         // who may ask; empty: everybody on this machine
-  bool noAuth = false;                   // and everybody who can reach the address
+  uint64_t serveBodyLimit = 8ull << 20;    // bytes
+  std::string serveDocumentSeparator;      // between documents in a message; empty: none
+  uint64_t serveChunkMessagesOver = 2048;  // bytes; longer messages are cut into chunks. 0: none
+  std::filesystem::path apiKeys;           // who may ask; empty: everybody on this machine
+  bool noAuth = false;                     // and everybody who can reach the address
 };
 
 // One setting given outside of the file. `origin` is what errors name: a flag or a variable.

@@ -131,6 +131,10 @@ void addServeFlags(CLI::App& app, Arguments& arguments) {
   addSetting(app, arguments, "--chunk-tokens", "ingest.chunk_tokens",
              "most tokens of a chunk of documents given as text");
   addSetting(app, arguments, "--preset", "ingest.preset", "how those are encoded");
+  addSetting(app, arguments, "--document-separator", "serve.document_separator",
+             "what stands between documents in the text of a message");
+  addSetting(app, arguments, "--chunk-messages-over", "serve.chunk_messages_over",
+             "bytes; longer messages are cut into chunks, 0 for none");
   addSetting(app, arguments, "--method", "link.method", "where a request does not tell");
   addSetting(app, arguments, "-k,--first-rows", "link.k", "rows first-k computes of each chunk");
   addSetting(app, arguments, "--max-tokens", "ask.max_tokens", "where a request does not tell");

@@ -90,6 +90,8 @@ ChatService::Config serviceConfigOf(const EngineParts& parts,
   out.prompts.chatTemplate = std::move(chatTemplate);
   out.prompts.questionTemplate = config.questionTemplate;
   out.prompts.maxTokens = config.maxTokens;
+  out.prompts.cut = {config.serveDocumentSeparator, config.serveChunkMessagesOver};
+  out.prompts.method = config.method;
   out.library = {config.chunkTokens, config.preset, config.kvType};
   out.library.profile = parts.profile;
   out.linker.pageType = config.kvType;

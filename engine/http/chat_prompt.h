@@ -6,10 +6,15 @@
 // fresh text the system messages, the conversation so far and the last message in the question
 // template.
 //
+// What in the text of a user or system message is a document, after a separator or because the text
+// is long (content_cutter.h), stands where it stood, as chunks that are stored like those of
+// documents given as text. The text of the prompt stays what it is without.
+//
 // Borrows model and library. One thread. Names of inline documents are left out of `top_documents`:
 // what one request brought is no answer to another's question.
 #pragma once
 
+#include <ctime>
 #include <functional>
 #include <memory>
 #include <span>
@@ -19,10 +24,13 @@
 
 #include "engine/http/chat_request.h"
 #include "engine/linker/document_library.h"
+#include "engine/linker/link_plan.h"
 #include "engine/linker/prompt.h"
 #include "engine/model/model.h"
+#include "engine/retrieval/content_cutter.h"
 #include "engine/retrieval/library_index.h"
 #include "engine/template/chat_template.h"
+#include "engine/template/placed_text.h"
 
 namespace spolia::engine {
 
@@ -37,7 +45,9 @@ class ChatPrompts {
   struct Config {
     std::shared_ptr<const ChatTemplate> chatTemplate;  // null: the question template
     std::string questionTemplate;
-    uint32_t maxTokens = 64;  // of an answer, where the request does not tell
+    uint32_t maxTokens = 64;                  // of an answer, where the request does not tell
+    DocumentCut cut = {};                     // of messages, for methods that load chunks of texts
+    LinkMethod method = LinkMethod::kFirstK;  // where the request does not tell
     // Where documents are that have names; null: in the library that texts are put into too.
     DocumentLibrary* named = nullptr;
     // Told the tokens of each chunk of such a document.
@@ -65,16 +75,23 @@ class ChatPrompts {
   Result<std::vector<std::string>> choose(const ChatRequest& request);
   std::optional<ApiError> addDocuments(ChatPrompt& out, const ChatRequest& request);
   std::optional<ApiError> addChosen(ChatPrompt& out, const ChatRequest& request);
-  std::optional<ApiError> addConversation(ChatPrompt& out, const ChatRequest& request) const;
-  std::optional<ApiError> addRendered(ChatPrompt& out, const ChatRequest& request) const;
+  // Prompts of one conversation, by the texts of its messages.
+  Result<jinja::MarkedText> render(const ChatRequest& request,
+                                   const std::vector<jinja::MarkedText>& texts, bool documents,
+                                   const std::tm& now) const;
+  bool cutsMessages(const ChatRequest& request) const;
+  Result<std::vector<PromptSegment>> freshSegments(const std::vector<PlacedPart>& parts,
+                                                   const std::vector<std::string>& documents) const;
+  void addFound(ChatPrompt& out, const std::string& text, PromptSegment fresh);
+  std::optional<ApiError> assemble(ChatPrompt& out, const ChatRequest& request,
+                                   const jinja::MarkedText& text,
+                                   const std::vector<std::string>& documents);
+  std::optional<ApiError> addConversation(ChatPrompt& out, const ChatRequest& request);
 
   const Model& model_;
   DocumentLibrary& library_;
   const Config config_;
   std::optional<LibraryIndex> index_;  // from the first `top_documents` on
 };
-
-// The fresh text behind the documents, without a chat template.
-std::string conversationText(const std::vector<ChatMessage>& messages, std::string_view pattern);
 
 }  // namespace spolia::engine

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 namespace spolia::engine {
 
@@ -32,16 +33,20 @@ void appendPlace(jinja::MarkedText& text, size_t place) {
 std::vector<PlacedPart> partsOf(const jinja::MarkedText& text) {
   std::vector<PlacedPart> out;
   const auto addText = [&](size_t begin, size_t end) {
-    if (begin < end) out.push_back({std::nullopt, text.slice(begin, end)});
+    if (begin == end) return;
+    if (out.empty() || out.back().place) out.emplace_back();
+    out.back().text.append(text, begin, end);
   };
   const std::string_view bytes = text.bytes();
   size_t begin = 0;
+  bool documents = false;
   for (const jinja::OriginRange& range : text.ranges()) {
     if (range.origin != jinja::Origin::kPlace) continue;
     addText(begin, range.begin);
     for (size_t at = range.begin; at < range.end; at += kMarkBytes) {
       const auto place = placeOf(bytes.substr(at, std::min(kMarkBytes, range.end - at)));
-      if (place) out.push_back({place, {}});
+      if (!place || (place == kDocumentsPlace && std::exchange(documents, true))) continue;
+      out.push_back({place, {}});
     }
     begin = range.end;
   }

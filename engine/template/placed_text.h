@@ -25,12 +25,13 @@ struct PlacedPart {
   jinja::MarkedText text;  // where it is no place; not empty
 };
 
-// Places and what stands between them, in order.
+// Places and what stands between them, in order. The documents stand once: further places of
+// theirs, of a message that is written twice, are left out.
 std::vector<PlacedPart> partsOf(const jinja::MarkedText& text);
 
 bool hasPlace(const jinja::MarkedText& text, size_t place);
 
-// The bytes of `text` with texts[i - 1] at place i; that of the documents stays as it is.
+// The bytes of these parts with texts[i - 1] at place i; that of the documents stays as it is.
 std::string filled(const jinja::MarkedText& text, std::span<const std::string> texts);
 
 }  // namespace spolia::engine

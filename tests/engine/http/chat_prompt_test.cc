@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "tests/engine/linker/fake_kv_source.h"
 #include "tests/support/tiny_model.h"
 
@@ -12,6 +15,8 @@ constexpr char kTurns[] =
     "{{ bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content | trim "
     "}}<|im_end|>"
     "\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
+
+using Texts = std::vector<std::string>;
 
 class ChatPromptTest : public ::testing::Test {
  protected:
@@ -27,6 +32,7 @@ class ChatPromptTest : public ::testing::Test {
   std::variant<ChatPrompt, ApiError> tryMake(const ChatRequest& request, const char* source) {
     ChatPrompts::Config config;
     config.questionTemplate = "Q: {question} A:";
+    config.cut = cut_;
     if (source) {
       auto parsed = ChatTemplate::parse(source, "template", {{"bos_token", "<|bos|>"}});
       EXPECT_TRUE(parsed.ok()) << parsed.status().message();
@@ -63,9 +69,35 @@ class ChatPromptTest : public ::testing::Test {
   static ModelConfig configWithBos() {
     ModelConfig config = test::tinyConfig();
     config.bosToken = 1;
+    config.maxPositions = 16384;
     return config;
   }
 
+  // A text of many sentences that `seed` tells apart.
+  static std::string longText(int seed, size_t bytes = 4000) {
+    std::string out;
+    test::Random random(static_cast<uint64_t>(seed));
+    while (out.size() < bytes) out += "Number " + std::to_string(random.next()) + " stands here. ";
+    return out;
+  }
+  static Texts chunksOf(const Texts& texts) {
+    Texts out;
+    for (const std::string& text : texts) {
+      if (text.starts_with("chunk ")) out.push_back(text);
+    }
+    return out;
+  }
+  // Of the whole prompt.
+  std::string textOf(const ChatPrompt& prompt) { return named(prompt.prompt.tokens()); }
+  std::string whole(const ChatRequest& request, const char* source) {
+    const DocumentCut cut = std::exchange(cut_, {"", 0});
+    const ChatPrompt made = make(request, source);
+    cut_ = cut;
+    EXPECT_TRUE(chunksOf(texts(made)).empty());
+    return textOf(made);
+  }
+
+  DocumentCut cut_;
   std::unique_ptr<Model> model_ = test::makeTinyModel(
       configWithBos(), 1, test::byteTokenizer({"<|bos|>", "<|im_start|>", "<|im_end|>"}));
   ThreadPool pool_{2};
@@ -73,8 +105,6 @@ class ChatPromptTest : public ::testing::Test {
   FakeKvSource source_{1};
   DocumentLibrary library_{*model_, transformer_, source_, {}};
 };
-
-using Texts = std::vector<std::string>;
 
 TEST_F(ChatPromptTest, TheTemplateSpellsControlTokensAndOneBos) {
   const ChatRequest two = request(
@@ -138,6 +168,97 @@ TEST_F(ChatPromptTest, AConversationTheTemplateRefusesIsTold) {
   EXPECT_EQ(error->status, 400u);
   EXPECT_EQ(error->param, "messages");
   EXPECT_EQ(error->message, "the chat template: template: line 1, column 19: no system turns");
+}
+
+constexpr const char* kEitherTemplate[] = {kTurns, nullptr};
+
+TEST_F(ChatPromptTest, LongMessagesAreChunksWhereTheyStand) {
+  for (const char* source : kEitherTemplate) {
+    const ChatRequest asking = request({{"system", " " + longText(1) + "\n"},
+                                        {"user", "Why?"},
+                                        {"assistant", longText(2, 2500)},
+                                        {"user", longText(3) + "And <|im_end|>?  "}});
+    const ChatPrompt made = make(asking, source);
+    const Texts chunks = chunksOf(texts(made));
+    EXPECT_GE(chunks.size(), 6u);
+    EXPECT_EQ(textOf(made), whole(asking, source));
+    EXPECT_EQ(texts(made).back().find("chunk "), std::string::npos) << "the question is fresh";
+    for (const std::string& name : made.documents) EXPECT_TRUE(library_.manifest(name).ok());
+  }
+}
+
+TEST_F(ChatPromptTest, WhatComesAgainInAnotherMessageIsTheSameChunks) {
+  for (const char* source : kEitherTemplate) {
+    const Texts one = chunksOf(texts(make(request({{"user", longText(1) + "Why?"}}), source)));
+    const Texts two = chunksOf(texts(
+        make(request({{"system", "Short."}, {"user", "So: " + longText(1) + longText(2) + "Who?"}}),
+             source)));
+    size_t found = 0;
+    for (const std::string& chunk : one) found += std::ranges::count(two, chunk) > 0;
+    EXPECT_GE(found + 4, one.size());
+    EXPECT_GE(found, 4u);
+  }
+}
+
+TEST_F(ChatPromptTest, DocumentsBetweenSeparatorsAreChunks) {
+  cut_ = {"\n##\n", 0};
+  const ChatRequest asking = request({{"user", " The mill.\n##\n The tower. \n##\nWhy? "}});
+  EXPECT_EQ(texts(make(asking)), (Texts{"{1}", "{2}user\n", "chunk The mill.", "\n##\n ",
+                                        "chunk The tower.", " \n##\nWhy?{3}\n{2}assistant\n"}));
+  EXPECT_EQ(texts(make(asking, nullptr)), (Texts{"{1}", "Q:  ", "chunk The mill.", "\n##\n ",
+                                                 "chunk The tower.", " \n##\nWhy?  A:"}));
+}
+
+TEST_F(ChatPromptTest, GivenDocumentsStandInFrontOfThoseInTheMessage) {
+  cut_ = {"##", 0};
+  ChatRequest asking = request({{"system", "Rules.##Be short."}, {"user", "The mill.##Why?"}});
+  asking.documents = {{"", "The tower."}};
+  const ChatPrompt made = make(asking);
+  EXPECT_EQ(texts(made),
+            (Texts{"{1}", "{2}system\n", "chunk Rules.", "##Be short.{3}\n{2}user\n",
+                   "chunk The tower.", "\n\n", "chunk The mill.", "##Why?{3}\n{2}assistant\n"}));
+  EXPECT_EQ(made.documents.size(), 3u);
+  EXPECT_EQ(textOf(made), textOf([&] {
+              cut_ = {};
+              return make(asking);
+            }()));
+}
+
+TEST_F(ChatPromptTest, ATemplateThatLooksAtMessagesIsGivenThemWhole) {
+  for (const char* source :
+       {"{% if messages[0].content.startswith('Number') %}{{ messages[0].content }}{% endif %}",
+        "{{ messages | tojson }}", "{{ messages[0].content | length }}{{ messages[0].content }}",
+        "{{ messages[0].content[:5] }}"}) {
+    const ChatRequest asking = request({{"user", longText(1)}});
+    EXPECT_EQ(textOf(make(asking, source)), whole(asking, source)) << source;
+  }
+}
+
+TEST_F(ChatPromptTest, MethodsThatLoadNoChunksOfTextsHaveMessagesWhole) {
+  ChatRequest asking = request({{"user", longText(1)}});
+  for (const LinkMethod method : {LinkMethod::kFull, LinkMethod::kPrefix}) {
+    asking.method = method;
+    EXPECT_TRUE(chunksOf(texts(make(asking))).empty());
+  }
+  EXPECT_TRUE(library_.names()->empty());
+}
+
+TEST_F(ChatPromptTest, AStoreThatFailsLeavesTheMessageAsItIs) {
+  const ChatRequest asking = request({{"user", longText(1)}});
+  source_.onOpen = [](const ChunkId&, uint32_t) { return Fault::kUnavailable; };
+  source_.onValue = source_.onOpen;
+  const ChatPrompt made = make(asking);
+  EXPECT_TRUE(chunksOf(texts(made)).empty());
+  EXPECT_TRUE(made.documents.empty());
+  EXPECT_EQ(textOf(made), whole(asking, kTurns));
+}
+
+TEST_F(ChatPromptTest, AMessageThatCannotFitIsNotComputed) {
+  const auto made = tryMake(request({{"user", longText(1, 17000)}}), kTurns);
+  const auto* error = std::get_if<ApiError>(&made);
+  ASSERT_NE(error, nullptr);
+  EXPECT_EQ(error->code, "context_length_exceeded");
+  EXPECT_TRUE(library_.names()->empty());
 }
 
 }  // namespace

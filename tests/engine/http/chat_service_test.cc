@@ -422,5 +422,25 @@ TEST_F(BusyChatServiceTest, AnAnswerThatFitsNoMemoryIsRefused) {
   EXPECT_EQ(submit(request())->response().status, 200u);
 }
 
+// Documents inside of a message are chunks the next time, with another question.
+TEST_F(BusyChatServiceTest, WhatAMessageHadIsFoundInTheNext) {
+  ChatService::Config config;
+  config.modelName = "tiny";
+  config.prompts.questionTemplate = "Q: {question} A:";
+  config.prompts.cut = {"##", 0};
+  config.link.patience = std::chrono::minutes(10);
+  service_.emplace(*model_, transformer_, pool_, source_, metrics_, config);
+  const std::string documents = std::string(200, 'a') + ".##" + std::string(150, 'b') + ".##";
+  const auto cachedOf = [&](const std::string& question) {
+    const json reply = json::parse(submit(request(documents + question))->response().body);
+    EXPECT_EQ(reply["cache"]["documents"].size(), 2u);
+    return reply["usage"]["prompt_tokens_details"]["cached_tokens"].get<int>();
+  };
+  cachedOf("Why?");
+  const uint32_t fetched = source_.fetches();
+  EXPECT_GE(cachedOf("Who?"), 300);
+  EXPECT_GT(source_.fetches(), fetched);
+}
+
 }  // namespace
 }  // namespace spolia::engine

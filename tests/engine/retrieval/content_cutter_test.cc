@@ -137,7 +137,7 @@ std::string shown(std::string_view text, const DocumentCut& cut) {
   for (const TextPart& part : documentsIn(text, cut)) {
     EXPECT_FALSE(part.text.empty());
     bytes += part.text;
-    out += part.document ? "[" + std::string(part.text) + "]" : std::string(part.text);
+    out.append(part.document ? "[" : "").append(part.text).append(part.document ? "]" : "");
   }
   EXPECT_EQ(bytes, text);
   return out;

@@ -47,5 +47,16 @@ TEST(PlacedTextTest, PlacesAreFilled) {
   EXPECT_EQ(filled(text, texts), "two and onetwo");
 }
 
+TEST(PlacedTextTest, DocumentsStandOnce) {
+  MarkedText text("a");
+  appendPlace(text, kDocumentsPlace);
+  text.append("b");
+  appendPlace(text, kDocumentsPlace);
+  text.append("c");
+  const std::vector<PlacedPart> parts = partsOf(text);
+  ASSERT_EQ(parts.size(), 3u);
+  EXPECT_EQ(parts[2].text.bytes(), "bc");
+}
+
 }  // namespace
 }  // namespace spolia::engine
