@@ -85,7 +85,7 @@ std::vector<Variant> tinyVariants() {
 }
 
 std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
-                                     std::optional<Tokenizer> tokenizer) {
+                                     std::optional<Tokenizer> tokenizer, WeightNumerics numerics) {
   TensorTable tensors = TensorTable::zeroed(config);
   Random random(seed);
   for (const TensorSpec& spec : tensorSpecs(config)) {
@@ -101,7 +101,7 @@ std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
       tensor->data()[i] = (norm ? 1.0f : 0.0f) + random.uniform(-magnitude, magnitude);
     }
   }
-  return Model::make(config, tensors, std::move(tokenizer));
+  return Model::make(config, tensors, std::move(tokenizer), numerics);
 }
 
 Tokenizer byteTokenizer(const std::vector<std::string>& special) {

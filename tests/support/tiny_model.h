@@ -44,7 +44,8 @@ std::vector<Variant> tinyVariants();
 // Weights scaled so that every layer changes the hidden state noticeably and attention is neither
 // flat nor on a single key.
 std::unique_ptr<Model> makeTinyModel(const ModelConfig& config, uint64_t seed,
-                                     std::optional<Tokenizer> tokenizer = std::nullopt);
+                                     std::optional<Tokenizer> tokenizer = std::nullopt,
+                                     WeightNumerics numerics = WeightNumerics::kF32);
 // A tokenizer for it: printable ASCII, space and newline, one token for each byte, its value.
 // Special tokens are added by name, with ids from 1 on.
 Tokenizer byteTokenizer(const std::vector<std::string>& special = {});

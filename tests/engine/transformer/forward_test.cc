@@ -406,5 +406,37 @@ TEST(Forward, RefusesRowsThatMakeNoSense) {
   EXPECT_NE(derived.message().find("row 1: token 256"), std::string::npos);
 }
 
+// int8 is a coarser model, not another one, and known as such.
+TEST(Forward, Int8IsCloseAndHasAFingerprintOfItsOwn) {
+  const ModelConfig config = test::tinyConfig();
+  const auto exact = test::makeTinyModel(config, 31);
+  const auto int8 = test::makeTinyModel(config, 31, std::nullopt, WeightNumerics::kInt8);
+  EXPECT_EQ(exact->descriptor().weights, int8->descriptor().weights);
+  EXPECT_NE(exact->fingerprint(), int8->fingerprint());
+  EXPECT_NE(int8->weights().layers()[0].down.int8(), nullptr);
+  EXPECT_NE(int8->weights().head().int8(), nullptr);
+  EXPECT_EQ(int8->weights().embedding().int8(), nullptr);
+
+  ThreadPool pool(2);
+  const auto tokens = test::randomTokens(config, 60, 32);
+  const auto logitsOf = [&](const Model& model) {
+    const Transformer transformer(model, pool);
+    KvPages pages(config, codec::ElementType::kF32, 60);
+    auto pass = transformer.begin(tokens, test::positionsFrom(0, 60));
+    transformer.run(*pass, pages);
+    return transformer.logits(*pass, 59);
+  };
+  const std::vector<float> expected = logitsOf(*exact), found = logitsOf(*int8);
+  double error = 0, size = 0;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    error += std::pow(double{found[i]} - expected[i], 2);
+    size += std::pow(double{expected[i]}, 2);
+  }
+  EXPECT_GT(error, 0);
+  // Rounding to 1/127 of the largest value is about 1 % of a row's size a product, of which a
+  // layer has four one behind the other.
+  EXPECT_LT(std::sqrt(error / size), 0.05);
+}
+
 }  // namespace
 }  // namespace spolia::engine
