@@ -25,6 +25,13 @@ void* operator new(size_t size) {
 void* operator new[](size_t size) {
   return counted(size);
 }
+// The library's own ones would not fit the operators below.
+void* operator new(size_t size, const std::nothrow_t& /*tag*/) noexcept {
+  return std::malloc(size == 0 ? 1 : size);
+}
+void* operator new[](size_t size, const std::nothrow_t& /*tag*/) noexcept {
+  return std::malloc(size == 0 ? 1 : size);
+}
 void operator delete(void* p) noexcept {
   std::free(p);
 }
