@@ -56,6 +56,20 @@ ApiError modelNotFound(const std::string& asked, const std::string& served) {
           "model_not_found"};
 }
 
+ApiError contextExceeded(const std::string& param, uint64_t tokens, uint64_t answer,
+                         uint64_t context) {
+  ApiError error =
+      badField(param, "the prompt has " + std::to_string(tokens) +
+                          " tokens and the answer may have " + std::to_string(answer) +
+                          ": more than the model's context of " + std::to_string(context));
+  error.code = "context_length_exceeded";
+  return error;
+}
+
+ApiError serverStopping() {
+  return {503, "server_error", "this server is stopping", {}, "stopping"};
+}
+
 HttpResponse errorResponse(const ApiError& error) {
   HttpResponse out;
   out.status = error.status;

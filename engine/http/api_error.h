@@ -1,6 +1,7 @@
 // Errors as OpenAI's API tells them. Value types.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "codec/base/result.h"
@@ -23,6 +24,13 @@ ApiError apiErrorOf(const Status& failure, std::string param = {});
 
 // 404: a request for a model that is not this server's.
 ApiError modelNotFound(const std::string& asked, const std::string& served);
+
+// 400: a prompt of so many tokens, and an answer of up to so many, have no room in the model's
+// context.
+ApiError contextExceeded(const std::string& param, uint64_t tokens, uint64_t answer,
+                         uint64_t context);
+// 503: a request that came too late.
+ApiError serverStopping();
 
 // {"error": {"message", "type", "param", "code"}}
 HttpResponse errorResponse(const ApiError& error);

@@ -133,12 +133,7 @@ Status ChatPrompts::addNamed(ChatPrompt& out, const std::string& name) {
 }
 
 ApiError ChatPrompts::tooLong(const std::string& param, uint64_t tokens, uint64_t answer) const {
-  ApiError error = badField(param, "the prompt has " + std::to_string(tokens) +
-                                       " tokens and the answer may have " + std::to_string(answer) +
-                                       ": more than the model's context of " +
-                                       std::to_string(model_.config().maxPositions));
-  error.code = "context_length_exceeded";
-  return error;
+  return contextExceeded(param, tokens, answer, model_.config().maxPositions);
 }
 
 std::optional<ApiError> ChatPrompts::putInline(const ChatPrompt& out, const std::string& name,

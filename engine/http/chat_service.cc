@@ -22,7 +22,6 @@ ChatRooms::Config roomsOf(const ChatService::Config& config, PagePool& pages) {
 
 constexpr const char* kChatRoute = "/v1/chat/completions";
 constexpr const char* kCompletionRoute = "/v1/completions";
-const ApiError kStopping{503, "server_error", "this server is stopping", {}, "stopping"};
 
 }  // namespace
 
@@ -73,7 +72,7 @@ void ChatService::take(const Route& route, const AnswerFields& fields, MakePromp
   if (fields.model != config_.modelName) {
     return refuse(modelNotFound(fields.model, config_.modelName));
   }
-  if (stopping_) return refuse(kStopping);
+  if (stopping_) return refuse(serverStopping());
   if (++inService_ > config_.scheduler.maxRequests + config_.queue) {
     --inService_;
     return refuseFull(route, *channel);
@@ -99,7 +98,7 @@ void ChatService::take(const Route& route, const AnswerFields& fields, MakePromp
   auto answer = std::make_shared<RunningAnswer>(model_, metrics_, std::move(config), channel);
   const bool taken = preparing_.submit(
       [this, answer, fields, make = std::move(makePrompts)] { run(*answer, fields, make); });
-  if (!taken) answer->refuse(kStopping);
+  if (!taken) answer->refuse(serverStopping());
 }
 
 void ChatService::refuseFull(const Route& route, ReplyChannel& channel) {
@@ -135,7 +134,7 @@ void ChatService::ended(std::optional<double> seconds) {
 void ChatService::run(RunningAnswer& answer, const AnswerFields& fields,
                       const MakePrompts& makePrompts) {
   if (answer.gone()) return answer.abandon();
-  if (stopping_) return answer.refuse(kStopping);
+  if (stopping_) return answer.refuse(serverStopping());
   const std::shared_ptr<ChatRoom> room = rooms_.of(fields.keyName, fields.cacheSalt);
   if (!room) {
     ApiError error =
@@ -205,12 +204,7 @@ std::variant<ChatService::Prompts, ApiError> ChatService::makePrompts(
     const uint64_t rows = made.prompt.rows();
     const uint64_t answer = request.maxTokens.value_or(config_.prompts.maxTokens);
     if (rows + answer > model_.config().maxPositions) {
-      ApiError error = badField(
-          "prompt", fmt::format("the prompt has {} tokens and the answer may have {}: more than "
-                                "the model's context of {}",
-                                rows, answer, model_.config().maxPositions));
-      error.code = "context_length_exceeded";
-      return error;
+      return contextExceeded("prompt", rows, answer, model_.config().maxPositions);
     }
     out.push_back(std::move(made));
   }

@@ -26,7 +26,7 @@ ApiError errorOf(const Status& failure) {
     return {413, "invalid_request_error", failure.message(), {}, "kv_memory_exceeded"};
   }
   if (failure.code() == ErrorCode::kUnavailable) {
-    return {503, "server_error", "this server is stopping", {}, "stopping"};
+    return serverStopping();
   }
   return apiErrorOf(failure);
 }

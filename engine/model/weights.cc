@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "engine/kernels/quant_blocks.h"
+
 namespace spolia::engine {
 
 namespace {
@@ -94,7 +96,7 @@ Matrix rowOf(const TensorEntry& entry) {
   const size_t columns = entry.bytes.size() / blockBytes(type) * blockValues(type);
   Matrix out(1, columns);
   Bytes scratch;
-  widen(type, orderedRows(entry, scratch), columns, out.data());
+  dequantize(type, orderedRows(entry, scratch), columns, out.data());
   return out;
 }
 

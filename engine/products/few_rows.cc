@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "codec/base/check.h"
+#include "engine/kernels/quant_blocks.h"
 #include "engine/products/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -130,7 +131,7 @@ void addPanelHere(const MatrixView& in, WeightType type, const std::byte* panel,
     float* slice = scratchFloats(ScratchUser::kSlice, kSliceInputs * kPanel);
     for (size_t first = 0; first < inputs; first += kSliceInputs) {
       const size_t count = std::min(kSliceInputs, inputs - first);
-      widen(type, panel + storedBytes(type, first * kPanel), count * kPanel, slice);
+      dequantize(type, panel + storedBytes(type, first * kPanel), count * kPanel, slice);
       addSlice(Slice<float>{in, first, count, slice, sums});
     }
 #endif

@@ -4,10 +4,9 @@
 #include <cstring>
 #include <vector>
 
-#include "engine/kernels/element_convert.h"
 #include "engine/kernels/quant_blocks.h"
+#include "engine/kernels/transpose.h"
 #include "engine/products/scratch.h"
-#include "engine/products/transpose.h"
 
 namespace spolia::engine {
 
@@ -44,20 +43,6 @@ size_t roundedOutputs(size_t outputs) {
 }
 
 }  // namespace
-
-void widen(WeightType type, const std::byte* in, size_t count, float* out) {
-  switch (type) {
-    case WeightType::kF32:
-      std::memcpy(out, in, count * sizeof(float));
-      return;
-    case WeightType::kF16:
-      return widenF16(in, count, out);
-    case WeightType::kBf16:
-      return widenBf16(in, count, out);
-    default:
-      return dequantize(type, in, count, out);
-  }
-}
 
 size_t WeightMatrix::bytesFor(WeightType type, size_t outputs, size_t inputs) {
   const size_t rows = blockValues(type) == 1 ? roundedOutputs(outputs) : outputs;
@@ -113,7 +98,7 @@ const float* WeightMatrix::panel(size_t index, float* scratch) const {
   SPOLIA_DCHECK(!int8_);
   if (type_ == WeightType::kF32) return reinterpret_cast<const float*>(panelBytes(index));
   if (inPanels()) {
-    widen(type_, panelBytes(index), inputs_ * kPanel, scratch);
+    dequantize(type_, panelBytes(index), inputs_ * kPanel, scratch);
     return scratch;
   }
   // Rows of blocks: a block's length of all outputs at a time, then turned.
@@ -135,11 +120,14 @@ void WeightMatrix::copyRow(size_t output, float* out) const {
   SPOLIA_CHECK(output < outputs_);
   if (int8_) return int8_->copyRow(output, inputs_, out);
   if (!inPanels()) return widenBlocks(output, 0, inputs_, out);
+  // Together first: a call for each value would take longer than all the rest.
   const size_t size = blockBytes(type_);
   const std::byte* value = panelBytes(output / kPanel) + output % kPanel * size;
+  auto* row = reinterpret_cast<std::byte*>(scratchFloats(ScratchUser::kBlocks, inputs_));
   for (size_t input = 0; input < inputs_; ++input, value += kPanel * size) {
-    widen(type_, value, 1, out + input);
+    std::memcpy(row + input * size, value, size);
   }
+  dequantize(type_, row, inputs_, out);
 }
 
 Matrix WeightMatrix::unpacked() const {

@@ -69,7 +69,4 @@ class WeightMatrix {
   std::optional<Int8Panels> int8_;
 };
 
-// `count` values of `type` as f32: exact. With blocks, `count` is a multiple of their length.
-void widen(WeightType type, const std::byte* in, size_t count, float* out);
-
 }  // namespace spolia::engine

@@ -4,7 +4,7 @@
 
 #include "engine/kernels/attention_kernel.h"
 #include "engine/kernels/element_convert.h"
-#include "engine/kernels/key_panel.h"
+#include "engine/kernels/transpose.h"
 
 namespace spolia::engine {
 
@@ -46,7 +46,7 @@ void turnKeys(const PageBlock& block, uint32_t rows, const RopeTable& rope, floa
   }
   for (size_t panel = 0; panel < count; ++panel) {
     const size_t offset = panel * kKeyPanel * headDim;
-    transposePanel(wide + offset, headDim, panels + offset);
+    transpose(wide + offset, kKeyPanel, headDim, panels + offset);
   }
 }
 

@@ -1,61 +1,18 @@
 // Decoding with a scratch: what the first call took is enough for the next.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
 #include "codec/codec.h"
 #include "tests/codec/codec_samples.h"
 #include "tests/codec/lossy/fitting_kv.h"
-
-namespace {
-
-std::atomic<size_t> allocations{0};
-
-void* counted(size_t size) {
-  ++allocations;
-  void* out = std::malloc(size == 0 ? 1 : size);
-  if (out == nullptr) throw std::bad_alloc();
-  return out;
-}
-
-}  // namespace
-
-// Of the whole test program.
-void* operator new(size_t size) {
-  return counted(size);
-}
-void* operator new[](size_t size) {
-  return counted(size);
-}
-// The library's own ones would not fit the operators below.
-void* operator new(size_t size, const std::nothrow_t& /*tag*/) noexcept {
-  return std::malloc(size == 0 ? 1 : size);
-}
-void* operator new[](size_t size, const std::nothrow_t& /*tag*/) noexcept {
-  return std::malloc(size == 0 ? 1 : size);
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t /*size*/) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p, size_t /*size*/) noexcept {
-  std::free(p);
-}
+#include "tests/support/allocation_counter.h"
 
 namespace spolia::codec {
 namespace {
 
 size_t allocationsOf(const std::function<Status()>& work) {
-  const size_t before = allocations;
+  const size_t before = spolia::test::allocations();
   const Status status = work();
-  const size_t count = allocations - before;
+  const size_t count = spolia::test::allocations() - before;
   EXPECT_TRUE(status.ok()) << status.toString();
   return count;
 }

@@ -33,8 +33,10 @@ TEST(Weights, MatricesHaveTheShapesOfTheConfiguration) {
     EXPECT_EQ(layer.down.inputs(), config.ffnSize);
     EXPECT_EQ(layer.ffnNorm.rows(), 1u);
     EXPECT_EQ(&weights->head() == &weights->embedding(), config.tiedHead);
-    const TensorEntry* up =
-        (*openWeights(goldenDir(name)))->find("model.layers.0.mlp.up_proj.weight");
+    const auto source = openWeights(goldenDir(name));
+    ASSERT_TRUE(source.ok()) << source.status().toString();
+    const TensorEntry* up = (*source)->find("model.layers.0.mlp.up_proj.weight");
+    ASSERT_NE(up, nullptr);
     EXPECT_EQ(blockBytes(layer.up.type()), blockBytes(*weightTypeOf(up->type)));
   }
 }

@@ -7,7 +7,7 @@
 
 #include "engine/kernels/quant_blocks.h"
 #include "engine/kernels/reference.h"
-#include "engine/products/transpose.h"
+#include "engine/kernels/transpose.h"
 #include "tests/support/packed_weights.h"
 
 namespace spolia::engine {

@@ -2,48 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 
+#include "tests/support/allocation_counter.h"
 #include "tests/support/compare.h"
 #include "tests/support/tiny_model.h"
-
-// Of all that the program asks operator new for: pieces of a KiB and more.
-static std::atomic<size_t> largeAllocations{0};
-
-static void* counted(size_t size) {
-  if (size >= 1024) ++largeAllocations;
-  void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void* operator new(size_t size) {
-  return counted(size);
-}
-void* operator new[](size_t size) {
-  return counted(size);
-}
-// The library's own ones would not fit the operators below.
-void* operator new(size_t size, const std::nothrow_t& /*tag*/) noexcept {
-  return std::malloc(size == 0 ? 1 : size);
-}
-void* operator new[](size_t size, const std::nothrow_t& /*tag*/) noexcept {
-  return std::malloc(size == 0 ? 1 : size);
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, size_t /*size*/) noexcept {
-  std::free(p);
-}
-void operator delete[](void* p, size_t /*size*/) noexcept {
-  std::free(p);
-}
 
 namespace spolia::engine {
 namespace {
@@ -177,9 +140,9 @@ TEST(DecodeBatch, AStepAllocatesNothingOfTheSizeOfItsRows) {
   const auto step = [&] {
     std::vector<DecodeRow> rows;
     for (Sequence& sequence : sequences) rows.push_back(sequence.row());
-    const size_t before = largeAllocations.load();
+    const size_t before = spolia::test::largeAllocations();
     batch.step(rows);
-    const size_t count = largeAllocations.load() - before;
+    const size_t count = spolia::test::largeAllocations() - before;
     for (Sequence& sequence : sequences) ++sequence.next;
     return count;
   };

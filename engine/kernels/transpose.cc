@@ -1,7 +1,7 @@
-#include "engine/products/transpose.h"
+#include "engine/kernels/transpose.h"
 
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "engine/products/transpose.cc"
+#define HWY_TARGET_INCLUDE "engine/kernels/transpose.cc"
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
