@@ -16,10 +16,22 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "engine/kernels/weight_type.h"
 
 namespace spolia::engine {
+
+// A quantised block taken apart: what its type has of these.
+struct BlockParts {
+  uint16_t d = 0, dmin = 0;  // the bits of an f16
+  uint8_t scale[16] = {};    // s of each group; of Q6_K the bits of an int8
+  uint8_t minimum[8] = {};
+  uint8_t q[256];  // blockValues() of them; of Q8_0 the bits of an int8
+};
+BlockParts takeApart(WeightType type, const std::byte* block);
+// The values of its block, as dequantize().
+void widenParts(WeightType type, const BlockParts& parts, float* out);
 
 // Widens `values` values, a multiple of blockValues(type), from storedBytes(type, values) bytes to
 // `out`. Every product and difference is rounded once, as in the formulas above, on every
@@ -28,7 +40,7 @@ void dequantize(WeightType type, const std::byte* blocks, size_t values, float* 
 
 namespace reference {
 
-// The same, slow and clear.
+// The same, value by value.
 void dequantize(WeightType type, const std::byte* blocks, size_t values, float* out);
 
 }  // namespace reference

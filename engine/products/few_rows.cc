@@ -5,6 +5,7 @@
 
 #include "codec/base/check.h"
 #include "engine/kernels/quant_blocks.h"
+#include "engine/products/block_panels.h"
 #include "engine/products/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -138,31 +139,6 @@ void addPanelHere(const MatrixView& in, WeightType type, const std::byte* panel,
   }
 }
 
-// Dot products of one row of weights with every row of `in`. Four sums hide the latency of the
-// multiply-add. `count` is a multiple of every block's length.
-void dotRowsHere(const MatrixView& in, size_t column, const float* weights, size_t count,
-                 float* sums) {
-  const D d;
-  for (size_t r = 0; r < in.rows(); ++r) {
-    const float* row = in.row(r) + column;
-    V s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-    size_t i = 0;
-    for (; i + 4 * kLanes <= count; i += 4 * kLanes) {
-      const float* a = row + i;
-      const float* b = weights + i;
-      s0 = hn::MulAdd(hn::LoadU(d, a), hn::LoadU(d, b), s0);
-      s1 = hn::MulAdd(hn::LoadU(d, a + kLanes), hn::LoadU(d, b + kLanes), s1);
-      s2 = hn::MulAdd(hn::LoadU(d, a + 2 * kLanes), hn::LoadU(d, b + 2 * kLanes), s2);
-      s3 = hn::MulAdd(hn::LoadU(d, a + 3 * kLanes), hn::LoadU(d, b + 3 * kLanes), s3);
-    }
-    for (; i + kLanes <= count; i += kLanes) {
-      s0 = hn::MulAdd(hn::LoadU(d, row + i), hn::LoadU(d, weights + i), s0);
-    }
-    const V all = hn::Add(hn::Add(s0, s1), hn::Add(s2, s3));
-    sums[r * kPanel] += hn::GetLane(hn::SumOfLanes(d, all));
-  }
-}
-
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace spolia::engine
@@ -172,34 +148,13 @@ HWY_AFTER_NAMESPACE();
 namespace spolia::engine {
 
 HWY_EXPORT(addPanelHere);
-HWY_EXPORT(dotRowsHere);
-
-namespace {
-
-// Values of a row of blocks that are widened at a time, 4 KiB: a multiple of every block's length.
-constexpr size_t kSliceBlocks = 1024;
-
-void multiplyBlocks(const MatrixView& in, const WeightMatrix& weight, size_t index, float* sums) {
-  constexpr size_t kPanel = WeightMatrix::kPanelOutputs;
-  float* slice = scratchFloats(ScratchUser::kSlice, kSliceBlocks);
-  const size_t inputs = weight.inputs();
-  const size_t last = std::min(weight.outputs(), (index + 1) * kPanel);
-  for (size_t output = index * kPanel; output < last; ++output) {
-    for (size_t first = 0; first < inputs; first += kSliceBlocks) {
-      const size_t count = std::min(kSliceBlocks, inputs - first);
-      weight.widenBlocks(output, first, count, slice);
-      HWY_DYNAMIC_DISPATCH(dotRowsHere)(in, first, slice, count, sums + output % kPanel);
-    }
-  }
-}
-
-}  // namespace
 
 void multiplyFewRows(const MatrixView& in, const WeightMatrix& weight, size_t index, float* sums) {
   SPOLIA_DCHECK(in.rows() <= kFewRows && in.columns() == weight.inputs());
   std::fill_n(sums, in.rows() * WeightMatrix::kPanelOutputs, 0.0f);
-  if (!weight.inPanels()) return multiplyBlocks(in, weight, index, sums);
-  HWY_DYNAMIC_DISPATCH(addPanelHere)(in, weight.type(), weight.panelBytes(index), sums);
+  const std::byte* panel = weight.panelBytes(index);
+  if (blockValues(weight.type()) > 1) return addBlockPanel(in, weight.type(), panel, sums);
+  HWY_DYNAMIC_DISPATCH(addPanelHere)(in, weight.type(), panel, sums);
 }
 
 }  // namespace spolia::engine

@@ -86,7 +86,7 @@ void multiply(const MatrixView& in, std::span<const Product> products, Accumulat
   const bool inOrder = few || rounding == Rounding::kInvariant;
   const WeightType type = products[0].weight.type();
   const size_t most = !inOrder && type == WeightType::kF32 ? kPanelsMost : 1;
-  const Cut cut = few ? cutWeights(products, rows, storedBytes(type, in.columns() * kPanel))
+  const Cut cut = few ? cutWeights(products, rows, WeightMatrix::panelSize(type, in.columns()))
                       : cutRows(products, rows, pool.threads());
   pool.parallelFor(cut.tasks(), [&](size_t task) {
     const size_t first = cut.firstRow(task), last = std::min(rows, first + cut.rowsPerTask);

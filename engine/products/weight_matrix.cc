@@ -6,6 +6,8 @@
 
 #include "engine/kernels/quant_blocks.h"
 #include "engine/kernels/transpose.h"
+#include "engine/products/block_layout.h"
+#include "engine/products/block_panels.h"
 #include "engine/products/scratch.h"
 
 namespace spolia::engine {
@@ -38,22 +40,35 @@ void packPanels(const std::byte* rows, size_t outputs, size_t inputs, std::byte*
   }
 }
 
-size_t roundedOutputs(size_t outputs) {
-  return (outputs + kPanel - 1) / kPanel * kPanel;
+bool inBlocks(WeightType type) {
+  return blockValues(type) > 1;
+}
+
+void packAllBlocks(WeightType type, const std::byte* rows, size_t outputs, size_t inputs,
+                   std::byte* panel) {
+  for (size_t first = 0; first < outputs; first += kPanel) {
+    packBlocks(type, rows + storedBytes(type, inputs) * first, std::min(kPanel, outputs - first),
+               inputs, panel);
+    panel += WeightMatrix::panelSize(type, inputs);
+  }
 }
 
 }  // namespace
 
+size_t WeightMatrix::panelSize(WeightType type, size_t inputs) {
+  if (!inBlocks(type)) return storedBytes(type, inputs * kPanel);
+  return inputs / blockValues(type) * blockLayout(type).tileBytes();
+}
+
 size_t WeightMatrix::bytesFor(WeightType type, size_t outputs, size_t inputs) {
-  const size_t rows = blockValues(type) == 1 ? roundedOutputs(outputs) : outputs;
-  return storedBytes(type, inputs) * rows;
+  return (outputs + kPanel - 1) / kPanel * panelSize(type, inputs);
 }
 
 WeightMatrix::WeightMatrix(WeightType type, const std::byte* rows, size_t outputs, size_t inputs)
     : type_(type), outputs_(outputs), inputs_(inputs), data_(bytesFor(type, outputs, inputs)) {
   SPOLIA_CHECK(inputs % blockValues(type) == 0);
-  if (!inPanels()) {
-    std::memcpy(data_.data(), rows, data_.size());
+  if (inBlocks(type)) {
+    packAllBlocks(type, rows, outputs, inputs, data_.data());
   } else if (type == WeightType::kF32) {
     packPanels<uint32_t>(rows, outputs, inputs, data_.data());
   } else {
@@ -72,46 +87,27 @@ WeightMatrix WeightMatrix::inInt8(const WeightMatrix& weights) {
   out.outputs_ = weights.outputs_;
   out.inputs_ = weights.inputs_;
   out.int8_.emplace(out.outputs_, out.inputs_);
-  std::vector<float> row(out.inputs_);
+  std::vector<float> scratch(out.inputs_ * kPanel), rows(out.inputs_ * kPanel);
   for (size_t output = 0; output < out.outputs_; ++output) {
-    weights.copyRow(output, row.data());
-    out.int8_->setRow(output, row.data(), row.size());
+    if (output % kPanel == 0) {
+      transpose(weights.panel(output / kPanel, scratch.data()), out.inputs_, kPanel, rows.data());
+    }
+    out.int8_->setRow(output, rows.data() + output % kPanel * out.inputs_, out.inputs_);
   }
   return out;
 }
 
 const std::byte* WeightMatrix::panelBytes(size_t index) const {
-  SPOLIA_DCHECK(inPanels() && index < panels());
-  return data_.data() + storedBytes(type_, index * kPanel * inputs_);
-}
-
-const std::byte* WeightMatrix::blocksOf(size_t output) const {
-  SPOLIA_DCHECK(!inPanels() && output < outputs_);
-  return data_.data() + storedBytes(type_, inputs_) * output;
-}
-
-void WeightMatrix::widenBlocks(size_t output, size_t first, size_t count, float* out) const {
-  dequantize(type_, blocksOf(output) + storedBytes(type_, first), count, out);
+  SPOLIA_DCHECK(!int8_ && index < panels());
+  return data_.data() + index * panelSize(type_, inputs_);
 }
 
 const float* WeightMatrix::panel(size_t index, float* scratch) const {
-  SPOLIA_DCHECK(!int8_);
   if (type_ == WeightType::kF32) return reinterpret_cast<const float*>(panelBytes(index));
-  if (inPanels()) {
+  if (inBlocks(type_)) {
+    widenBlockPanel(type_, panelBytes(index), inputs_, scratch);
+  } else {
     dequantize(type_, panelBytes(index), inputs_ * kPanel, scratch);
-    return scratch;
-  }
-  // Rows of blocks: a block's length of all outputs at a time, then turned.
-  const size_t step = blockValues(type_);
-  const size_t first = index * kPanel;
-  const size_t present = std::min(kPanel, outputs_ - first);
-  float* rows = scratchFloats(ScratchUser::kBlocks, kPanel * step);
-  std::fill_n(rows, kPanel * step, 0.0f);
-  for (size_t input = 0; input < inputs_; input += step) {
-    for (size_t output = 0; output < present; ++output) {
-      widenBlocks(first + output, input, step, rows + output * step);
-    }
-    transpose(rows, kPanel, step, scratch + input * kPanel);
   }
   return scratch;
 }
@@ -119,7 +115,9 @@ const float* WeightMatrix::panel(size_t index, float* scratch) const {
 void WeightMatrix::copyRow(size_t output, float* out) const {
   SPOLIA_CHECK(output < outputs_);
   if (int8_) return int8_->copyRow(output, inputs_, out);
-  if (!inPanels()) return widenBlocks(output, 0, inputs_, out);
+  if (inBlocks(type_)) {
+    return copyBlockRow(type_, panelBytes(output / kPanel), output % kPanel, inputs_, out);
+  }
   // Together first: a call for each value would take longer than all the rest.
   const size_t size = blockBytes(type_);
   const std::byte* value = panelBytes(output / kPanel) + output % kPanel * size;

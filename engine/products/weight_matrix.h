@@ -1,9 +1,9 @@
 // A weight matrix as products read it: packed once, in the element type of its file. Values; const
 // calls from any thread.
 //
-// Values of f32, f16 and bf16 lie in panels of 64 outputs, [n / 64][k][64], outputs past the last
-// one zero: a product streams a panel from begin to end, and oneDNN takes one as it is (its
-// BA16a64b). Quantised blocks run along k and stay in rows as the file has them.
+// Values lie in panels of 64 outputs, outputs past the last one zero: a product streams a panel
+// from begin to end. Those of f32, f16 and bf16 are [n / 64][k][64], and oneDNN takes a panel of
+// f32 as it is (its BA16a64b); quantised blocks are as engine/products/block_layout.h says.
 #pragma once
 
 #include <cstddef>
@@ -37,24 +37,18 @@ class WeightMatrix {
   bool empty() const { return outputs_ == 0 || inputs_ == 0; }
   size_t bytes() const { return data_.size() + (int8_ ? int8_->bytes() : 0); }
   size_t panels() const { return (outputs_ + kPanelOutputs - 1) / kPanelOutputs; }
-  // Whether values lie in panels, not in rows of blocks.
-  bool inPanels() const { return blockValues(type_) == 1; }
 
-  // Bytes that a packed matrix takes up.
+  // Bytes that a packed matrix takes up, and one panel of it.
   static size_t bytesFor(WeightType type, size_t outputs, size_t inputs);
+  static size_t panelSize(WeightType type, size_t inputs);
 
   // Panel `index` as f32, [inputs][64]: in place, or widened into `scratch` of
   // inputs() * kPanelOutputs floats.
   const float* panel(size_t index, float* scratch) const;
   // Null unless the matrix is one in 8 bits.
   const Int8Panels* int8() const { return int8_ ? &*int8_ : nullptr; }
-  // Where panel `index` begins, in the matrix's type; only where inPanels(), and not int8().
+  // Where panel `index` begins, in the matrix's type; not of one in 8 bits.
   const std::byte* panelBytes(size_t index) const;
-  // Row `index` as a file has it; only where not inPanels().
-  const std::byte* blocksOf(size_t output) const;
-  // Values [first, first + count) of one output as f32; with blocks both are multiples of their
-  // length.
-  void widenBlocks(size_t output, size_t first, size_t count, float* out) const;
 
   // One output's row, [inputs], as f32.
   void copyRow(size_t output, float* out) const;

@@ -12,6 +12,9 @@ inline constexpr WeightType kWeightTypes[] = {
     WeightType::kF32,  WeightType::kF16, WeightType::kBf16, WeightType::kQ8_0,
     WeightType::kQ4_0, WeightType::kQ4K, WeightType::kQ6K};
 
+inline constexpr WeightType kBlockTypes[] = {WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4K,
+                                             WeightType::kQ6K};
+
 // "Q4K", for names of tests.
 const char* nameOf(WeightType type);
 

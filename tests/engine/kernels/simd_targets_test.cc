@@ -79,22 +79,42 @@ TEST_P(SimdTargets, PageTypes) {
   }
 }
 
-TEST_P(SimdTargets, QuantBlocks) {
-  test::Random random(24);
-  for (const WeightType type :
-       {WeightType::kQ8_0, WeightType::kQ4_0, WeightType::kQ4K, WeightType::kQ6K}) {
-    const size_t values = 2560;
-    std::vector<std::byte> blocks(storedBytes(type, values));
-    for (std::byte& byte : blocks) byte = std::byte(random.below(256));
-    std::vector<float> out(values), expected(values);
-    dequantize(type, blocks.data(), values, out.data());
-    reference::dequantize(type, blocks.data(), values, expected.data());
-    for (size_t i = 0; i < values; ++i) {
-      if (!std::isnan(expected[i])) {
-        ASSERT_EQ(out[i], expected[i]) << i;
+// A panel of rows of any bits widened as the reference widens them.
+void expectWidened(WeightType type, const std::vector<std::byte>& rows, size_t inputs) {
+  const size_t rowBytes = storedBytes(type, inputs);
+  const WeightMatrix weight(type, rows.data(), rows.size() / rowBytes, inputs);
+  std::vector<float> panel(inputs * 64), expected(inputs);
+  for (size_t output = 0; output < weight.outputs(); ++output) {
+    const float* values = panel.data();
+    if (output % 64 == 0) values = weight.panel(output / 64, panel.data());
+    reference::dequantize(type, rows.data() + output * rowBytes, inputs, expected.data());
+    for (size_t i = 0; i < inputs; ++i) {
+      const float value = values[i * 64 + output % 64];
+      if (std::isnan(expected[i])) {
+        ASSERT_TRUE(std::isnan(value)) << test::nameOf(type) << " " << output << " " << i;
+      } else {
+        ASSERT_EQ(value, expected[i]) << test::nameOf(type) << " " << output << " " << i;
       }
     }
   }
+}
+
+TEST_P(SimdTargets, PanelsOfBlocks) {
+  test::Random random(24);
+  for (const WeightType type : test::kBlockTypes) {
+    std::vector<std::byte> rows(64 * storedBytes(type, 1024));
+    for (std::byte& byte : rows) byte = std::byte(random.below(256));
+    expectWidened(type, rows, 1024);
+  }
+}
+
+TEST_P(SimdTargets, EveryScaleOfABlock) {
+  const size_t size = blockBytes(WeightType::kQ8_0);
+  std::vector<std::byte> rows(65536 * size, std::byte{1});
+  for (size_t bits = 0; bits < 65536; ++bits) {
+    rows[bits * size] = std::byte(bits & 255), rows[bits * size + 1] = std::byte(bits >> 8);
+  }
+  expectWidened(WeightType::kQ8_0, rows, 32);
 }
 
 // Products of weights of every type with few rows and many, and in 8 bits.
