@@ -86,6 +86,9 @@ Status ClientConfig::validate() const {
   if (token.size() > protocol::kMaxTokenBytes) {
     return {ErrorCode::kInvalidArgument, "token: expected at most 512 bytes"};
   }
+  if (salt.size() > protocol::kMaxSaltBytes) {
+    return {ErrorCode::kInvalidArgument, "salt: expected at most 512 bytes"};
+  }
   return {};
 }
 

@@ -20,6 +20,8 @@ struct ClientConfig {
   std::string address;  // see client/address.h
   std::string token;    // empty: none
   std::optional<ModelName> model;
+  // Not empty: what is stored and found is apart from the tenant's other entries (Session.salted).
+  std::string salt;
   // To be connected and authenticated.
   std::chrono::milliseconds connectTimeout{3000};
   // From the request to the answer, waiting in line included.

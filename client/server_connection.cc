@@ -79,8 +79,13 @@ kj::Promise<void> ServerConnection::authenticate(const ClientConfig& config) {
   request.setToken(protocol::textReader(config.token));
   request.setProtocolVersion(protocol::kProtocolVersion);
   if (config.model) writeModel(*config.model, request.initModel());
-  return request.send().then([this](auto response) {
+  return request.send().then([this, &config](auto response) {
     session_ = response.getSession();
+    if (!config.salt.empty()) {
+      auto salted = response.getSession().saltedRequest();
+      salted.setSalt(protocol::dataOf(asBytes(config.salt)));
+      session_ = salted.send().getSession();
+    }
     epoch_ = response.getEpoch();
     serverVersion_ = protocol::textOf(response.getServerVersion());
   });

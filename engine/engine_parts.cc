@@ -32,11 +32,7 @@ Status openSource(EngineParts& parts, uint64_t ttlSeconds) {
   store.capacityBytes = config.storeCapacity;
   store.memoryBytes = config.storeMemory;
   store.ttlSeconds = ttlSeconds;
-  SPOLIA_ASSIGN_OR_RETURN(std::unique_ptr<SaltableKvSource> source, openEmbeddedKvSource(store));
-  parts.saltedSource = [saltable = source.get()](const std::string& salt) {
-    return saltable->salted(salt);
-  };
-  parts.source = std::move(source);
+  SPOLIA_ASSIGN_OR_RETURN(parts.source, openEmbeddedKvSource(store));
   return {};
 }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,9 +22,7 @@ struct EngineParts {
   std::unique_ptr<Model> model;
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<Transformer> transformer;
-  std::unique_ptr<KvSource> source;
-  // The same store under a salt; empty: the source has none.
-  std::function<std::unique_ptr<KvSource>(const std::string& salt)> saltedSource;
+  std::unique_ptr<SaltableKvSource> source;
   std::shared_ptr<const codec::Profile> profile;  // null: none was named
 };
 

@@ -86,7 +86,9 @@ ChatService::Config serviceConfigOf(const EngineParts& parts,
   const EngineConfig& config = parts.config;
   ChatService::Config out;
   out.modelName = modelNameOf(config.model);
-  out.saltedSource = parts.saltedSource;
+  out.saltedSource = [source = parts.source.get()](const std::string& salt) {
+    return source->salted(salt);
+  };
   out.prompts.chatTemplate = std::move(chatTemplate);
   out.prompts.questionTemplate = config.questionTemplate;
   out.prompts.maxTokens = config.maxTokens;

@@ -31,6 +31,7 @@ inline constexpr uint32_t kMaxListEntries = 1000;
 inline constexpr uint32_t kMaxCallsInFlight = 1024;
 inline constexpr uint32_t kMaxLabelBytes = 512;
 inline constexpr uint32_t kMaxTokenBytes = 512;
+inline constexpr uint32_t kMaxSaltBytes = 512;
 inline constexpr uint32_t kMaxModelName = 128;
 inline constexpr uint32_t kMaxNumericsBytes = 32;
 inline constexpr uint32_t kMaxAuthFailures = 3;

@@ -135,6 +135,12 @@ interface Session {
   # All entries of one kind, or of every kind (none). What was there when the call came is gone,
   # durably, when it returns; what is put meanwhile may stay. A call that fails or is dropped has
   # removed some; calling again goes on. Needs `write`.
+
+  salted @12 (salt :Data) -> (session :Session);
+  # The same tenant's entries under a salt: apart from those of this session and of other salts,
+  # which can be neither read nor detected through it, and whose removeAll and list do not reach
+  # them. Equal salts give the same entries, now and later. Rights and model are this session's; the
+  # space counts for the tenant. Limit: 1 to kMaxSaltBytes bytes.
 }
 
 interface Lease {

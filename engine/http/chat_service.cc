@@ -137,8 +137,7 @@ void ChatService::run(RunningAnswer& answer, const AnswerFields& fields,
   if (stopping_) return answer.refuse(serverStopping());
   const std::shared_ptr<ChatRoom> room = rooms_.of(fields.keyName, fields.cacheSalt);
   if (!room) {
-    ApiError error =
-        badField("cache_salt", "cache_salt needs a store in this server's own process");
+    ApiError error = badField("cache_salt", "no cache_salt here: the store keeps no entries apart");
     error.code = "unsupported_value";
     return answer.refuse(error);
   }

@@ -2,23 +2,11 @@
 
 #include <utility>
 
-#include "codec/base/bytes.h"
-#include "codec/base/digest.h"
 #include "server/tiers/tier_set.h"
 
 namespace spolia::engine {
 
 namespace {
-
-// Store keys come from a namespace's secret, so another secret is another namespace.
-tiers::Namespace saltedNamespace(const tiers::Namespace& plain, std::string_view salt) {
-  Bytes text;
-  for (const std::string_view part : {std::string_view("spolia cache salt\n"), salt}) {
-    const auto bytes = asBytes(part);
-    text.insert(text.end(), bytes.begin(), bytes.end());
-  }
-  return {plain.name, hmacSha256(plain.secret, text)};
-}
 
 class EmbeddedKvSource : public SaltableKvSource {
  public:
@@ -26,7 +14,7 @@ class EmbeddedKvSource : public SaltableKvSource {
       : tiers_(std::move(tiers)), namespace_(std::move(ns)), ttlSeconds_(ttlSeconds) {}
 
   std::unique_ptr<KvSource> salted(std::string_view salt) override {
-    return std::make_unique<EmbeddedKvSource>(tiers_, saltedNamespace(namespace_, salt),
+    return std::make_unique<EmbeddedKvSource>(tiers_, tiers::saltedNamespace(namespace_, salt),
                                               ttlSeconds_);
   }
 

@@ -21,14 +21,6 @@ struct EmbeddedStoreConfig {
   uint64_t ttlSeconds = 0;    // of all that is stored through the source; 0: without end
 };
 
-// Its entries under a salt are apart from all others: neither read nor detected without it.
-class SaltableKvSource : public KvSource {
- public:
-  // A view of the same store, which stays open as long as one of its views. Equal salts see the
-  // same entries, now and after a restart.
-  virtual std::unique_ptr<KvSource> salted(std::string_view salt) = 0;
-};
-
 // Opens the store. kUnavailable naming the holder when another process has it, kUnsupported for a
 // newer format, kInvalidArgument for a bad configuration; nothing is changed then.
 Result<std::unique_ptr<SaltableKvSource>> openEmbeddedKvSource(const EmbeddedStoreConfig& config);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "codec/chunk_exchange.h"
 
@@ -51,6 +52,15 @@ class KvSource {
   virtual Result<codec::EntryPage> list(codec::EntryKind kind, const std::string& cursor,
                                         size_t limit) = 0;
   virtual Result<codec::StoreStats> stats() = 0;
+};
+
+// A store whose entries under a salt are apart from all others: neither read nor detected without
+// it.
+class SaltableKvSource : public KvSource {
+ public:
+  // A view of the same store, of its own life. Equal salts see the same entries, now and after a
+  // restart.
+  virtual std::unique_ptr<KvSource> salted(std::string_view salt) = 0;
 };
 
 }  // namespace spolia::engine

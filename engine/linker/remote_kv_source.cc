@@ -4,15 +4,27 @@
 #include <utility>
 
 #include "client/queued_client.h"
+#include "codec/base/bytes.h"
+#include "codec/base/digest.h"
 
 namespace spolia::engine {
 
 namespace {
 
-class RemoteKvSource : public KvSource {
+class RemoteKvSource : public SaltableKvSource {
  public:
-  RemoteKvSource(std::unique_ptr<client::QueuedClient> client, uint64_t ttlSeconds)
-      : client_(std::move(client)), ttlSeconds_(ttlSeconds) {}
+  RemoteKvSource(client::ClientConfig config, std::unique_ptr<client::QueuedClient> client,
+                 uint64_t ttlSeconds)
+      : config_(std::move(config)), client_(std::move(client)), ttlSeconds_(ttlSeconds) {}
+
+  std::unique_ptr<KvSource> salted(std::string_view salt) override {
+    client::ClientConfig config = config_;
+    // A digest: salts of any length are good, and the server learns none of them.
+    config.salt = std::string(asText(sha256(asBytes(salt))));
+    auto client = client::QueuedClient::start(config);
+    SPOLIA_CHECK(client.ok());  // the configuration was good without the salt
+    return std::make_unique<RemoteKvSource>(std::move(config), *std::move(client), ttlSeconds_);
+  }
 
   void submitOpen(const ChunkId& id, uint64_t cookie, codec::ChunkQueue& queue) override {
     client_->submitOpen(id, cookie, queue);
@@ -48,6 +60,7 @@ class RemoteKvSource : public KvSource {
   Result<codec::StoreStats> stats() override { return client_->stats(); }
 
  private:
+  const client::ClientConfig config_;
   std::unique_ptr<client::QueuedClient> client_;
   const uint64_t ttlSeconds_;
 };
@@ -65,7 +78,7 @@ Result<std::string> readToken(const std::filesystem::path& file) {
 
 }  // namespace
 
-Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& config) {
+Result<std::unique_ptr<SaltableKvSource>> openRemoteKvSource(const RemoteKvConfig& config) {
   client::ClientConfig settings;
   settings.address = config.address;
   settings.model = client::ModelName{config.modelName, config.descriptor};
@@ -77,8 +90,8 @@ Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& confi
   // Starting does not connect: the first call tells whether the server takes us.
   const Status reached = client->stats().status();
   if (!reached.ok()) return reached;
-  return std::unique_ptr<KvSource>(
-      std::make_unique<RemoteKvSource>(std::move(client), config.ttlSeconds));
+  return std::unique_ptr<SaltableKvSource>(
+      std::make_unique<RemoteKvSource>(std::move(settings), std::move(client), config.ttlSeconds));
 }
 
 }  // namespace spolia::engine

@@ -21,7 +21,8 @@ struct RemoteKvConfig {
 
 // Connects and authenticates. kUnavailable when nobody answers, kPermissionDenied for a credential
 // the server does not accept, kInvalidArgument naming the differing fields when the server knows
-// another model by this name.
-Result<std::unique_ptr<KvSource>> openRemoteKvSource(const RemoteKvConfig& config);
+// another model by this name. A salted view has a connection of its own; a server that does not
+// know salts fails its calls with kUnsupported.
+Result<std::unique_ptr<SaltableKvSource>> openRemoteKvSource(const RemoteKvConfig& config);
 
 }  // namespace spolia::engine

@@ -84,6 +84,9 @@ class SessionServer final : public protocol::Session::Server {
   kj::Promise<void> removeAll(RemoveAllContext context) override {
     return admit(kWriteRight, [&] { return doRemoveAll(context); });
   }
+  kj::Promise<void> salted(SaltedContext context) override {
+    return admit(kReadRight, [&] { return doSalted(context); });
+  }
 
  private:
   template <typename Body>
@@ -117,6 +120,7 @@ class SessionServer final : public protocol::Session::Server {
   kj::Promise<void> doStats(StatsContext context);
   kj::Promise<void> doLease(LeaseContext context);
   kj::Promise<void> doRemoveAll(RemoveAllContext context);
+  kj::Promise<void> doSalted(SaltedContext context);
   Status checkSize(uint64_t size) const;
   void writeUsage(protocol::Stats::Builder out) const;
   kj::Promise<void> stream(std::vector<FetchAsk> asks, protocol::FetchSink::Client sink,
@@ -194,6 +198,17 @@ kj::Promise<void> SessionServer::doRemoveAll(RemoveAllContext context) {
   return service::removeAll(service_, state_.ns, kind).then([context](uint64_t removed) mutable {
     context.getResults().setRemoved(removed);
   });
+}
+
+kj::Promise<void> SessionServer::doSalted(SaltedContext context) {
+  const auto salt = context.getParams().getSalt();
+  if (salt.size() == 0 || salt.size() > protocol::kMaxSaltBytes) {
+    return toException({ErrorCode::kInvalidArgument, "salt: expected 1 to 512 bytes"});
+  }
+  SessionState state = state_;
+  state.ns = tiers::saltedNamespace(state_.ns, asText(protocol::bytesOf(salt)));
+  context.getResults().setSession(makeSession(service_, peer_, std::move(state)));
+  return kj::READY_NOW;
 }
 
 kj::Promise<void> SessionServer::doOpen(OpenContext context) {

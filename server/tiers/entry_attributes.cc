@@ -63,6 +63,11 @@ NamespaceTag namespaceTagOf(const Namespace& ns) {
   const auto digest = hmacSha256(ns.secret, asBytes("spolia namespace tag"));
   NamespaceTag tag;
   std::copy_n(digest.begin(), tag.size(), tag.begin());
+  if (ns.wholeSecret) {
+    // The owner is that of the whole; what follows tells the salts apart.
+    const auto whole = hmacSha256(*ns.wholeSecret, asBytes("spolia namespace tag"));
+    std::copy_n(whole.begin(), sizeof(store::OwnerTag), tag.begin());
+  }
   return tag;
 }
 

@@ -21,7 +21,7 @@ inline constexpr size_t kMaxLabelBytes = 512;
 using NamespaceTag = std::array<std::byte, 16>;
 NamespaceTag namespaceTagOf(const Namespace& ns);
 
-// The namespace among owners of entries in a store.
+// The namespace among owners of entries in a store: one for a namespace and all its salts.
 store::OwnerTag ownerTagOf(const NamespaceTag& tag);
 
 // HMAC-SHA256(secret, id).

@@ -100,6 +100,13 @@ Namespace embeddedNamespace() {
   return {"embedded", sha256(asBytes("spolia embedded namespace"))};
 }
 
+// Store keys come from a namespace's secret, so another secret is another namespace.
+Namespace saltedNamespace(const Namespace& whole, std::string_view salt) {
+  const std::string text = "spolia cache salt\n" + std::string(salt);
+  return {whole.name, hmacSha256(whole.secret, asBytes(text)),
+          whole.wholeSecret.value_or(whole.secret)};
+}
+
 Result<std::unique_ptr<TierSet>> TierSet::open(const store::StoreConfig& config,
                                                uint64_t memoryBytes, Lifetimes lifetimes) {
   if (memoryBytes != 0 && memoryBytes < MemoryTier::kLeastCapacity) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "codec/base/deadlines.h"
@@ -26,7 +27,12 @@ namespace spolia::tiers {
 struct Namespace {
   std::string name;
   std::array<std::byte, 32> secret{};
+  // Of the namespace that one under a salt is part of: they count together where space is shared.
+  std::optional<std::array<std::byte, 32>> wholeSecret = {};
 };
+
+// A namespace within another: its entries are apart from those of `whole` and of other salts.
+Namespace saltedNamespace(const Namespace& whole, std::string_view salt);
 
 // The namespace of an engine that embeds its store.
 Namespace embeddedNamespace();

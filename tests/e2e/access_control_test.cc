@@ -26,9 +26,11 @@ class AccessControl : public testing::Test {
   void SetUp() override { ASSERT_TRUE(server_->ready()) << server_->errors(); }
 
   std::unique_ptr<client::BlockingClient> connect(const std::string& token,
-                                                  const std::string& model = "") {
+                                                  const std::string& model = "",
+                                                  const std::string& salt = "") {
     auto config = server_->config();
     config.token = token;
+    config.salt = salt;
     if (!model.empty()) config.model = client::ModelName{"m", sampleModel(model)};
     auto client = client::BlockingClient::start(config);
     EXPECT_TRUE(client.ok());
@@ -89,6 +91,41 @@ TEST_F(AccessControl, TenantsNeitherSeeNorDetectEachOther) {
   EXPECT_EQ(other->putValue(value('a')).outcome, codec::PutOutcome::kStored);
   // The same tenant by another token does.
   EXPECT_TRUE(connect(kReader)->getValue(id).status.ok());
+}
+
+TEST_F(AccessControl, SaltsOfATenantNeitherSeeNorDetectEachOther) {
+  const ChunkId id = value('a').id;
+  auto plain = connect(kWriter), a = connect(kWriter, "", "a"), b = connect(kWriter, "", "b");
+  ASSERT_TRUE(a->putValue(value('a')).status.ok());
+  for (auto* other : {&plain, &b}) {
+    EXPECT_EQ((*other)->getValue(id).status.code(), ErrorCode::kNotFound);
+    EXPECT_EQ((*other)->lookup({&id, 1})->prefix, 0u);
+    EXPECT_EQ((*other)->remove(id).status.code(), ErrorCode::kNotFound);
+    EXPECT_TRUE((*other)->list(codec::EntryKind::kOpaque, "", 10)->entries.empty());
+    EXPECT_EQ(*(*other)->removeAll(std::nullopt), 0u);
+  }
+  ASSERT_TRUE(plain->putValue(value('a')).status.ok());
+  ASSERT_TRUE(plain->remove(id).status.ok());
+  // The same salt of the same tenant finds it, of another one not.
+  auto again = connect(kReader, "", "a");
+  EXPECT_TRUE(again->getValue(id).status.ok());
+  EXPECT_EQ(again->list(codec::EntryKind::kOpaque, "", 10)->entries.size(), 1u);
+  EXPECT_EQ(again->putValue(value('b')).status.code(), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(connect(kOther, "", "a")->getValue(id).status.code(), ErrorCode::kNotFound);
+  // Its space is the tenant's.
+  const auto usage = plain->stats()->tenants;
+  ASSERT_EQ(usage.size(), 1u);
+  EXPECT_EQ(usage[0].entries, 1u);
+  EXPECT_EQ(*a->removeAll(std::nullopt), 1u);
+}
+
+TEST_F(AccessControl, SaltsOfAnyBytesUpToALength) {
+  EXPECT_TRUE(connect(kWriter, "", std::string(512, '\0'))->ping().ok());
+  auto config = server_->config();
+  config.salt = std::string(513, 'x');
+  const Status refused = client::BlockingClient::start(config).status();
+  EXPECT_EQ(refused.code(), ErrorCode::kInvalidArgument);
+  EXPECT_NE(refused.message().find("salt"), std::string::npos) << refused.message();
 }
 
 TEST_F(AccessControl, ChunksNeedAModelOrAdmin) {

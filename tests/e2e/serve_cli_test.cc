@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "client/blocking_client.h"
 #include "tests/e2e/server_process.h"
 #include "tests/support/tcp_socket.h"
 
@@ -160,6 +161,36 @@ TEST_F(ServeCli, AnswersOverAServerAndWithoutIt) {
   request["documents"] = json::array();
   EXPECT_EQ(chat(request).status, 200);
   EXPECT_EQ(get("/health").status, 200);
+}
+
+// A server keeps what is stored under a salt apart, for every engine that has the salt.
+TEST_F(ServeCli, SaltsAreKeptApartByAServer) {
+  ServerProcess server(directory_.path());
+  ASSERT_TRUE(server.ready()) << server.errors();
+  auto client = client::BlockingClient::start(server.config());
+  ASSERT_TRUE(client.ok());
+  const std::vector<std::string> place = {"--cache", server.tcp()};
+  startOver(place);
+  // Entries that the request added to the server.
+  const auto added = [&](const char* salt) {
+    const uint64_t before = (*client)->stats()->entries;
+    json request = question();
+    if (*salt != 0) request["cache_salt"] = salt;
+    const Reply reply = chat(request);
+    EXPECT_EQ(reply.status, 200u) << reply.body;
+    const json answer = json::parse(reply.body);
+    EXPECT_EQ(answer["choices"][0]["message"]["content"], "sailing") << answer;
+    EXPECT_GT(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0) << answer;
+    return (*client)->stats()->entries - before;
+  };
+  EXPECT_GT(added("a"), 0u);
+  EXPECT_EQ(added("a"), 0u);
+  EXPECT_GT(added("b"), 0u);
+  EXPECT_GT(added(""), 0u);
+  child_->signal(SIGTERM);
+  EXPECT_EQ(child_->end(), 0) << child_->errors();
+  startOver(place);
+  for (const char* salt : {"a", "b", ""}) EXPECT_EQ(added(salt), 0u) << salt;
 }
 
 TEST_F(ServeCli, OversizedBodiesAreRefused) {

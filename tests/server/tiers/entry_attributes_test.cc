@@ -76,6 +76,23 @@ TEST(EntryAttributes, EvictionLearnsOwnerAndChain) {
   EXPECT_GT(behind.recomputeSeconds, alone.recomputeSeconds) << "it attends to more";
 }
 
+TEST(EntryAttributes, SaltsHaveKeysAndTagsOfTheirOwnAndOneOwner) {
+  const Namespace whole = embeddedNamespace();
+  const Namespace a = saltedNamespace(whole, "a"), b = saltedNamespace(whole, "b");
+  const Namespace within = saltedNamespace(a, "b");
+  const ChunkId id{};
+  const Namespace* all[] = {&whole, &a, &b, &within};
+  for (const Namespace* one : all) {
+    EXPECT_EQ(ownerTagOf(namespaceTagOf(*one)), ownerTagOf(namespaceTagOf(whole)));
+    for (const Namespace* other : all) {
+      const bool same = one == other;
+      EXPECT_EQ(namespaceTagOf(*one) == namespaceTagOf(*other), same);
+      EXPECT_EQ(storeKeyOf(*one, id) == storeKeyOf(*other, id), same);
+    }
+  }
+  EXPECT_EQ(namespaceTagOf(a), namespaceTagOf(saltedNamespace(whole, "a")));
+}
+
 // What is named by what it says may come back in an older record; values, and what ends, may not.
 TEST(EntryAttributes, OnlyChunksWithoutAnEndAndExtentsHaveValuesThatAreAlike) {
   store::EntryMeta meta;
