@@ -43,10 +43,10 @@ class Engines:
     def __init__(self, bench, threads, has_llama):
         self.bench, self.threads, self.has_llama = bench, threads, has_llama
 
-    def ours(self, model, tokens, *more):
+    def ours(self, model, tokens, *more, runs=1):
         return json_of([self.bench.program("prefill_bench"), "--model", model, "--tokens",
                         str(tokens), "--threads", str(self.threads), "--pages", "bf16", "--runs",
-                        "1", *more])
+                        str(runs), *more])
 
     def theirs(self, gguf, tokens, *more):
         return json_of(["node", "prefill.mjs", "--model", gguf, "--tokens", str(tokens),
@@ -68,8 +68,9 @@ def median(results, key):
 
 def library_figures(engines, model, name, tokens):
     """Prefill as a whole, and its products, against the library's products."""
-    runs = [engines.ours(model, tokens, "--library")
-            for _ in range(1 if engines.bench.smoke else ROUNDS)]
+    rounds = 1 if engines.bench.smoke else ROUNDS
+    # Several prefills a process, as the library's products are repeated too.
+    runs = [engines.ours(model, tokens, "--library", runs=rounds) for _ in range(rounds)]
     prefill, products = median(runs, "prefill_ms"), median(runs, "product_ms")
     library = median(runs, "library_ms")
     flops, attention = runs[0]["product_flops"], runs[0]["attention_flops"]
@@ -94,6 +95,8 @@ def engine_figures(engines, files, name, tokens, kinds):
             figures[f"{key}.{what}_{kind}_ms"] = mine
             if theirs:
                 figures[f"{key}.{what}_vs_llamacpp_{kind}"] = median(theirs, measured) / mine
+        figures[f"{key}.decode_vs_memory_{kind}"] = \
+            median(ours, "read_ms") / median(ours, "decode_ms_per_token")
     return figures
 
 

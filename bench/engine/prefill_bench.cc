@@ -8,6 +8,7 @@
 //
 // With --library each run is followed by the model's products alone, once by the engine and once by
 // the best library: product_ms and library_ms, and product_flops, attention_flops of the prefill.
+// With --decode: read_ms, in which the threads could read the weights that a token needs.
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "bench/engine/library_gemm.h"
+#include "bench/engine/memory_reads.h"
 #include "engine/gguf/model_loading.h"
 #include "engine/kernels/thread_pool.h"
 #include "engine/model/model.h"
@@ -196,6 +198,18 @@ class Products {
   std::vector<double> engineMs_, libraryMs_;
 };
 
+// Bytes of weights that a step of decoding reads.
+double weightsOfAToken(const Weights& weights) {
+  size_t bytes = weights.head().bytes();
+  for (const LayerWeights& layer : weights.layers()) {
+    for (const WeightMatrix* matrix :
+         {&layer.q, &layer.k, &layer.v, &layer.o, &layer.gate, &layer.up, &layer.down}) {
+      bytes += matrix->bytes();
+    }
+  }
+  return static_cast<double>(bytes);
+}
+
 Status bench(const Options& options) {
   SPOLIA_ASSIGN_OR_RETURN(const codec::ElementType pageType,
                           codec::elementTypeFromName(options.pages));
@@ -222,7 +236,10 @@ Status bench(const Options& options) {
       {"pages", options.pages},     {"numerics", options.numerics}, {"prefill_ms", median(prefill)},
       {"prefill_runs_ms", prefill}, {"cpu_ms", median(cpu)},        {"answer", answer}};
   if (products) products->tell(out);
-  if (!decode.empty()) out["decode_ms_per_token"] = median(decode);
+  if (!decode.empty()) {
+    out["decode_ms_per_token"] = median(decode);
+    out["read_ms"] = 1e3 * weightsOfAToken(model->weights()) / readRate(pool);
+  }
   std::printf("%s\n", out.dump().c_str());
   return {};
 }

@@ -52,6 +52,6 @@ struct Token {
 // beyond kMaxTemplateBytes.
 Result<std::vector<Token>> tokenize(std::string_view source);
 
-inline constexpr size_t kMaxTemplateBytes = size_t{256} << 10;
+inline constexpr size_t kMaxTemplateBytes = size_t{128} << 10;
 
 }  // namespace spolia::engine::jinja

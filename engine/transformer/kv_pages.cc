@@ -12,9 +12,7 @@ namespace spolia::engine {
 using codec::ElementType;
 using codec::Plane;
 
-namespace {
-
-void widen(const std::byte* in, ElementType type, size_t n, float* out) {
+void widenElements(const std::byte* in, ElementType type, size_t n, float* out) {
   switch (type) {
     case ElementType::kF32:
       std::memcpy(out, in, n * sizeof(float));
@@ -25,6 +23,8 @@ void widen(const std::byte* in, ElementType type, size_t n, float* out) {
       return widenBf16(in, n, out);
   }
 }
+
+namespace {
 
 void narrow(const float* in, size_t n, ElementType type, std::byte* out) {
   switch (type) {
@@ -45,7 +45,7 @@ void convert(const std::byte* in, ElementType inType, size_t n, ElementType outT
     std::memcpy(out, in, n * elementSize(inType));
     return;
   }
-  widen(in, inType, n, scratch);
+  widenElements(in, inType, n, scratch);
   narrow(scratch, n, outType, out);
 }
 

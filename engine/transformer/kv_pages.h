@@ -84,4 +84,7 @@ class KvPages {
   WorkingKv working_;
 };
 
+// n values of a page as f32. Any thread.
+void widenElements(const std::byte* in, codec::ElementType type, size_t n, float* out);
+
 }  // namespace spolia::engine

@@ -1,9 +1,6 @@
 #include "engine/transformer/page_blocks.h"
 
-#include <cstring>
-
 #include "engine/kernels/attention_kernel.h"
-#include "engine/kernels/element_convert.h"
 #include "engine/kernels/transpose.h"
 
 namespace spolia::engine {
@@ -14,18 +11,6 @@ using codec::Plane;
 static_assert(KvPages::kPageTokens == kKeyBlock);
 
 namespace {
-
-void widen(const std::byte* in, ElementType type, size_t n, float* out) {
-  switch (type) {
-    case ElementType::kF32:
-      std::memcpy(out, in, n * sizeof(float));
-      return;
-    case ElementType::kF16:
-      return widenF16(in, n, out);
-    case ElementType::kBf16:
-      return widenBf16(in, n, out);
-  }
-}
 
 const std::byte* bytesOf(const PageBlock& block, Plane plane) {
   return block.pages.block(block.layer, block.page, plane, block.head);
@@ -39,7 +24,8 @@ void turnKeys(const PageBlock& block, uint32_t rows, const RopeTable& rope, floa
   const uint32_t first = block.page * KvPages::kPageTokens;
   // Whole panels, so that all lanes are written.
   const size_t count = (rows + kKeyPanel - 1) / kKeyPanel;
-  widen(bytesOf(block, Plane::kK), block.pages.pageType(), count * kKeyPanel * headDim, wide);
+  widenElements(bytesOf(block, Plane::kK), block.pages.pageType(), count * kKeyPanel * headDim,
+                wide);
   for (uint32_t row = 0; row < rows; ++row) {
     float* key = wide + row * headDim;
     rotateHead(key, rope.at(first + row), headDim, 1.0f, key);
@@ -54,7 +40,7 @@ const float* widenValues(const PageBlock& block, uint32_t rows, float* out) {
   const std::byte* values = bytesOf(block, Plane::kV);
   const ElementType type = block.pages.pageType();
   if (type == ElementType::kF32) return reinterpret_cast<const float*>(values);
-  widen(values, type, size_t{rows} * block.pages.headDim(), out);
+  widenElements(values, type, size_t{rows} * block.pages.headDim(), out);
   return out;
 }
 
