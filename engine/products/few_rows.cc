@@ -1,7 +1,6 @@
 #include "engine/products/few_rows.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "codec/base/check.h"
 #include "engine/kernels/quant_blocks.h"
