@@ -17,7 +17,7 @@ struct DecodeScratch::State {
 
 namespace {
 
-using State = DecodeScratch::State;
+using Decoding = DecodeScratch::State;
 
 Status unsupported(std::string what) {
   return Status(ErrorCode::kUnsupported, std::move(what));
@@ -88,7 +88,7 @@ uint8_t levelOf(const StreamHeader& header, const FrameBytes& frame) {
 // One part's frames, of consecutive levels; `range` is clipped and meets the part.
 Status decodeLearnt(const StreamHeader& header, std::span<const FrameBytes> frames,
                     const KvRange& range, const KvTarget& target, const Profile* profile,
-                    State& state) {
+                    Decoding& state) {
   SPOLIA_RETURN_IF_ERROR(checkLearnt(header, profile));
   const LossyContext context = lossyContext(header, *profile);
   const FramePlace place = placeOf(header, frames.front().index);
@@ -107,7 +107,7 @@ Status decodeLearnt(const StreamHeader& header, std::span<const FrameBytes> fram
 
 // The same of scaled channels.
 Status decodeScaled(const StreamHeader& header, std::span<const FrameBytes> frames,
-                    const KvRange& range, const KvTarget& target, State& state) {
+                    const KvRange& range, const KvTarget& target, Decoding& state) {
   if (header.levels > kMaxScaledLevels || !header.profile.isZero()) {
     return unsupported("so many levels, or a profile for a preset that has none");
   }
@@ -138,7 +138,7 @@ Status decodeScaled(const StreamHeader& header, std::span<const FrameBytes> fram
 // One part's frames, whose checksums hold.
 Status decodePart(const StreamHeader& header, std::span<const FrameBytes> frames,
                   const KvRange& range, const KvTarget& target, const Profile* profile,
-                  State& state) {
+                  Decoding& state) {
   const auto decoded = [&] {
     switch (codingOf(header.preset, !header.profile.isZero())) {
       case FrameCoding::kBytePlanes:
@@ -156,7 +156,7 @@ Status decodePart(const StreamHeader& header, std::span<const FrameBytes> frames
 
 }  // namespace
 
-DecodeScratch::DecodeScratch() : state_(std::make_unique<State>()) {}
+DecodeScratch::DecodeScratch() : state_(std::make_unique<Decoding>()) {}
 DecodeScratch::~DecodeScratch() = default;
 
 Status decodeFrame(const StreamHeader& header, const FrameBytes& frame, const KvRange& range,
@@ -198,7 +198,7 @@ Status decodeFrames(const StreamHeader& header, std::span<const FrameBytes> fram
           ? 1
           : size_t{want.maxLevel} + 1;
   const size_t parts = frames.size() / levels;
-  State& state = scratch->state();
+  Decoding& state = scratch->state();
   for (size_t i = 0; i < parts; ++i) {
     state.part.clear();
     for (size_t level = 0; level < levels; ++level) {

@@ -21,7 +21,7 @@ struct EncodeScratch::State {
 
 namespace {
 
-using State = EncodeScratch::State;
+using Encoding = EncodeScratch::State;
 
 static_assert(kMaxLossyLevels == kMaxScaledLevels);
 
@@ -142,7 +142,7 @@ std::vector<Bytes> bytePlanesFrames(const StreamHeader& header, const KvView& kv
 }
 
 Result<std::vector<Bytes>> learntFrames(const StreamHeader& header, const KvView& kv,
-                                        const EncodeOptions& options, State& state) {
+                                        const EncodeOptions& options, Encoding& state) {
   const LossyContext context = lossyContext(header, *options.profile);
   std::vector<Bytes> frames(header.frames.size());
   const size_t parts = frames.size() / header.levels;
@@ -166,7 +166,7 @@ double kappaOf(Preset preset, int8_t gain) {
 }
 
 Result<std::vector<Bytes>> scaledFrames(const StreamHeader& header, const KvView& kv,
-                                        const EncodeOptions& options, State& state) {
+                                        const EncodeOptions& options, Encoding& state) {
   const double kappa = kappaOf(options.preset, options.gain);
   std::vector<Bytes> frames(header.frames.size());
   const size_t parts = frames.size() / header.levels;
@@ -193,7 +193,8 @@ Result<std::vector<Bytes>> scaledFrames(const StreamHeader& header, const KvView
 
 // Every frame's bytes, in the order of the table: a part is analysed once for all its levels.
 Result<std::vector<Bytes>> framesOf(const StreamHeader& header, FrameCoding coding,
-                                    const KvView& kv, const EncodeOptions& options, State& state) {
+                                    const KvView& kv, const EncodeOptions& options,
+                                    Encoding& state) {
   switch (coding) {
     case FrameCoding::kBytePlanes:
       return bytePlanesFrames(header, kv);
@@ -207,7 +208,7 @@ Result<std::vector<Bytes>> framesOf(const StreamHeader& header, FrameCoding codi
 
 }  // namespace
 
-EncodeScratch::EncodeScratch() : state_(std::make_unique<State>()) {}
+EncodeScratch::EncodeScratch() : state_(std::make_unique<Encoding>()) {}
 EncodeScratch::~EncodeScratch() = default;
 
 Result<Bytes> encodeStream(const ChunkIdentity& identity, std::span<const LayerShape> layers,

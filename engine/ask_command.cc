@@ -155,7 +155,7 @@ nlohmann::ordered_json resultJson(const Asked& asked) {
   return out;
 }
 
-int fail(const Status& status) {
+int failAsk(const Status& status) {
   fmt::print(stderr, "spolia-engine ask: {}\n", status.message());
   return exitCodeOf(status.code());
 }
@@ -164,7 +164,7 @@ int fail(const Status& status) {
 
 int runAsk(const EngineConfig& config, const AskRequest& request) {
   Result<EngineParts> parts = openEngine(config);
-  if (!parts.ok()) return fail(parts.status());
+  if (!parts.ok()) return failAsk(parts.status());
   printStore(*parts->source);
   std::vector<LinkMethod> methods = request.methods;
   if (methods.empty()) methods.push_back(config.method);
@@ -172,7 +172,7 @@ int runAsk(const EngineConfig& config, const AskRequest& request) {
   std::vector<std::string> documents;
   for (LinkMethod method : methods) {
     Result<Asked> asked = askOnce(*parts, request, method, documents);
-    if (!asked.ok()) return fail(asked.status());
+    if (!asked.ok()) return failAsk(asked.status());
     printMisses(asked->answer.provenance);
     all.push_back(*std::move(asked));
     if (request.output == AskOutput::kText) printText(all.back());

@@ -19,6 +19,8 @@ namespace spolia::engine {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr const char* kHelp =
     "/docs [PATTERN...]  the documents that answers are taken from: those that match; none "
     "without\n"
@@ -40,7 +42,7 @@ void catchInterrupts() {
   ::sigaction(SIGINT, &action, nullptr);
 }
 
-int fail(const Status& status) {
+int failChat(const Status& status) {
   fmt::print(stderr, "spolia-engine chat: {}\n", status.message());
   return exitCodeOf(status.code());
 }
@@ -168,7 +170,6 @@ void Conversation::showCosts(const Answer& answer, double beforeMs) {
 }
 
 Result<std::string> Conversation::answer() {
-  using Clock = std::chrono::steady_clock;
   const auto accepted = Clock::now();
   std::variant<ChatPrompt, ApiError> prompt = prompts_.make(request_);
   if (const auto* error = std::get_if<ApiError>(&prompt)) {
@@ -218,12 +219,12 @@ bool nextLine(bool terminal, std::string& line) {
 
 int runChat(const EngineConfig& config, const ChatCommandRequest& request) {
   Result<EngineParts> parts = openEngine(config);
-  if (!parts.ok()) return fail(parts.status());
+  if (!parts.ok()) return failChat(parts.status());
   auto chatTemplate = chatTemplateFor(config, *parts->model);
-  if (!chatTemplate.ok()) return fail(chatTemplate.status());
+  if (!chatTemplate.ok()) return failChat(chatTemplate.status());
   Conversation conversation(*parts, *chatTemplate);
   const Status chosen = conversation.choose(request.documents);
-  if (!chosen.ok()) return fail(chosen.withContext("--docs"));
+  if (!chosen.ok()) return failChat(chosen.withContext("--docs"));
   const bool terminal = ::isatty(STDIN_FILENO) == 1;
   if (terminal) fmt::print(stderr, "{}", kHelp);
   catchInterrupts();

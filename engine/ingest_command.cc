@@ -85,7 +85,7 @@ void printJson(const Totals& totals, const DocumentFiles& files) {
   fmt::print("{}\n", out.dump());
 }
 
-int fail(const Status& status) {
+int failIngest(const Status& status) {
   fmt::print(stderr, "spolia-engine ingest: {}\n", status.message());
   return exitCodeOf(status.code());
 }
@@ -94,22 +94,22 @@ int fail(const Status& status) {
 
 int runIngest(const EngineConfig& config, const IngestRequest& request) {
   Result<DocumentFiles> files = findDocuments(request.paths);
-  if (!files.ok()) return fail(files.status());
+  if (!files.ok()) return failIngest(files.status());
   Result<EngineParts> parts = openEngine(config, config.ingestTtl);
-  if (!parts.ok()) return fail(parts.status());
+  if (!parts.ok()) return failIngest(parts.status());
   Totals totals;
   const Status status = ingestAll(*parts, *files, totals);
   for (const SkippedFile& file : files->skipped) {
     fmt::print(stderr, "skipped {}: {}\n", file.name, file.reason);
   }
   printStore(*parts->source);
-  if (!status.ok()) return fail(status);
+  if (!status.ok()) return failIngest(status);
   if (request.json) {
     printJson(totals, *files);
   } else {
     printText(totals, *files);
   }
-  if (totals.chunks == 0) return fail(Status(ErrorCode::kNotFound, "no document to ingest"));
+  if (totals.chunks == 0) return failIngest(Status(ErrorCode::kNotFound, "no document to ingest"));
   return kExitOk;
 }
 

@@ -16,8 +16,6 @@
 namespace spolia::bench {
 namespace {
 
-constexpr uint64_t kPrepared = 1 << 30;  // bytes of payloads made at a time
-
 rocksdb::Options options() {
   rocksdb::Options o;
   o.create_if_missing = true;
@@ -72,7 +70,7 @@ class RocksBlobDb final : public BlobDb {
     for (uint64_t number = oldest; number < first; ++number) kept += records.bytesOf(number);
     for (const uint64_t end = first + count; first < end;) {
       std::vector<Put> puts;
-      for (uint64_t bytes = 0; first < end && bytes < kPrepared; ++first) {
+      for (uint64_t bytes = 0; first < end && bytes < NumberedRecords::kPrepared; ++first) {
         Put put{first, records.payload(first), {}};
         bytes += put.payload.size();
         kept += put.payload.size();

@@ -22,6 +22,8 @@ struct Load {
 
 class NumberedRecords {
  public:
+  static constexpr uint64_t kPrepared = 1 << 30;  // bytes of payloads that a load makes at a time
+
   // Bytes of every payload; 0: one half 256 KiB, four tenths 1 MiB, one tenth 8 MiB.
   explicit NumberedRecords(uint64_t payloadBytes);
 

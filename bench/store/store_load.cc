@@ -15,8 +15,6 @@ using store::Store;
 using store::StoreCompletion;
 using store::StoreQueue;
 
-constexpr uint64_t kPrepared = 1 << 30;  // bytes of payloads made at a time
-
 // Keeps `depth` operations in flight: `submit` starts the i-th, `done` judges a completion.
 template <typename Submit, typename Done>
 Status keepInFlight(uint64_t count, uint64_t depth, StoreQueue& queue, Submit&& submit,
@@ -59,7 +57,7 @@ Result<Load> putAll(Store& store, const NumberedRecords& records, uint64_t first
   Load load;
   for (const uint64_t end = first + count; first < end;) {
     std::vector<store::PutRequest> puts;
-    for (uint64_t bytes = 0; first < end && bytes < kPrepared; ++first) {
+    for (uint64_t bytes = 0; first < end && bytes < NumberedRecords::kPrepared; ++first) {
       store::PutRequest put;
       put.meta.key = numberedKey(first);
       put.payload = records.payload(first);

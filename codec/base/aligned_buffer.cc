@@ -5,15 +5,12 @@
 #include <cstring>
 
 #include "codec/base/buffer_arena.h"
+#include "codec/base/bytes.h"
 #include "codec/base/check.h"
 
 namespace spolia {
 
 namespace {
-
-size_t roundUp(size_t size, size_t step) {
-  return (size + step - 1) / step * step;
-}
 
 size_t capacityFor(size_t size) {
   const size_t whole = roundUp(size, AlignedBuffer::kAlignment);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "codec/base/bytes.h"
 #include "codec/base/check.h"
 
 namespace spolia {
@@ -17,10 +18,6 @@ constexpr size_t kProcessBytes = 0;
 constexpr size_t kProcessBytes = 1 << 30;
 #endif
 constexpr size_t kProcessKept = 64 << 20;
-
-size_t roundUp(size_t size, size_t step) {
-  return (size + step - 1) / step * step;
-}
 
 }  // namespace
 

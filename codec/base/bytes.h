@@ -20,6 +20,10 @@ using ByteSpan = std::span<const std::byte>;
 using MutableByteSpan = std::span<std::byte>;
 using Bytes = std::vector<std::byte>;
 
+constexpr size_t roundUp(size_t size, size_t step) {
+  return (size + step - 1) / step * step;
+}
+
 inline ByteSpan asBytes(std::string_view text) {
   return std::as_bytes(std::span(text));
 }

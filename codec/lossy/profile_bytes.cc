@@ -33,7 +33,7 @@ bool isBounded(float scale) {
   return std::fabs(scale) <= kLargestScale;
 }
 
-Status corrupt(std::string what) {
+Status corruptProfile(std::string what) {
   return Status(ErrorCode::kCorrupt, "profile: " + std::move(what));
 }
 
@@ -147,10 +147,10 @@ Status readTables(ByteReader& in, ClassTables& tables) {
       const bool unknownCoarse = s > escape && tables.coarse[c].frequency[s] != 0;
       const bool fineKnown = s < kFinePack.escape();
       if (unknownCoarse || fineKnown != (tables.fine[c].frequency[s] != 0)) {
-        return corrupt("symbol tables: a symbol that its class lacks, or lacks one");
+        return corruptProfile("symbol tables: a symbol that its class lacks, or lacks one");
       }
     }
-    if (tables.coarse[c].frequency[escape] == 0) return corrupt("symbol tables: no escape");
+    if (tables.coarse[c].frequency[escape] == 0) return corruptProfile("symbol tables: no escape");
   }
   return {};
 }
@@ -160,30 +160,30 @@ Status readBlock(ByteReader& in, uint32_t mapRows, RowBudget& budget, ProfileBlo
   uint32_t components = 0;
   if (!readVarint(in, channels) || !readVarint(in, components) || channels == 0 ||
       components > kMaxBlockComponents || components % kPackComponents != 0) {
-    return corrupt("block: channels or components out of range");
+    return corruptProfile("block: channels or components out of range");
   }
   block.end = block.begin + channels;
 
   block.componentScale = in.read<float>();
-  if (!isBounded(block.componentScale)) return corrupt("block: scale out of range");
+  if (!isBounded(block.componentScale)) return corruptProfile("block: scale out of range");
   if (!readFloats(in, channels, block.mean) || !readFloats(in, channels, block.scale) ||
       !readFloats(in, channels, block.mapScale)) {
-    return corrupt("block: means or scales cut off or not finite");
+    return corruptProfile("block: means or scales cut off or not finite");
   }
   for (float s : block.scale) {
-    if (s <= 0) return corrupt("block: scale of a channel not above 0");
+    if (s <= 0) return corruptProfile("block: scale of a channel not above 0");
   }
   if (!std::all_of(block.mapScale.begin(), block.mapScale.end(), isBounded)) {
-    return corrupt("block: scale of a channel's map out of range");
+    return corruptProfile("block: scale of a channel's map out of range");
   }
   SPOLIA_RETURN_IF_ERROR(
       readRows(in, mapRows, channels, budget, block.maps).withContext("block: maps"));
   if (!readAll(in, components / kPackComponents, block.classes) ||
       !readAll(in, components, block.shifts)) {
-    return corrupt("block: cut off");
+    return corruptProfile("block: cut off");
   }
   if (!within(block.classes, kStepClasses - 1) || !within(block.shifts, kMaxShift)) {
-    return corrupt("block: class or shift out of range");
+    return corruptProfile("block: class or shift out of range");
   }
   return readRows(in, components, channels, budget, block.components)
       .withContext("block: components");
@@ -210,11 +210,11 @@ Status placeBlocks(const std::vector<LayerShape>& layers, std::vector<ProfileBlo
     block.begin += skipped;
     block.end += skipped;
     if (!std::binary_search(bounds.begin(), bounds.end(), block.end)) {
-      return corrupt("block: does not end where a head does");
+      return corruptProfile("block: does not end where a head does");
     }
   }
   if (blocks.back().end != bounds.back()) {
-    return corrupt("transform: blocks do not cover the channels");
+    return corruptProfile("transform: blocks do not cover the channels");
   }
   return {};
 }
@@ -232,7 +232,7 @@ Status readTransform(ByteReader& in, const ProfileData& data, RowBudget& budget,
       !(transform.step >= kLeastStep && transform.step <= kLargestScale) || blocks == 0 ||
       blocks > heads || transform.ownCodes > data.codeRank ||
       transform.codesBefore > data.codeRank) {
-    return corrupt("transform: preset, step, codes or number of blocks out of range");
+    return corruptProfile("transform: preset, step, codes or number of blocks out of range");
   }
   uint32_t begin = 0;
   for (uint32_t b = 0; b < blocks; ++b) {
@@ -256,15 +256,15 @@ Status readContents(ByteReader& in, size_t profileBytes, ProfileData& data) {
       data.wideCodes > data.codeRank || (data.codeRank == 0 && vocabulary > 0) ||
       !readAll(in, data.codeRank, data.codeShifts) || !within(data.codeShifts, kMaxShift) ||
       !readCodes(in, vocabulary, data)) {
-    return corrupt("token codes: cut off or out of range");
+    return corruptProfile("token codes: cut off or out of range");
   }
   RowBudget budget(profileBytes);
   const uint8_t transforms = in.u8();
-  if (!in.ok() || transforms > kMostTransforms) return corrupt("transforms: too many");
+  if (!in.ok() || transforms > kMostTransforms) return corruptProfile("transforms: too many");
   for (uint8_t i = 0; i < transforms; ++i) {
     SPOLIA_RETURN_IF_ERROR(readTransform(in, data, budget, data.transforms.emplace_back()));
   }
-  if (!in.finished()) return corrupt("length does not fit its fields");
+  if (!in.finished()) return corruptProfile("length does not fit its fields");
   return {};
 }
 
@@ -307,7 +307,7 @@ Bytes writeProfile(const ProfileData& data) {
 Result<std::shared_ptr<const Profile>> Profile::parse(ByteSpan bytes) {
   ByteReader in(bytes);
   if (bytes.size() < kPrefixBytes || asText(in.bytes(kMagic.size())) != kMagic) {
-    return corrupt("not a profile");
+    return corruptProfile("not a profile");
   }
   const uint16_t version = in.u16();
   if (version > kVersion) {
@@ -315,12 +315,12 @@ Result<std::shared_ptr<const Profile>> Profile::parse(ByteSpan bytes) {
                                                ", expected at most " + std::to_string(kVersion));
   }
   const uint16_t reserved = in.u16();
-  if (version == 0 || reserved != 0) return corrupt("version or reserved field");
-  if (bytes.size() > kMaxProfileBytes || in.u32() != bytes.size()) return corrupt("length");
-  if (in.u64() != checksumOf(bytes)) return corrupt("checksum does not hold");
+  if (version == 0 || reserved != 0) return corruptProfile("version or reserved field");
+  if (bytes.size() > kMaxProfileBytes || in.u32() != bytes.size()) return corruptProfile("length");
+  if (in.u64() != checksumOf(bytes)) return corruptProfile("checksum does not hold");
   ProfileData data;
   const Status read = readContents(in, bytes.size(), data);
-  if (!read.ok()) return in.ok() ? read : corrupt("cut off");
+  if (!read.ok()) return in.ok() ? read : corruptProfile("cut off");
   Sha256Digest id;
   id.bytes = sha256(bytes);
   return std::shared_ptr<const Profile>(new Profile(std::move(data), id));

@@ -12,7 +12,7 @@ constexpr std::pair<uint32_t, TensorType> kRead[] = {
     {2, TensorType::kQ4_0}, {12, TensorType::kQ4K}, {14, TensorType::kQ6K}};
 
 // By number; what was never given out or is no longer in files has none.
-constexpr const char* kNames[] = {
+constexpr const char* kTypeNames[] = {
     "F32",     "F16",    "Q4_0",    "Q4_1",  nullptr,  nullptr, "Q5_0",  "Q5_1",
     "Q8_0",    "Q8_1",   "Q2_K",    "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K",  "Q8_K",
     "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS",
@@ -29,7 +29,7 @@ std::optional<TensorType> tensorTypeOfGgml(uint32_t number) {
 }
 
 std::string ggmlTypeName(uint32_t number) {
-  if (number < std::size(kNames) && kNames[number]) return kNames[number];
+  if (number < std::size(kTypeNames) && kTypeNames[number]) return kTypeNames[number];
   return std::to_string(number);
 }
 

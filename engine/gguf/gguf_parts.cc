@@ -11,7 +11,7 @@ namespace spolia::engine {
 namespace {
 
 constexpr uint32_t kMaxParts = 1000;
-constexpr uint32_t kMaxTensors = 1 << 20;
+constexpr uint32_t kMostTensors = 1 << 20;
 constexpr const char* kNumber = "split.no";
 constexpr const char* kCount = "split.count";
 constexpr const char* kTensors = "split.tensors.count";
@@ -48,7 +48,7 @@ Status checkPart(const GgufFile& part, const std::string& file, uint32_t number,
 }
 
 Status checkTogether(const GgufParts& parts, const GgufFields& fields) {
-  SPOLIA_ASSIGN_OR_RETURN(const uint32_t promised, fields.integer(kTensors, 0, kMaxTensors));
+  SPOLIA_ASSIGN_OR_RETURN(const uint32_t promised, fields.integer(kTensors, 0, kMostTensors));
   if (promised != parts.gguf.tensors.size()) {
     return fields.wrong(kTensors,
                         std::to_string(parts.gguf.tensors.size()) + ", those of all parts",

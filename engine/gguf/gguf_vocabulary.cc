@@ -18,7 +18,7 @@ namespace {
 constexpr const char* kModel = "tokenizer.ggml.model";
 constexpr const char* kPre = "tokenizer.ggml.pre";
 constexpr const char* kTokens = "tokenizer.ggml.tokens";
-constexpr const char* kTypes = "tokenizer.ggml.token_type";
+constexpr const char* kTokenTypes = "tokenizer.ggml.token_type";
 constexpr const char* kScores = "tokenizer.ggml.scores";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
 constexpr const char* kBlank = "tokenizer.ggml.add_space_prefix";
@@ -48,15 +48,15 @@ struct Vocabulary {
 Result<Vocabulary> readVocabulary(const GgufFields& fields) {
   Vocabulary out;
   SPOLIA_ASSIGN_OR_RETURN(out.tokens, fields.strings(kTokens, kMaxTokens));
-  SPOLIA_ASSIGN_OR_RETURN(const auto types, fields.integers(kTypes, kMaxTokens));
+  SPOLIA_ASSIGN_OR_RETURN(const auto types, fields.integers(kTokenTypes, kMaxTokens));
   if (out.tokens.empty()) return fields.wrong(kTokens, "at least one token");
   if (types.size() != out.tokens.size()) {
-    return fields.wrong(
-        kTypes, "as many as " + std::string(kTokens) + ", " + std::to_string(out.tokens.size()));
+    return fields.wrong(kTokenTypes, "as many as " + std::string(kTokens) + ", " +
+                                         std::to_string(out.tokens.size()));
   }
   for (size_t i = 0; i < types.size(); ++i) {
     if (types[i] < 1 || types[i] > 6) {
-      return wrongElement(fields, kTypes, i, std::to_string(types[i]), "1 to 6");
+      return wrongElement(fields, kTokenTypes, i, std::to_string(types[i]), "1 to 6");
     }
     out.kinds.push_back(static_cast<PieceKind>(types[i]));
   }
@@ -171,7 +171,7 @@ Sha256Digest ggufTokenizerDigest(const GgufFields& fields) {
   Sha256 out;
   out.update("spolia gguf tokenizer 1");
   for (const char* key :
-       {kModel, kPre, kTokens, kTypes, kScores, kMerges, kBlank, kSqueeze, kCharacterMap}) {
+       {kModel, kPre, kTokens, kTokenTypes, kScores, kMerges, kBlank, kSqueeze, kCharacterMap}) {
     const GgufValue* value = fields.find(key);
     if (!value) continue;
     ByteWriter head;

@@ -13,7 +13,7 @@ namespace {
 
 using NamePair = std::pair<std::string_view, std::string_view>;  // GGUF, Hugging Face
 
-constexpr NamePair kNames[] = {
+constexpr NamePair kTensorNames[] = {
     {"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}};
 constexpr NamePair kLayerNames[] = {
     {"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
@@ -93,7 +93,7 @@ std::string huggingFaceName(std::string_view name) {
     out = renamed(layer->rest, kLayerNames, true);
     if (!out.empty()) return concat({kHfLayer, layer->number, ".", out});
   } else {
-    out = renamed(name, kNames, true);
+    out = renamed(name, kTensorNames, true);
   }
   return out.empty() ? concat({kUnknown, name}) : out;
 }
@@ -105,7 +105,7 @@ std::string ggufName(std::string_view huggingFace) {
     out = renamed(layer->rest, kLayerNames, false);
     if (!out.empty()) return concat({kLayer, layer->number, ".", out});
   } else {
-    out = renamed(huggingFace, kNames, false);
+    out = renamed(huggingFace, kTensorNames, false);
   }
   return out.empty() ? std::string(huggingFace) : out;
 }

@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kLlama3 =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr std::string_view kQwen2 =
+constexpr std::string_view kQwen2Pattern =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
     R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 constexpr std::string_view kTekken =
@@ -28,7 +28,7 @@ constexpr SplitRule kRules[] = {
     {.name = "llama-bpe", .patterns = {kLlama3}, .ignoreMerges = true},
     {.name = "llama3", .patterns = {kLlama3}, .ignoreMerges = true},
     {.name = "llama-v3", .patterns = {kLlama3}, .ignoreMerges = true},
-    {.name = "qwen2", .patterns = {kQwen2}, .nfc = true},
+    {.name = "qwen2", .patterns = {kQwen2Pattern}, .nfc = true},
     {.name = "smollm", .patterns = {}, .digits = true},
     {.name = "tekken", .patterns = {kTekken}, .ignoreMerges = true},
     // What llama.cpp does with files that say no more.

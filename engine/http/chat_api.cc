@@ -10,7 +10,7 @@ namespace spolia::engine {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr const char* kChat = "/v1/chat/completions";
 constexpr const char* kCompletions = "/v1/completions";
@@ -32,7 +32,7 @@ std::string routeOf(const std::string& path) {
   return path.starts_with(kModelPrefix) ? "/v1/models/{model}" : "";
 }
 
-Json modelJson(const std::string& name, int64_t created) {
+OrderedJson modelJson(const std::string& name, int64_t created) {
   return {{"id", name}, {"object", "model"}, {"created", created}, {"owned_by", "spolia"}};
 }
 
@@ -68,7 +68,7 @@ void ChatApi::handle(HttpRequest request, std::shared_ptr<ReplyChannel> channel)
 HttpResponse ChatApi::answerNow(const std::string& path) const {
   HttpResponse response;
   if (path == kHealth) {
-    response.body = Json({{"status", "ok"}, {"queued", service_.queued()}}).dump();
+    response.body = OrderedJson({{"status", "ok"}, {"queued", service_.queued()}}).dump();
   } else if (path == kMetrics) {
     response.contentType = "text/plain; version=0.0.4; charset=utf-8";
     const SchedulerStats stats = service_.stats();
@@ -76,10 +76,11 @@ HttpResponse ChatApi::answerNow(const std::string& path) const {
         {service_.queued(), config_.connections ? config_.connections() : size_t{0}, stats.decoding,
          stats.pagesTaken * stats.pageBytes, stats.pagesLimit * stats.pageBytes});
   } else if (path == kVersion) {
-    response.body = Json({{"version", config_.version}}).dump();
+    response.body = OrderedJson({{"version", config_.version}}).dump();
   } else if (path == kModels) {
-    const Json list = Json::array({modelJson(config_.modelName, config_.modelCreated)});
-    response.body = Json({{"object", "list"}, {"data", list}}).dump();
+    const OrderedJson list =
+        OrderedJson::array({modelJson(config_.modelName, config_.modelCreated)});
+    response.body = OrderedJson({{"object", "list"}, {"data", list}}).dump();
   } else if (path.substr(kModelPrefix.size()) == config_.modelName) {
     response.body = modelJson(config_.modelName, config_.modelCreated).dump();
   } else {

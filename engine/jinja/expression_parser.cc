@@ -7,9 +7,7 @@ namespace spolia::engine::jinja {
 
 namespace {
 
-using Kind = ExpressionKind;
-
-std::unique_ptr<Expression> make(Kind kind, const Place& place, std::string name = {}) {
+std::unique_ptr<Expression> make(ExpressionKind kind, const Place& place, std::string name = {}) {
   auto out = std::make_unique<Expression>();
   out->kind = kind;
   out->place = place;
@@ -107,7 +105,7 @@ ExpressionParser::Made ExpressionParser::tupleOf(Rule rule) {
   const Place place = in_.peek().place;
   SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr first, (this->*rule)());
   if (!in_.seesOperator(",")) return first;
-  auto out = make(Kind::kTuple, place);
+  auto out = make(ExpressionKind::kTuple, place);
   out->parts.push_back(std::move(first));
   while (in_.takeOperator(",")) {
     const TokenKind next = in_.peek().kind;
@@ -133,7 +131,7 @@ ExpressionParser::Made ExpressionParser::condition() {
   if (level.tooDeep()) return tooDeep(in_.peek().place);
   SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr out, either());
   while (in_.seesName("if")) {
-    auto made = make(Kind::kCondition, in_.take().place);
+    auto made = make(ExpressionKind::kCondition, in_.take().place);
     SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr question, either());
     ExpressionPtr otherwise;
     if (in_.takeName("else")) {
@@ -154,7 +152,7 @@ ExpressionParser::Made ExpressionParser::binary(Rule operand,
     const Token& token = in_.peek();
     const bool word = token.kind == TokenKind::kName || token.kind == TokenKind::kOperator;
     if (!word || std::ranges::find(operators, token.text) == operators.end()) return out;
-    auto made = make(Kind::kBinary, token.place, token.text);
+    auto made = make(ExpressionKind::kBinary, token.place, token.text);
     in_.take();
     SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr right, (this->*operand)());
     made->parts.push_back(std::move(out));
@@ -175,7 +173,7 @@ ExpressionParser::Made ExpressionParser::negation() {
   if (!in_.seesName("not")) return comparison();
   const Level level(depth_);
   if (level.tooDeep()) return tooDeep(in_.peek().place);
-  auto out = make(Kind::kUnary, in_.take().place, "not");
+  auto out = make(ExpressionKind::kUnary, in_.take().place, "not");
   SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr operand, negation());
   out->parts.push_back(std::move(operand));
   return finish(std::move(out));
@@ -183,7 +181,7 @@ ExpressionParser::Made ExpressionParser::negation() {
 
 ExpressionParser::Made ExpressionParser::comparison() {
   constexpr std::string_view kOrders[] = {"==", "!=", "<", "<=", ">", ">="};
-  auto out = make(Kind::kCompare, in_.peek().place);
+  auto out = make(ExpressionKind::kCompare, in_.peek().place);
   SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr first, sum());
   out->parts.push_back(std::move(first));
   while (true) {
@@ -208,7 +206,7 @@ ExpressionParser::Made ExpressionParser::sum() {
 }
 
 ExpressionParser::Made ExpressionParser::joined() {
-  auto out = make(Kind::kJoin, in_.peek().place);
+  auto out = make(ExpressionKind::kJoin, in_.peek().place);
   do {
     SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr part, product());
     out->parts.push_back(std::move(part));
@@ -236,7 +234,7 @@ ExpressionParser::Made ExpressionParser::signOf(bool filters) {
     const Level level(depth_);
     if (level.tooDeep()) return tooDeep(in_.peek().place);
     const Token& token = in_.take();
-    auto made = make(Kind::kUnary, token.place, token.text);
+    auto made = make(ExpressionKind::kUnary, token.place, token.text);
     SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr operand, signOf(false));
     made->parts.push_back(std::move(operand));
     SPOLIA_ASSIGN_OR_RETURN(out, finish(std::move(made)));
@@ -249,7 +247,7 @@ ExpressionParser::Made ExpressionParser::signOf(bool filters) {
 
 ExpressionParser::Made ExpressionParser::primaryName() {
   const Token& token = in_.take();
-  auto out = make(Kind::kConstant, token.place);
+  auto out = make(ExpressionKind::kConstant, token.place);
   const std::string& name = token.text;
   if (name == "true" || name == "True") {
     out->value = Value(true);
@@ -258,7 +256,7 @@ ExpressionParser::Made ExpressionParser::primaryName() {
   } else if (name == "none" || name == "None") {
     out->value = Value(None{});
   } else {
-    out->kind = Kind::kName;
+    out->kind = ExpressionKind::kName;
     out->name = name;
   }
   return finish(std::move(out));
@@ -266,7 +264,7 @@ ExpressionParser::Made ExpressionParser::primaryName() {
 
 ExpressionParser::Made ExpressionParser::number() {
   const Token& token = in_.take();
-  auto out = make(Kind::kConstant, token.place);
+  auto out = make(ExpressionKind::kConstant, token.place);
   const char* end = token.text.data() + token.text.size();
   std::errc error{};
   if (token.kind == TokenKind::kInteger) {
@@ -291,7 +289,7 @@ ExpressionParser::Made ExpressionParser::primary() {
     case TokenKind::kFloat:
       return number();
     case TokenKind::kString: {
-      auto out = make(Kind::kConstant, token.place);
+      auto out = make(ExpressionKind::kConstant, token.place);
       std::string text;
       while (in_.peek().kind == TokenKind::kString) text += in_.take().text;
       out->value = Value(std::string_view(text));
@@ -307,13 +305,13 @@ ExpressionParser::Made ExpressionParser::bracketed() {
   const Level level(depth_);
   if (level.tooDeep()) return tooDeep(place);
   if (in_.takeOperator("(")) {
-    if (in_.takeOperator(")")) return finish(make(Kind::kTuple, place));
+    if (in_.takeOperator(")")) return finish(make(ExpressionKind::kTuple, place));
     SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr out, parseTuple());
     SPOLIA_RETURN_IF_ERROR(in_.expectOperator(")"));
     return out;
   }
   if (in_.takeOperator("[")) {
-    auto out = make(Kind::kList, place);
+    auto out = make(ExpressionKind::kList, place);
     SPOLIA_ASSIGN_OR_RETURN(out->parts, list("]"));
     return finish(std::move(out));
   }
@@ -335,7 +333,7 @@ Result<std::vector<ExpressionPtr>> ExpressionParser::list(std::string_view end) 
 }
 
 ExpressionParser::Made ExpressionParser::dict() {
-  auto out = make(Kind::kDict, in_.take().place);
+  auto out = make(ExpressionKind::kDict, in_.take().place);
   while (!in_.takeOperator("}")) {
     if (!out->parts.empty()) {
       SPOLIA_RETURN_IF_ERROR(in_.expectOperator(","));
@@ -358,7 +356,7 @@ ExpressionParser::Made ExpressionParser::postfix(ExpressionPtr operand) {
     } else if (in_.takeOperator("[")) {
       SPOLIA_ASSIGN_OR_RETURN(operand, item(std::move(operand)));
     } else if (in_.seesOperator("(")) {
-      auto out = make(Kind::kCall, place);
+      auto out = make(ExpressionKind::kCall, place);
       out->parts.push_back(std::move(operand));
       SPOLIA_ASSIGN_OR_RETURN(out->arguments, parseArguments());
       SPOLIA_ASSIGN_OR_RETURN(operand, finish(std::move(out)));
@@ -371,13 +369,13 @@ ExpressionParser::Made ExpressionParser::postfix(ExpressionPtr operand) {
 ExpressionParser::Made ExpressionParser::member(ExpressionPtr operand) {
   const Token& token = in_.peek();
   if (token.kind == TokenKind::kInteger) {  // list.0
-    auto out = make(Kind::kItem, token.place);
+    auto out = make(ExpressionKind::kItem, token.place);
     SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr index, number());
     out->parts.push_back(std::move(operand));
     out->parts.push_back(std::move(index));
     return finish(std::move(out));
   }
-  auto out = make(Kind::kMember, token.place);
+  auto out = make(ExpressionKind::kMember, token.place);
   SPOLIA_ASSIGN_OR_RETURN(out->name, in_.expectAnyName());
   out->parts.push_back(std::move(operand));
   return finish(std::move(out));
@@ -391,7 +389,7 @@ ExpressionParser::Made ExpressionParser::item(ExpressionPtr operand) {
   }
   if (in_.seesOperator(":")) return sliceOf(std::move(operand), std::move(first), place);
   SPOLIA_RETURN_IF_ERROR(in_.expectOperator("]"));
-  auto out = make(Kind::kItem, place);
+  auto out = make(ExpressionKind::kItem, place);
   out->parts.push_back(std::move(operand));
   out->parts.push_back(std::move(first));
   return finish(std::move(out));
@@ -399,7 +397,7 @@ ExpressionParser::Made ExpressionParser::item(ExpressionPtr operand) {
 
 ExpressionParser::Made ExpressionParser::sliceOf(ExpressionPtr operand, ExpressionPtr first,
                                                  const Place& place) {
-  auto out = make(Kind::kSlice, place);
+  auto out = make(ExpressionKind::kSlice, place);
   out->parts.push_back(std::move(operand));
   out->parts.push_back(std::move(first));
   while (in_.takeOperator(":") && out->parts.size() < 4) {
@@ -454,7 +452,7 @@ ExpressionParser::Made ExpressionParser::filtered(ExpressionPtr operand) {
 }
 
 ExpressionParser::Made ExpressionParser::filter(ExpressionPtr operand) {
-  auto out = make(Kind::kFilter, in_.peek().place);
+  auto out = make(ExpressionKind::kFilter, in_.peek().place);
   SPOLIA_ASSIGN_OR_RETURN(out->name, in_.expectAnyName());
   out->parts.push_back(std::move(operand));
   if (in_.seesOperator("(")) {
@@ -474,7 +472,7 @@ ExpressionParser::Made ExpressionParser::parseFilters(ExpressionPtr operand) {
 ExpressionParser::Made ExpressionParser::test(ExpressionPtr operand) {
   const Place place = in_.take().place;
   const bool negated = in_.takeName("not");
-  auto out = make(Kind::kTest, in_.peek().place);
+  auto out = make(ExpressionKind::kTest, in_.peek().place);
   if (in_.seesName("in")) {
     out->name = in_.take().text;
   } else {
@@ -496,7 +494,7 @@ ExpressionParser::Made ExpressionParser::test(ExpressionPtr operand) {
   }
   SPOLIA_ASSIGN_OR_RETURN(ExpressionPtr made, finish(std::move(out)));
   if (!negated) return made;
-  auto inverse = make(Kind::kUnary, place, "not");
+  auto inverse = make(ExpressionKind::kUnary, place, "not");
   inverse->parts.push_back(std::move(made));
   return finish(std::move(inverse));
 }

@@ -15,11 +15,6 @@ namespace {
 
 using Items = std::vector<Value>;
 
-bool flag(const Arguments& arguments, size_t place, std::string_view name) {
-  const Value* value = arguments.find(place, name);
-  return value && value->truth();
-}
-
 // What an item is judged by: the item, or what its attribute holds; strings in lower case, unless
 // case counts.
 Result<Value> keyOf(const Value& item, const Value* attribute, bool caseCounts, Budget& budget) {
@@ -71,11 +66,11 @@ Result<Value> sort(const Value& in, const Arguments& arguments, Budget& budget) 
   Items keys;
   for (const Value& item : items) {
     SPOLIA_ASSIGN_OR_RETURN(Value key, keyOf(item, arguments.find(2, "attribute"),
-                                             flag(arguments, 1, "case_sensitive"), budget));
+                                             arguments.flag(1, "case_sensitive"), budget));
     keys.push_back(std::move(key));
   }
   SPOLIA_ASSIGN_OR_RETURN(
-      items, sorted(std::move(items), std::move(keys), flag(arguments, 0, "reverse"), budget));
+      items, sorted(std::move(items), std::move(keys), arguments.flag(0, "reverse"), budget));
   return makeList(std::move(items), budget);
 }
 
@@ -90,11 +85,11 @@ Result<Value> dictsort(const Value& in, const Arguments& arguments, Budget& budg
   Items keys;
   for (const Value& pair : pairs.list()->items) {
     SPOLIA_ASSIGN_OR_RETURN(Value key, keyOf(pair.list()->items[byValue ? 1 : 0], nullptr,
-                                             flag(arguments, 0, "case_sensitive"), budget));
+                                             arguments.flag(0, "case_sensitive"), budget));
     keys.push_back(std::move(key));
   }
   SPOLIA_ASSIGN_OR_RETURN(Items items, sorted(pairs.list()->items, std::move(keys),
-                                              flag(arguments, 2, "reverse"), budget));
+                                              arguments.flag(2, "reverse"), budget));
   return makeList(std::move(items), budget);
 }
 
@@ -104,7 +99,7 @@ Result<Value> unique(const Value& in, const Arguments& arguments, Budget& budget
   Items out, keys;
   for (const Value& item : items) {
     SPOLIA_ASSIGN_OR_RETURN(Value key, keyOf(item, arguments.find(1, "attribute"),
-                                             flag(arguments, 0, "case_sensitive"), budget));
+                                             arguments.flag(0, "case_sensitive"), budget));
     bool known = false;
     for (size_t i = 0; i < keys.size() && !known; ++i) {
       SPOLIA_ASSIGN_OR_RETURN(known, equals(keys[i], key, budget));
@@ -227,7 +222,7 @@ Result<Value> extreme(const Value& in, const Arguments& arguments, bool largest,
   Value out, best;
   for (const Value& item : items) {
     SPOLIA_ASSIGN_OR_RETURN(Value key, keyOf(item, arguments.find(1, "attribute"),
-                                             flag(arguments, 0, "case_sensitive"), budget));
+                                             arguments.flag(0, "case_sensitive"), budget));
     int way = largest ? 1 : -1;
     if (!best.isUndefined()) {
       SPOLIA_ASSIGN_OR_RETURN(way, compare(key, best, budget));
@@ -253,7 +248,7 @@ Result<Value> sum(const Value& in, const Arguments& arguments, Budget& budget) {
 
 Result<Value> fallback(const Value& in, const Arguments& arguments, Budget&) {
   SPOLIA_RETURN_IF_ERROR(arguments.check("default", 2, {"default_value", "boolean"}));
-  if (!in.isUndefined() && !(flag(arguments, 1, "boolean") && !in.truth())) return in;
+  if (!in.isUndefined() && !(arguments.flag(1, "boolean") && !in.truth())) return in;
   const Value* given = arguments.find(0, "default_value");
   return given ? *given : Value("");
 }

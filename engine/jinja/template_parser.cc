@@ -9,7 +9,6 @@ namespace spolia::engine::jinja {
 
 namespace {
 
-using Kind = StatementKind;
 using Ends = std::initializer_list<std::string_view>;
 
 class TemplateParser {
@@ -90,7 +89,7 @@ TemplateParser::Made TemplateParser::statement() {
       return StatementPtr(std::move(out));
     case TokenKind::kOutputBegin: {
       in_.take();
-      out->kind = Kind::kOutput;
+      out->kind = StatementKind::kOutput;
       SPOLIA_ASSIGN_OR_RETURN(out->value, expressions_.parseTuple());
       SPOLIA_RETURN_IF_ERROR(in_.expect(TokenKind::kOutputEnd, "\"}}\""));
       return StatementPtr(std::move(out));
@@ -114,12 +113,12 @@ TemplateParser::Made TemplateParser::tag(New out) {
   if (name == "filter") return filterTag(std::move(out));
   if (name == "with") return withTag(std::move(out));
   if (name == "generation") {
-    out->kind = Kind::kScope;
+    out->kind = StatementKind::kScope;
     SPOLIA_RETURN_IF_ERROR(body(out->body, "endgeneration"));
     return StatementPtr(std::move(out));
   }
   if (name == "break" || name == "continue") {
-    out->kind = name == "break" ? Kind::kBreak : Kind::kContinue;
+    out->kind = name == "break" ? StatementKind::kBreak : StatementKind::kContinue;
     SPOLIA_RETURN_IF_ERROR(endTag());
     return StatementPtr(std::move(out));
   }
@@ -129,7 +128,7 @@ TemplateParser::Made TemplateParser::tag(New out) {
 }
 
 TemplateParser::Made TemplateParser::ifTag(New out) {
-  out->kind = Kind::kIf;
+  out->kind = StatementKind::kIf;
   while (true) {
     Branch branch;
     SPOLIA_ASSIGN_OR_RETURN(branch.condition, expressions_.parse());
@@ -174,7 +173,7 @@ Result<Target> TemplateParser::target() {
 }
 
 TemplateParser::Made TemplateParser::forTag(New out) {
-  out->kind = Kind::kFor;
+  out->kind = StatementKind::kFor;
   SPOLIA_ASSIGN_OR_RETURN(out->target, target());
   SPOLIA_RETURN_IF_ERROR(in_.expectName("in"));
   SPOLIA_ASSIGN_OR_RETURN(out->value, expressions_.parseIterable());
@@ -199,12 +198,12 @@ TemplateParser::Made TemplateParser::forTag(New out) {
 TemplateParser::Made TemplateParser::setTag(New out) {
   SPOLIA_ASSIGN_OR_RETURN(out->target, target());
   if (in_.takeOperator("=")) {
-    out->kind = Kind::kSet;
+    out->kind = StatementKind::kSet;
     SPOLIA_ASSIGN_OR_RETURN(out->value, expressions_.parseTuple());
     SPOLIA_RETURN_IF_ERROR(endTag());
     return StatementPtr(std::move(out));
   }
-  out->kind = Kind::kSetBlock;
+  out->kind = StatementKind::kSetBlock;
   if (in_.takeOperator("|")) {
     SPOLIA_ASSIGN_OR_RETURN(out->value, expressions_.parseFilters(nullptr));
   } else if (in_.peek().kind != TokenKind::kBlockEnd) {
@@ -232,7 +231,7 @@ Status TemplateParser::parameters(std::vector<Parameter>& out) {
 }
 
 TemplateParser::Made TemplateParser::macroTag(New out) {
-  out->kind = Kind::kMacro;
+  out->kind = StatementKind::kMacro;
   SPOLIA_ASSIGN_OR_RETURN(out->name, in_.expectAnyName());
   SPOLIA_RETURN_IF_ERROR(parameters(out->parameters));
   SPOLIA_RETURN_IF_ERROR(body(out->body, "endmacro"));
@@ -240,7 +239,7 @@ TemplateParser::Made TemplateParser::macroTag(New out) {
 }
 
 TemplateParser::Made TemplateParser::callTag(New out) {
-  out->kind = Kind::kCall;
+  out->kind = StatementKind::kCall;
   out->name = "caller";
   if (in_.seesOperator("(")) SPOLIA_RETURN_IF_ERROR(parameters(out->parameters));
   SPOLIA_ASSIGN_OR_RETURN(out->value, expressions_.parse());
@@ -252,14 +251,14 @@ TemplateParser::Made TemplateParser::callTag(New out) {
 }
 
 TemplateParser::Made TemplateParser::filterTag(New out) {
-  out->kind = Kind::kFilter;
+  out->kind = StatementKind::kFilter;
   SPOLIA_ASSIGN_OR_RETURN(out->value, expressions_.parseFilters(nullptr));
   SPOLIA_RETURN_IF_ERROR(body(out->body, "endfilter"));
   return StatementPtr(std::move(out));
 }
 
 TemplateParser::Made TemplateParser::withTag(New out) {
-  out->kind = Kind::kWith;
+  out->kind = StatementKind::kWith;
   while (in_.peek().kind != TokenKind::kBlockEnd) {
     if (!out->assignments.empty()) SPOLIA_RETURN_IF_ERROR(in_.expectOperator(","));
     SPOLIA_ASSIGN_OR_RETURN(Target name, oneTarget());

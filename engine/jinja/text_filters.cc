@@ -17,11 +17,6 @@ const Value* given(const Arguments& arguments, size_t place, std::string_view na
   return value && !value->isNone() && !value->isUndefined() ? value : nullptr;
 }
 
-bool flag(const Arguments& arguments, size_t place, std::string_view name) {
-  const Value* value = arguments.find(place, name);
-  return value && value->truth();
-}
-
 Result<int64_t> integer(const Arguments& arguments, size_t place, std::string_view name,
                         int64_t fallback) {
   const Value* value = given(arguments, place, name);
@@ -72,8 +67,8 @@ Result<Value> indent(const Value& in, const Arguments& arguments, Budget& budget
     if (count > 1000) return typeError("width is more than 1000");
     blanks.append(std::string(static_cast<size_t>(std::max<int64_t>(0, count)), ' '));
   }
-  SPOLIA_ASSIGN_OR_RETURN(MarkedText out, indented(text, blanks, flag(arguments, 1, "first"),
-                                                   flag(arguments, 2, "blank"), budget));
+  SPOLIA_ASSIGN_OR_RETURN(MarkedText out, indented(text, blanks, arguments.flag(1, "first"),
+                                                   arguments.flag(2, "blank"), budget));
   return makeText(std::move(out), budget);
 }
 
@@ -81,8 +76,8 @@ Result<Value> json(const Value& in, const Arguments& arguments, Budget& budget) 
   SPOLIA_RETURN_IF_ERROR(
       arguments.check("tojson", 4, {"ensure_ascii", "indent", "separators", "sort_keys"}));
   JsonStyle style;
-  style.ascii = flag(arguments, 0, "ensure_ascii");
-  style.sortKeys = flag(arguments, 3, "sort_keys");
+  style.ascii = arguments.flag(0, "ensure_ascii");
+  style.sortKeys = arguments.flag(3, "sort_keys");
   SPOLIA_ASSIGN_OR_RETURN(style.indent, integer(arguments, 1, "indent", -1));
   if (style.indent >= 0) style.itemSeparator.assign(1, ',');
   if (const Value* separators = given(arguments, 2, "separators")) {
@@ -174,7 +169,7 @@ Result<Value> casedFilter(const Value& in, const Arguments&, Budget& budget) {
   return cased(in, kWanted, budget);
 }
 
-const std::unordered_map<std::string_view, Filter>& filters() {
+const std::unordered_map<std::string_view, Filter>& textFilters() {
   static const std::unordered_map<std::string_view, Filter> table = {
       {"trim", trim},
       {"replace", replaceFilter},
@@ -198,8 +193,8 @@ const std::unordered_map<std::string_view, Filter>& filters() {
 
 std::optional<Result<Value>> applyTextFilter(std::string_view name, const Value& in,
                                              const Arguments& arguments, Budget& budget) {
-  const auto found = filters().find(name);
-  if (found == filters().end()) return std::nullopt;
+  const auto found = textFilters().find(name);
+  if (found == textFilters().end()) return std::nullopt;
   return found->second(in, arguments, budget);
 }
 

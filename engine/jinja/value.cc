@@ -74,6 +74,11 @@ const Value* Arguments::find(size_t place, std::string_view name) const {
   return nullptr;
 }
 
+bool Arguments::flag(size_t place, std::string_view name) const {
+  const Value* value = find(place, name);
+  return value && value->truth();
+}
+
 Status Arguments::check(std::string_view function, size_t most,
                         std::initializer_list<std::string_view> names) const {
   if (positional.size() > most) {

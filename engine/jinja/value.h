@@ -130,6 +130,8 @@ struct Arguments {
 
   // By place, else by name; null when it is not given.
   const Value* find(size_t place, std::string_view name) const;
+  // Whether it is given and true.
+  bool flag(size_t place, std::string_view name) const;
   // kInvalidArgument for more than `most` by place, or a name that is none of `names`.
   Status check(std::string_view function, size_t most,
                std::initializer_list<std::string_view> names = {}) const;

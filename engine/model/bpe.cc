@@ -50,7 +50,7 @@ uint32_t firstCharacter(std::string_view text) {
   return c;
 }
 
-uint32_t lastCharacter(std::string_view text) {
+uint32_t lastCodePoint(std::string_view text) {
   size_t begin = text.size() - 1;
   while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
   return firstCharacter(text.substr(begin));
@@ -256,7 +256,7 @@ void Bpe::indexJoints() {
     if (merge.pair == kNoPair) continue;
     const auto left = static_cast<TokenId>(merge.pair >> 32);
     const auto right = static_cast<TokenId>(merge.pair);
-    const TokenId ends[] = {characterId(lastCharacter(spelled[left])),
+    const TokenId ends[] = {characterId(lastCodePoint(spelled[left])),
                             alone[left] ? left : kNoToken};
     const TokenId begins[] = {characterId(firstCharacter(spelled[right])),
                               alone[right] ? right : kNoToken};

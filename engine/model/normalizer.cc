@@ -13,9 +13,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr size_t kMaxSteps = 32;
 constexpr size_t kMaxPrependBytes = 1024;
-constexpr std::string_view kKinds = "null, NFC, Prepend, Replace or a Sequence of these";
+constexpr std::string_view kNormalizers = "null, NFC, Prepend, Replace or a Sequence of these";
 
 std::string toNfc(const std::string& text) {
   utf8proc_uint8_t* made = nullptr;
@@ -54,7 +53,7 @@ Result<Normalizer::Step> Normalizer::parseStep(const json& value, std::string_vi
     SPOLIA_ASSIGN_OR_RETURN(Pattern pattern, parsePattern(value, file, field + "."));
     step.pattern = std::make_unique<Pattern>(std::move(pattern));
   } else {
-    return fields.wrong("type", kKinds, ErrorCode::kUnsupported);
+    return fields.wrong("type", kNormalizers, ErrorCode::kUnsupported);
   }
   return step;
 }
@@ -69,7 +68,7 @@ Result<Normalizer> Normalizer::parse(const json* value, std::string_view file) {
   }
   const JsonFields fields(*value, file, "normalizer.");
   const json* list = fields.find("normalizers");
-  if (!list || !list->is_array() || list->size() > kMaxSteps) {
+  if (!list || !list->is_array() || list->size() > kMaxTokenizerSteps) {
     return fields.wrong("normalizers", "a list of normalizers");
   }
   for (size_t i = 0; i < list->size(); ++i) {

@@ -1,6 +1,7 @@
 // What a tokenizer does to text before anything is cut: the "normalizer" of a tokenizer.json.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -11,6 +12,9 @@
 #include "engine/text/pattern.h"
 
 namespace spolia::engine {
+
+// Elements of a Sequence in a tokenizer.json: normalizers, pre-tokenizers or decoders.
+inline constexpr size_t kMaxTokenizerSteps = 32;
 
 // Supported: NFC, Prepend, Replace and Sequences of these. Immutable, any thread; moves.
 class Normalizer {

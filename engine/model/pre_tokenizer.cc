@@ -18,7 +18,6 @@ constexpr std::string_view kByteLevelPattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 // Rust's char::is_numeric, which the Digits pre-tokenizer asks.
 constexpr std::string_view kDigitPattern = R"(\p{N})";
-constexpr size_t kMaxSteps = 32;
 
 struct Part {
   size_t begin = 0;
@@ -195,7 +194,7 @@ Result<PreTokenizer> PreTokenizer::parse(const json* value, std::string_view fil
   if (sequence) {
     const JsonFields fields(*value, file, "pre_tokenizer.");
     const json* list = fields.find("pretokenizers");
-    if (!list || !list->is_array() || list->empty() || list->size() > kMaxSteps) {
+    if (!list || !list->is_array() || list->empty() || list->size() > kMaxTokenizerSteps) {
       return fields.wrong("pretokenizers", "a list of pre-tokenizers");
     }
     for (size_t i = 0; i < list->size(); ++i) {

@@ -11,16 +11,16 @@ using nlohmann::json;
 
 namespace {
 
-constexpr uint32_t kMaxPositions = 1 << 24;
+constexpr uint32_t kMostPositions = 1 << 24;
 constexpr double kMaxFactor = 1e6;
 constexpr double kSmallest = 1e-6;  // of what must be positive
 
-constexpr RopeKind kKinds[] = {RopeKind::kDefault, RopeKind::kLinear, RopeKind::kDynamic,
-                               RopeKind::kLlama3, RopeKind::kYarn};
+constexpr RopeKind kRopeKinds[] = {RopeKind::kDefault, RopeKind::kLinear, RopeKind::kDynamic,
+                                   RopeKind::kLlama3, RopeKind::kYarn};
 
 std::string kindNames() {
   std::string out;
-  for (const RopeKind kind : kKinds) {
+  for (const RopeKind kind : kRopeKinds) {
     if (!out.empty()) out += ", ";
     out.append("\"").append(ropeKindName(kind)).append("\"");
   }
@@ -30,7 +30,7 @@ std::string kindNames() {
 Result<RopeKind> kindOf(const JsonFields& fields) {
   const char* field = fields.find("rope_type") ? "rope_type" : "type";
   SPOLIA_ASSIGN_OR_RETURN(const std::string name, fields.string(field, "default"));
-  for (const RopeKind kind : kKinds) {
+  for (const RopeKind kind : kRopeKinds) {
     if (name == ropeKindName(kind)) return kind;
   }
   return fields.wrong(field, "one of " + kindNames(), ErrorCode::kUnsupported);
@@ -78,8 +78,8 @@ Result<uint32_t> originalPositions(const JsonFields& outer, const JsonFields& fi
                                    const RopeScaling& scaling, const ModelConfig& config) {
   constexpr const char* kField = "original_max_position_embeddings";
   const JsonFields& place = !fields.find(kField) && outer.find(kField) ? outer : fields;
-  if (scaling.kind == RopeKind::kLlama3) return place.integer(kField, 1, kMaxPositions);
-  return place.integer(kField, 1, kMaxPositions, config.maxPositions);
+  if (scaling.kind == RopeKind::kLlama3) return place.integer(kField, 1, kMostPositions);
+  return place.integer(kField, 1, kMostPositions, config.maxPositions);
 }
 
 Result<RopeScaling> readScaling(const JsonFields& outer, const JsonFields& fields,
@@ -138,7 +138,7 @@ Status readRope(const JsonFields& fields, std::string_view name, ModelConfig& ou
   out.ropeTheta = static_cast<float>(theta);
   if (out.ropeScaling.kind == RopeKind::kYarn) {
     const double reach = out.ropeScaling.factor * out.ropeScaling.originalPositions;
-    const auto positions = static_cast<uint32_t>(std::min<double>(reach, kMaxPositions));
+    const auto positions = static_cast<uint32_t>(std::min<double>(reach, kMostPositions));
     out.maxPositions = std::max(out.maxPositions, positions);
   }
   return Status();

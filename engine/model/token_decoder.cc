@@ -12,9 +12,8 @@ using nlohmann::json;
 
 namespace {
 
-constexpr size_t kMaxSteps = 32;
 constexpr uint32_t kMaxTrim = 1024;
-constexpr std::string_view kKinds =
+constexpr std::string_view kDecoders =
     "Replace, Metaspace, Strip, ByteFallback, Fuse or a Sequence of these";
 
 Result<std::string> oneCharacter(const JsonFields& fields, const char* field,
@@ -103,7 +102,8 @@ Status TokenDecoder::add(const json& value, std::string_view file, const std::st
   if (strip) return addStrip(fields);
   if (type == "Replace") return addReplace(value, file, field);
   if (type == "Metaspace") return addMetaspace(fields);
-  if (type != "ByteFallback" && !fuse) return fields.wrong("type", kKinds, ErrorCode::kUnsupported);
+  if (type != "ByteFallback" && !fuse)
+    return fields.wrong("type", kDecoders, ErrorCode::kUnsupported);
   byteFallback_ |= !fuse;
   stage_ = fuse ? Stage::kFused : Stage::kBytes;
   return Status();
@@ -130,7 +130,7 @@ Result<TokenDecoder> TokenDecoder::parse(const json* value, TextUnit unit, std::
     return out;
   }
   const json* list = fields.find("decoders");
-  if (!list || !list->is_array() || list->size() > kMaxSteps) {
+  if (!list || !list->is_array() || list->size() > kMaxTokenizerSteps) {
     return fields.wrong("decoders", "a list of decoders");
   }
   for (size_t i = 0; i < list->size(); ++i) {

@@ -10,6 +10,8 @@
 
 namespace spolia::engine {
 
+constexpr size_t kPanelWidth = WeightMatrix::kPanelOutputs;
+
 // Panels of one of the products, one behind the other.
 struct PanelsOf {
   const Product* product;

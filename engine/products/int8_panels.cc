@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "codec/base/bytes.h"
 #include "codec/base/check.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -62,10 +63,6 @@ namespace {
 
 constexpr float kLargest = 127.0f;
 
-size_t roundedUp(size_t value, size_t step) {
-  return (value + step - 1) / step * step;
-}
-
 // 1 / (largest / 127), and nothing where that is no number: a row of zeros, or next to it.
 float inverseOf(float scale) {
   const float inverse = 1.0f / scale;
@@ -83,12 +80,12 @@ float quantizeInputs(const float* in, size_t n, uint8_t* out, size_t padded) {
 }
 
 Int8Panels::Int8Panels(size_t outputs, size_t inputs)
-    : paddedInputs_(roundedUp(inputs, kInputs)),
-      values_(AlignedBuffer::zeroed(roundedUp(outputs, kOutputs) * paddedInputs_)),
-      factors_(AlignedBuffer::zeroed(roundedUp(outputs, kOutputs) * sizeof(Factors))) {}
+    : paddedInputs_(roundUp(inputs, kInputs)),
+      values_(AlignedBuffer::zeroed(roundUp(outputs, kOutputs) * paddedInputs_)),
+      factors_(AlignedBuffer::zeroed(roundUp(outputs, kOutputs) * sizeof(Factors))) {}
 
 size_t Int8Panels::bytesFor(size_t outputs, size_t inputs) {
-  return roundedUp(outputs, kOutputs) * (roundedUp(inputs, kInputs) + sizeof(Factors));
+  return roundUp(outputs, kOutputs) * (roundUp(inputs, kInputs) + sizeof(Factors));
 }
 
 size_t Int8Panels::indexOf(size_t output, size_t input) const {

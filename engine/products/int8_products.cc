@@ -12,7 +12,6 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr size_t kPanel = WeightMatrix::kPanelOutputs;
 // Rows that a thread quantises at a time.
 constexpr size_t kRowsAtOnce = 16;
 
@@ -48,14 +47,14 @@ QuantizedRows quantizeRows(const MatrixView& in, size_t padded, ThreadPool& pool
 // The sums of panels in plain arithmetic, for processors without the instructions.
 void sumPanels(const uint8_t* in, size_t rows, size_t inputs, const int8_t* panels, size_t count,
                int32_t* out) {
-  std::fill_n(out, rows * count * kPanel, 0);
+  std::fill_n(out, rows * count * kPanelWidth, 0);
   for (size_t r = 0; r < rows; ++r) {
     for (size_t i = 0; i < inputs * count; ++i) {
       const size_t panel = i / inputs, input = i % inputs;
       const int32_t value = in[r * inputs + input];
-      const int8_t* weights = panels + (panel * inputs + input / 4 * 4) * kPanel + input % 4;
-      int32_t* sums = out + (r * count + panel) * kPanel;
-      for (size_t c = 0; c < kPanel; ++c) sums[c] += value * weights[c * 4];
+      const int8_t* weights = panels + (panel * inputs + input / 4 * 4) * kPanelWidth + input % 4;
+      int32_t* sums = out + (r * count + panel) * kPanelWidth;
+      for (size_t c = 0; c < kPanelWidth; ++c) sums[c] += value * weights[c * 4];
     }
   }
 }
@@ -78,7 +77,7 @@ void multiplyRows(const QuantizedRows& in, const PanelsOf& panels, size_t first,
                   Accumulate accumulate) {
   const int8_t* weights = panels.product->weight.int8()->panel(panels.index);
   auto* sums = reinterpret_cast<int32_t*>(
-      scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanelsMost * kPanel));
+      scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanelsMost * kPanelWidth));
   for (size_t row = first; row < last; row += kPanelRowsMost) {
     const size_t rows = std::min(kPanelRowsMost, last - row);
     if (integerProducts()) {
@@ -87,7 +86,7 @@ void multiplyRows(const QuantizedRows& in, const PanelsOf& panels, size_t first,
       sumPanels(in.row(row), rows, in.inputs, weights, panels.count, sums);
     }
     for (size_t r = 0; r < rows; ++r) {
-      putSums(panels, in, row + r, sums + r * panels.count * kPanel, accumulate);
+      putSums(panels, in, row + r, sums + r * panels.count * kPanelWidth, accumulate);
     }
   }
 }
@@ -99,7 +98,7 @@ void multiplyInt8(const MatrixView& in, std::span<const Product> products, Accum
   const size_t rows = in.rows();
   const size_t inputs = products[0].weight.int8()->paddedInputs();
   const QuantizedRows quantized = quantizeRows(in, inputs, pool);
-  const Cut cut = rows <= kFewRows ? cutWeights(products, rows, inputs * kPanel)
+  const Cut cut = rows <= kFewRows ? cutWeights(products, rows, inputs * kPanelWidth)
                                    : cutRows(products, rows, pool.threads());
   pool.parallelFor(cut.tasks(), [&](size_t task) {
     const size_t first = cut.firstRow(task), last = std::min(rows, first + cut.rowsPerTask);

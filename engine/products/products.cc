@@ -14,13 +14,11 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr size_t kPanel = WeightMatrix::kPanelOutputs;
-
 // sums [rows][64 * panels] to the panels' columns of rows `first` ... of the output.
 void putSums(const PanelsOf& panels, size_t first, size_t rows, const float* sums,
              Accumulate accumulate) {
   const size_t outputs = panels.outputs();
-  for (size_t r = 0; r < rows; ++r, sums += kPanel * panels.count) {
+  for (size_t r = 0; r < rows; ++r, sums += kPanelWidth * panels.count) {
     float* out = panels.product->out.row(first + r) + panels.firstOutput();
     if (accumulate == Accumulate::kReplace) {
       std::memcpy(out, sums, outputs * sizeof(float));
@@ -48,10 +46,11 @@ void multiplyManyRows(const MatrixView& in, const PanelsOf& panels, size_t first
                       Accumulate accumulate) {
   const WeightMatrix& weight = panels.product->weight;
   const size_t k = weight.inputs();
-  float* scratch =
-      weight.type() == WeightType::kF32 ? nullptr : scratchFloats(ScratchUser::kPanel, k * kPanel);
+  float* scratch = weight.type() == WeightType::kF32
+                       ? nullptr
+                       : scratchFloats(ScratchUser::kPanel, k * kPanelWidth);
   const float* values = weight.panel(panels.index, scratch);
-  float* sums = scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanelsMost * kPanel);
+  float* sums = scratchFloats(ScratchUser::kSums, kPanelRowsMost * kPanelsMost * kPanelWidth);
   for (size_t row = first; row < last; row += kPanelRowsMost) {
     const size_t rows = std::min(kPanelRowsMost, last - row);
     const size_t padded = (rows + kPanelRowStep - 1) / kPanelRowStep * kPanelRowStep;
@@ -63,7 +62,7 @@ void multiplyManyRows(const MatrixView& in, const PanelsOf& panels, size_t first
 // One panel, every sum made in one order.
 void multiplyInOrder(const MatrixView& in, const PanelsOf& panel, size_t first, size_t last,
                      Accumulate accumulate) {
-  float* sums = scratchFloats(ScratchUser::kSums, kFewRows * kPanel);
+  float* sums = scratchFloats(ScratchUser::kSums, kFewRows * kPanelWidth);
   for (size_t row = first; row < last; row += kFewRows) {
     const size_t rows = std::min(kFewRows, last - row);
     multiplyFewRows(in.rowRange(row, rows), panel.product->weight, panel.index, sums);

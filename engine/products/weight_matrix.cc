@@ -14,7 +14,7 @@ namespace spolia::engine {
 
 namespace {
 
-constexpr size_t kPanel = WeightMatrix::kPanelOutputs;
+constexpr size_t kWidth = WeightMatrix::kPanelOutputs;
 
 // Inputs that are packed of all outputs of a panel before the next ones: what is read and written
 // then stays in cache.
@@ -23,17 +23,17 @@ constexpr size_t kPackedInputs = 16;
 // rows [outputs][inputs] into panels. T is an unsigned integer as wide as a value: only bits move.
 template <typename T>
 void packPanels(const std::byte* rows, size_t outputs, size_t inputs, std::byte* panels) {
-  for (size_t first = 0; first < outputs; first += kPanel) {
+  for (size_t first = 0; first < outputs; first += kWidth) {
     std::byte* panel = panels + first * inputs * sizeof(T);
-    const size_t present = std::min(kPanel, outputs - first);
+    const size_t present = std::min(kWidth, outputs - first);
     for (size_t begin = 0; begin < inputs; begin += kPackedInputs) {
       const size_t end = std::min(inputs, begin + kPackedInputs);
-      for (size_t output = 0; output < kPanel; ++output) {
+      for (size_t output = 0; output < kWidth; ++output) {
         const std::byte* row = rows + (first + output) * inputs * sizeof(T);
         for (size_t input = begin; input < end; ++input) {
           T value = 0;
           if (output < present) std::memcpy(&value, row + input * sizeof(T), sizeof(T));
-          std::memcpy(panel + (input * kPanel + output) * sizeof(T), &value, sizeof(T));
+          std::memcpy(panel + (input * kWidth + output) * sizeof(T), &value, sizeof(T));
         }
       }
     }
@@ -46,8 +46,8 @@ bool inBlocks(WeightType type) {
 
 void packAllBlocks(WeightType type, const std::byte* rows, size_t outputs, size_t inputs,
                    std::byte* panel) {
-  for (size_t first = 0; first < outputs; first += kPanel) {
-    packBlocks(type, rows + storedBytes(type, inputs) * first, std::min(kPanel, outputs - first),
+  for (size_t first = 0; first < outputs; first += kWidth) {
+    packBlocks(type, rows + storedBytes(type, inputs) * first, std::min(kWidth, outputs - first),
                inputs, panel);
     panel += WeightMatrix::panelSize(type, inputs);
   }
@@ -56,12 +56,12 @@ void packAllBlocks(WeightType type, const std::byte* rows, size_t outputs, size_
 }  // namespace
 
 size_t WeightMatrix::panelSize(WeightType type, size_t inputs) {
-  if (!inBlocks(type)) return storedBytes(type, inputs * kPanel);
+  if (!inBlocks(type)) return storedBytes(type, inputs * kWidth);
   return inputs / blockValues(type) * blockLayout(type).tileBytes();
 }
 
 size_t WeightMatrix::bytesFor(WeightType type, size_t outputs, size_t inputs) {
-  return (outputs + kPanel - 1) / kPanel * panelSize(type, inputs);
+  return (outputs + kWidth - 1) / kWidth * panelSize(type, inputs);
 }
 
 WeightMatrix::WeightMatrix(WeightType type, const std::byte* rows, size_t outputs, size_t inputs)
@@ -87,12 +87,12 @@ WeightMatrix WeightMatrix::inInt8(const WeightMatrix& weights) {
   out.outputs_ = weights.outputs_;
   out.inputs_ = weights.inputs_;
   out.int8_.emplace(out.outputs_, out.inputs_);
-  std::vector<float> scratch(out.inputs_ * kPanel), rows(out.inputs_ * kPanel);
+  std::vector<float> scratch(out.inputs_ * kWidth), rows(out.inputs_ * kWidth);
   for (size_t output = 0; output < out.outputs_; ++output) {
-    if (output % kPanel == 0) {
-      transpose(weights.panel(output / kPanel, scratch.data()), out.inputs_, kPanel, rows.data());
+    if (output % kWidth == 0) {
+      transpose(weights.panel(output / kWidth, scratch.data()), out.inputs_, kWidth, rows.data());
     }
-    out.int8_->setRow(output, rows.data() + output % kPanel * out.inputs_, out.inputs_);
+    out.int8_->setRow(output, rows.data() + output % kWidth * out.inputs_, out.inputs_);
   }
   return out;
 }
@@ -107,7 +107,7 @@ const float* WeightMatrix::panel(size_t index, float* scratch) const {
   if (inBlocks(type_)) {
     widenBlockPanel(type_, panelBytes(index), inputs_, scratch);
   } else {
-    dequantize(type_, panelBytes(index), inputs_ * kPanel, scratch);
+    dequantize(type_, panelBytes(index), inputs_ * kWidth, scratch);
   }
   return scratch;
 }
@@ -116,13 +116,13 @@ void WeightMatrix::copyRow(size_t output, float* out) const {
   SPOLIA_CHECK(output < outputs_);
   if (int8_) return int8_->copyRow(output, inputs_, out);
   if (inBlocks(type_)) {
-    return copyBlockRow(type_, panelBytes(output / kPanel), output % kPanel, inputs_, out);
+    return copyBlockRow(type_, panelBytes(output / kWidth), output % kWidth, inputs_, out);
   }
   // Together first: a call for each value would take longer than all the rest.
   const size_t size = blockBytes(type_);
-  const std::byte* value = panelBytes(output / kPanel) + output % kPanel * size;
+  const std::byte* value = panelBytes(output / kWidth) + output % kWidth * size;
   auto* row = reinterpret_cast<std::byte*>(scratchFloats(ScratchUser::kBlocks, inputs_));
-  for (size_t input = 0; input < inputs_; ++input, value += kPanel * size) {
+  for (size_t input = 0; input < inputs_; ++input, value += kWidth * size) {
     std::memcpy(row + input * size, value, size);
   }
   dequantize(type_, row, inputs_, out);

@@ -12,7 +12,7 @@
 namespace spolia::engine {
 namespace {
 
-constexpr double kRidge = 1e-3;
+constexpr double kTokenRidge = 1e-3;
 // So many occurrences of a token count as much as what is expected of it.
 constexpr float kPriorCount = 12;
 constexpr float kWideReach = 127;
@@ -77,7 +77,7 @@ Matrix products(const Matrix& a, const Matrix& b, const std::vector<float>* weig
 Result<Matrix> expectedRows(const Matrix& features, const TokenSums& seen) {
   Matrix gram = products(features, features, &seen.counts);
   Matrix map = products(seen.sums, features, nullptr);  // [column][feature]
-  SPOLIA_RETURN_IF_ERROR(solveRows(gram, kRidge, map));
+  SPOLIA_RETURN_IF_ERROR(solveRows(gram, kTokenRidge, map));
   Matrix out(features.rows(), seen.sums.columns());
   multiplyAlone(features.view(), map.view(), out.mutableView(), Accumulate::kReplace);
   for (size_t t = 0; t < out.rows(); ++t) {

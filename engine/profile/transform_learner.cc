@@ -10,7 +10,7 @@
 namespace spolia::engine {
 namespace {
 
-constexpr double kRidge = 1e-4;
+constexpr double kMapRidge = 1e-4;
 constexpr float kReach = 127;  // of 8-bit factors
 // Rows that differ more in size lose digits: a shift takes range from the coefficients, and what
 // does not fit into 16 bits after it is cut off.
@@ -154,7 +154,7 @@ Result<CodeMaps> fitMaps(const ScaledRows& rows, const TokenCodes& codes, CodeUs
     multiplyAlone(coded.view(), coded.view(), gram.mutableView(), Accumulate::kAdd);
     multiplyAlone(values.view(), coded.view(), out.maps.mutableView(), Accumulate::kAdd);
   });
-  SPOLIA_RETURN_IF_ERROR(solveRows(gram, kRidge, out.maps));
+  SPOLIA_RETURN_IF_ERROR(solveRows(gram, kMapRidge, out.maps));
   std::vector<float> largest(codes.rank, 1e-20f);
   for (size_t c = 0; c < out.maps.rows(); ++c) {
     for (uint32_t i = 0; i < width; ++i) {

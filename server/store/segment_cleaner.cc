@@ -10,7 +10,7 @@ namespace {
 
 // Records of a segment that are moved at the same time, with their payloads in memory.
 constexpr size_t kMovedAtOnce = 4;
-constexpr int kAttempts = 2;
+constexpr int kHeaderAttempts = 2;
 
 }  // namespace
 
@@ -54,7 +54,7 @@ void SegmentCleaner::header(int error) {
   reading_ = false;
   const Segment& segment = *table_.find(*segment_);
   const auto again = [&](Status why) {
-    if (++attempts_ < kAttempts) return readHeader(kDiskBlock);
+    if (++attempts_ < kHeaderAttempts) return readHeader(kDiskBlock);
     failure_ = std::move(why).withContext(segmentFileName(segment.id));
     host_.unreadable(segment.id);
     next();

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kExtentBytes = 8 << 20;
 constexpr uint64_t kOfLongest = 8;
 // Extents are whole blocks of checksums and of the memory tier.
-constexpr uint64_t kBlock = 64 << 10;
+constexpr uint64_t kExtentStep = 64 << 10;
 // Extents of a value that are written at the same time, each a copy in memory.
 constexpr uint32_t kUnderWay = 2;
 constexpr uint64_t kRemoval = UINT64_MAX;
@@ -26,8 +26,9 @@ ExtentWriter::ExtentWriter(store::Store& store, Answer answer)
 std::optional<Extents> ExtentWriter::extentsFor(uint64_t bytes) {
   const uint64_t longest = store_.longestPayload();
   if (bytes <= longest) return std::nullopt;
-  const uint64_t blocks = std::max<uint64_t>(1, longest / kOfLongest / kBlock);
-  return Extents{bytes, static_cast<uint32_t>(std::min(kExtentBytes, blocks * kBlock)), nonces_()};
+  const uint64_t blocks = std::max<uint64_t>(1, longest / kOfLongest / kExtentStep);
+  return Extents{bytes, static_cast<uint32_t>(std::min(kExtentBytes, blocks * kExtentStep)),
+                 nonces_()};
 }
 
 void ExtentWriter::write(store::PutRequest put, EntryAttributes attributes, uint64_t cookie) {

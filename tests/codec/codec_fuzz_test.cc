@@ -11,11 +11,11 @@
 namespace spolia::codec {
 namespace {
 
-constexpr LayerShape kShape{2, 8};
+constexpr LayerShape kFuzzShape{2, 8};
 constexpr uint32_t kTokens = 48;
 
 Bytes sampleStream(Preset preset, ElementType type) {
-  SampleKv kv(2, kShape, kTokens, type);
+  SampleKv kv(2, kFuzzShape, kTokens, type);
   kv.fill(4);
   EncodeOptions options;
   options.preset = preset;
@@ -27,12 +27,13 @@ Bytes sampleStream(Preset preset, ElementType type) {
 void decodeAnything(ByteSpan stream) {
   auto header = parseHeader(stream);
   if (!header.ok()) return;
-  if (header->layers.size() > 8 || header->layers[0] != kShape || header->tokens() > 256) return;
+  if (header->layers.size() > 8 || header->layers[0] != kFuzzShape || header->tokens() > 256)
+    return;
   const bool uniform = std::all_of(header->layers.begin(), header->layers.end(),
-                                   [](const LayerShape& s) { return s == kShape; });
+                                   [](const LayerShape& s) { return s == kFuzzShape; });
   if (!uniform) return;
   for (ElementType type : {ElementType::kF32, ElementType::kF16}) {
-    SampleKv out(static_cast<uint32_t>(header->layers.size()), kShape, header->tokens(), type);
+    SampleKv out(static_cast<uint32_t>(header->layers.size()), kFuzzShape, header->tokens(), type);
     decodeStream(stream, *header, {}, out.target()).ignore();  // an error is as good as a value
     KvRange part;
     part.layerBegin = 1;

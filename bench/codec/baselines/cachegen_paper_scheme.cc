@@ -8,7 +8,7 @@ namespace spolia::bench {
 
 namespace {
 
-constexpr size_t kGroup = 10;
+constexpr size_t kAnchorEvery = 10;
 constexpr float kAnchorLevels = 127;
 constexpr double kBins[] = {0.5, 1, 1.5};
 
@@ -22,7 +22,7 @@ std::vector<int32_t> levelsOf(std::span<const float> column, float anchorStep, f
   std::vector<int32_t> levels;
   float anchor = 0;
   for (size_t t = 0; t < column.size(); ++t) {
-    if (t % kGroup == 0) {
+    if (t % kAnchorEvery == 0) {
       levels.push_back(levelOf(column[t], anchorStep));
       anchor = static_cast<float>(levels.back()) * anchorStep;
     } else {
@@ -55,9 +55,9 @@ Status CacheGenPaperScheme::calibrate(std::span<const KvSample> samples, const K
       const std::span<const float> column = columnOf(sample, columns, c);
       for (size_t t = 0; t < column.size(); ++t) {
         largest = std::max(largest, std::abs(column[t]));
-        const double difference = column[t] - column[t - t % kGroup];
+        const double difference = column[t] - column[t - t % kAnchorEvery];
         squares += difference * difference;
-        count += t % kGroup != 0;
+        count += t % kAnchorEvery != 0;
       }
     }
     const double deviation = count > 0 ? std::sqrt(squares / static_cast<double>(count)) : 0;
@@ -82,7 +82,7 @@ void CacheGenPaperScheme::prepare(double quality) {
       const std::vector<int32_t> levels =
           levelsOf(columnOf(sample, columns, c), steps.anchor, steps.difference);
       for (size_t t = 0; t < levels.size(); ++t) {
-        (t % kGroup == 0 ? anchors : differences).push_back(levels[t]);
+        (t % kAnchorEvery == 0 ? anchors : differences).push_back(levels[t]);
       }
     }
     tables_[c] = {SignedTable(anchors), SignedTable(differences)};
@@ -98,7 +98,8 @@ Outcome CacheGenPaperScheme::code(const KvSample& sample, double quality) const 
     const std::vector<int32_t> levels =
         levelsOf(columnOf(byColumn, columns, c), steps.anchor, steps.difference);
     for (size_t t = 0; t < tokens; ++t) {
-      (t % kGroup == 0 ? tables_[c].anchors : tables_[c].differences).encode(levels[t], encoder);
+      (t % kAnchorEvery == 0 ? tables_[c].anchors : tables_[c].differences)
+          .encode(levels[t], encoder);
     }
   }
   const Bytes stream = encoder.finish();
@@ -108,7 +109,7 @@ Outcome CacheGenPaperScheme::code(const KvSample& sample, double quality) const 
     const Steps steps = stepsOf(c, quality);
     float anchor = 0;
     for (size_t t = 0; t < tokens; ++t) {
-      const bool first = t % kGroup == 0;
+      const bool first = t % kAnchorEvery == 0;
       const SignedTable& table = first ? tables_[c].anchors : tables_[c].differences;
       const auto level = static_cast<float>(table.decode(decoder));
       if (first) anchor = level * steps.anchor;

@@ -6,7 +6,7 @@ namespace spolia::bench {
 
 namespace {
 
-constexpr size_t kGroup = 32;
+constexpr size_t kKiviGroup = 32;
 constexpr size_t kResidualTokens = 32;
 
 }  // namespace
@@ -24,16 +24,17 @@ KiviScheme::Groups KiviScheme::groupsOf(size_t tokens) const {
   for (size_t plane = 0; plane < 2 * size_t{shape_.layers}; ++plane) {
     const size_t first = plane * channels;
     if (plane % 2 == 0) {
-      for (size_t t = 0; t < quantised; t += kGroup) {
-        const size_t count = std::min(kGroup, quantised - t);
+      for (size_t t = 0; t < quantised; t += kKiviGroup) {
+        const size_t count = std::min(kKiviGroup, quantised - t);
         for (size_t c = 0; c < channels; ++c) {
           groups.quantised.push_back({first + t * columns + c, count, columns});
         }
       }
     } else {
       for (size_t t = 0; t < quantised; ++t) {
-        for (size_t c = 0; c < channels; c += kGroup) {
-          groups.quantised.push_back({first + t * columns + c, std::min(kGroup, channels - c), 1});
+        for (size_t c = 0; c < channels; c += kKiviGroup) {
+          groups.quantised.push_back(
+              {first + t * columns + c, std::min(kKiviGroup, channels - c), 1});
         }
       }
     }

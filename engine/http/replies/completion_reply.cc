@@ -14,7 +14,7 @@ float bounded(float logprob) {
 }
 
 // Columns instead of objects; the likeliest tokens by their text.
-Json logprobsOf(const std::vector<TokenLogprob>* tokens) {
+Json columnsOf(const std::vector<TokenLogprob>* tokens) {
   if (tokens == nullptr) return nullptr;
   Json texts = Json::array(), numbers = Json::array(), top = Json::array(), offsets = Json::array();
   for (const TokenLogprob& token : *tokens) {
@@ -37,7 +37,7 @@ Json choiceOf(size_t index, std::string_view text, const std::vector<TokenLogpro
               const std::string& finishReason) {
   return {{"index", index},
           {"text", text},
-          {"logprobs", logprobsOf(logprobs)},
+          {"logprobs", columnsOf(logprobs)},
           {"finish_reason", finishReason.empty() ? Json() : Json(finishReason)}};
 }
 

@@ -10,7 +10,7 @@ namespace {
 constexpr int kNoBucket = -1;
 constexpr uint32_t kPositionsPerKey = 4;
 
-uint64_t mix(uint64_t keyHash) {
+uint64_t mixForCurve(uint64_t keyHash) {
   const uint64_t x = (keyHash ^ (keyHash >> 31)) * 0x94d049bb133111eb;
   return x ^ (x >> 29);
 }
@@ -28,7 +28,7 @@ MissRatioCurve::MissRatioCurve(const MissRatioCurveConfig& config)
       fenwick_(kPositionsPerKey * config.maxFollowed + 1) {}
 
 bool MissRatioCurve::sampled(uint64_t keyHash) const {
-  return mix(keyHash) <= sampleLimit_;
+  return mixForCurve(keyHash) <= sampleLimit_;
 }
 
 void MissRatioCurve::access(uint64_t keyHash, uint64_t bytes, double recomputeSeconds) {

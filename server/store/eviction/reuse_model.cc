@@ -17,7 +17,7 @@ int indexOf(ReuseClass klass) {
   return klass.use * kClassesOfUse + klass.detail * kReuseOrigins + klass.origin;
 }
 
-uint64_t mix(uint64_t keyHash) {
+uint64_t mixForModel(uint64_t keyHash) {
   const uint64_t x = (keyHash ^ (keyHash >> 29)) * 0xbf58476d1ce4e5b9;
   return x ^ (x >> 32);
 }
@@ -48,7 +48,7 @@ int ReuseModel::bucketOf(uint32_t age) {
 }
 
 bool ReuseModel::sampled(uint64_t keyHash) const {
-  return mix(keyHash) <= sampleLimit_;
+  return mixForModel(keyHash) <= sampleLimit_;
 }
 
 // Observations count from when they began, so that those which ended early have no advantage over

@@ -18,7 +18,7 @@ constexpr double kSlack = 0.004;  // steps: f32 arithmetic
 
 const std::vector<LayerShape> kLayers{{3, 5}, {1, 16}, {2, 9}};
 
-struct Case {
+struct FrameCase {
   const char* name;
   BlockCut cut;
   uint8_t history;
@@ -26,7 +26,7 @@ struct Case {
   uint32_t components;
   bool mixed = false;
 };
-constexpr Case kCases[] = {
+constexpr FrameCase kCases[] = {
     {"heads", BlockCut::kHead, 0, 0, kAllComponents},
     {"twoHeads", BlockCut::kTwoHeads, 1, 7, 4},
     {"planes", BlockCut::kPlane, 2, 7, 12},
@@ -40,7 +40,7 @@ constexpr Case kCases[] = {
     {"mixedPlanes", BlockCut::kPlane, 2, 48, 0, true},
 };
 
-ProfileRecipe recipeOf(const Case& c, uint32_t seed) {
+ProfileRecipe recipeOf(const FrameCase& c, uint32_t seed) {
   ProfileRecipe recipe;
   recipe.layers = kLayers;
   recipe.cut = c.cut;
@@ -92,7 +92,7 @@ void checkRestored(const LossySample& sample, int gain, uint32_t levelsBelow, Go
 
 TEST(LossyFrame, ErrorIsWithinAStepOfEachLevel) {
   uint32_t seed = 0;
-  for (const Case& c : kCases) {
+  for (const FrameCase& c : kCases) {
     SCOPED_TRACE(c.name);
     ++seed;
     LossySample sample(recipeOf(c, seed), madeUpIdentity(23, seed), ElementType::kF32, seed);
@@ -189,7 +189,7 @@ TEST(LossyFrame, AnImageIsPredictedFromNothing) {
 TEST(LossyFrame, ExtremeValuesStayFinite) {
   const float most = std::numeric_limits<float>::max();
   const float values[] = {most, -most, 0, 1, 1e-38f, -1e30f, 3e20f, -most, most, most};
-  for (const Case& c : kCases) {
+  for (const FrameCase& c : kCases) {
     SCOPED_TRACE(c.name);
     LossySample sample(recipeOf(c, 2), madeUpIdentity(9), ElementType::kF32);
     size_t at = 0;

@@ -10,11 +10,11 @@
 namespace spolia::codec {
 namespace {
 
-const std::vector<LayerShape> kLayers{{2, 5}, {1, 8}};
+const std::vector<LayerShape> kHostileLayers{{2, 5}, {1, 8}};
 
 LossySample sampleOf(BlockCut cut, uint32_t tokens = 20) {
   ProfileRecipe recipe;
-  recipe.layers = kLayers;
+  recipe.layers = kHostileLayers;
   recipe.cut = cut;
   recipe.mixed = cut == BlockCut::kHead;
   recipe.ownTables = cut == BlockCut::kAll;
@@ -24,9 +24,9 @@ LossySample sampleOf(BlockCut cut, uint32_t tokens = 20) {
 
 void decodeAnything(const LossySample& sample, ByteSpan stream) {
   const auto header = parseHeader(stream);
-  if (!header.ok() || header->layers != kLayers || header->tokens() > 256) return;
+  if (!header.ok() || header->layers != kHostileLayers || header->tokens() > 256) return;
   for (ElementType type : {ElementType::kF32, ElementType::kF16}) {
-    GoldenKv out(kLayers, header->tokens(), type);
+    GoldenKv out(kHostileLayers, header->tokens(), type);
     const Status status = decodeStream(stream, *header, {}, out.target(), sample.profile.get());
     ASSERT_TRUE(!status.ok() || allFinite(out, type));
     KvRange part{1, 2, 1, 3, 0};

@@ -14,7 +14,7 @@
 namespace spolia::codec {
 namespace {
 
-constexpr std::byte kGuard{0x5a};
+constexpr std::byte kGuardByte{0x5a};
 
 // How large the factors are: what fits into a byte, what mostly does, anything; nothing at all.
 enum class Factors { kBytes, kFewWide, kAny, kSparse, kExtreme, kZeros };
@@ -96,15 +96,15 @@ std::vector<uint32_t> drawWidths(uint32_t channels, std::mt19937& random) {
   return out;
 }
 
-struct Case {
+struct PanelCase {
   uint32_t channels, tokens;
   std::vector<uint32_t> widths;
   Side codes, coefficients;
   std::vector<float> mean, scale, mapScale;
   float factor;
 
-  Case(uint32_t codeRows, uint32_t components, uint32_t wide, uint32_t many, Factors kind,
-       std::mt19937& random)
+  PanelCase(uint32_t codeRows, uint32_t components, uint32_t wide, uint32_t many, Factors kind,
+            std::mt19937& random)
       : channels(wide),
         tokens(many),
         widths(drawWidths(wide, random)),
@@ -155,10 +155,10 @@ float rounded(float v, ElementType type) {
   return type == ElementType::kF16 ? f32FromF16(f16FromF32(std::clamp(v, -kMaxF16, kMaxF16))) : v;
 }
 
-void checkRestored(const Case& c, ElementType type) {
+void checkRestored(const PanelCase& c, ElementType type) {
   const size_t element = elementSize(type);
   const size_t row = (c.channels + 3) * element;
-  std::vector<std::byte> to(c.tokens * row, kGuard);
+  std::vector<std::byte> to(c.tokens * row, kGuardByte);
   uint32_t first = 0;
   for (uint32_t width : c.widths) {
     restorePanel(c.sums(first, width), c.tokens, type, to.data() + first * element,
@@ -171,7 +171,7 @@ void checkRestored(const Case& c, ElementType type) {
           << c.codes.rowCount << " codes, " << c.coefficients.rowCount << " components, token " << t
           << " of " << c.tokens << ", channel " << k << " of " << c.channels;
     }
-    for (size_t at = c.channels * element; at < row; ++at) ASSERT_EQ(to[t * row + at], kGuard);
+    for (size_t at = c.channels * element; at < row; ++at) ASSERT_EQ(to[t * row + at], kGuardByte);
   }
 }
 
@@ -184,8 +184,8 @@ TEST_P(PanelValuesTest, RestoresLikeTheFormula) {
   std::mt19937 random(1);
   for (int round = 0; round < 60; ++round) {
     for (Factors kind : kAllFactors) {
-      const Case c(random() % 50, random() % 20 * kQuad, 1 + random() % 150, 1 + random() % 10,
-                   kind, random);
+      const PanelCase c(random() % 50, random() % 20 * kQuad, 1 + random() % 150, 1 + random() % 10,
+                        kind, random);
       for (ElementType type : {ElementType::kF32, ElementType::kF16, ElementType::kBf16}) {
         checkRestored(c, type);
         if (HasFatalFailure()) return;
@@ -198,7 +198,7 @@ TEST_P(PanelValuesTest, RestoresLikeTheFormula) {
 TEST_P(PanelValuesTest, SumsWrap) {
   std::mt19937 random(2);
   for (Factors kind : {Factors::kAny, Factors::kExtreme, Factors::kBytes}) {
-    Case c(256, 512, 37, 6, kind, random);
+    PanelCase c(256, 512, 37, 6, kind, random);
     checkRestored(c, ElementType::kF32);
     for (Side* side : {&c.codes, &c.coefficients}) {
       side->powers.clear();
@@ -214,7 +214,7 @@ TEST_P(PanelValuesTest, SumsWrap) {
 // Of many tokens, then of few with other factors.
 TEST_P(PanelValuesTest, TilesAreReused) {
   std::mt19937 random(3);
-  Case c(24, 40, 70, 300, Factors::kAny, random);
+  PanelCase c(24, 40, 70, 300, Factors::kAny, random);
   for (uint32_t tokens : {300u, 7u, 1u, 4u}) {
     for (Side* side : {&c.codes, &c.coefficients}) {
       for (int16_t& v : side->values) v = drawFactor(Factors::kFewWide, random);

@@ -12,11 +12,11 @@
 namespace spolia::codec {
 namespace {
 
-const std::vector<LayerShape> kLayers{{2, 5}, {1, 7}, {3, 4}};
+const std::vector<LayerShape> kProfileLayers{{2, 5}, {1, 7}, {3, 4}};
 
 ProfileRecipe recipeOf(BlockCut cut, uint32_t seed) {
   ProfileRecipe recipe;
-  recipe.layers = kLayers;
+  recipe.layers = kProfileLayers;
   recipe.cut = cut;
   recipe.codeRank = seed % 3 == 0 ? 0 : seed % 3 == 1 ? 7 : 48;
   recipe.mixed = true;

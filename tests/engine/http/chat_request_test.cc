@@ -24,18 +24,18 @@ ChatRequest accepted(const json& body) {
   return std::get<ChatRequest>(std::move(parsed));
 }
 
-ApiError refused(std::string_view body) {
+ApiError refusal(std::string_view body) {
   std::variant<ChatRequest, ApiError> parsed = parseChatRequest(body);
   if (const auto* error = std::get_if<ApiError>(&parsed)) return *error;
   ADD_FAILURE() << "accepted: " << body.substr(0, 200);
   return {};
 }
 
-// `value` in `field` is refused, with the field named.
+// `value` in `field` is refusal, with the field named.
 void expectRefused(const char* field, const json& value, const std::string& param) {
   json body = plain();
   body[field] = value;
-  const ApiError error = refused(body.dump());
+  const ApiError error = refusal(body.dump());
   EXPECT_EQ(error.status, 400u) << body;
   EXPECT_EQ(error.param, param) << body;
   EXPECT_NE(error.message.find(param), std::string::npos) << error.message;
@@ -104,7 +104,7 @@ TEST(ChatRequest, PartsOfTextArePutTogether) {
                                     {{"type", "text"}, {"text", "b"}}};
   EXPECT_EQ(accepted(body).messages.at(0).text, "ab");
   body["messages"][0]["content"][1]["type"] = "image_url";
-  EXPECT_EQ(refused(body.dump()).param, "messages[0].content[1].type");
+  EXPECT_EQ(refusal(body.dump()).param, "messages[0].content[1].type");
 }
 
 TEST(ChatRequest, WrongTypesAreNamed) {
@@ -137,7 +137,7 @@ TEST(ChatRequest, NumbersOutOfRangeAreNamed) {
   }
   expectRefused("temperature", -0.1, "temperature");
   expectRefused("top_p", 1.5, "top_p");
-  EXPECT_EQ(refused(R"({"model": "m", "max_tokens": 1e999})").status, 400u);
+  EXPECT_EQ(refusal(R"({"model": "m", "max_tokens": 1e999})").status, 400u);
 }
 
 TEST(ChatRequest, SamplingIsReadAndGreedyWithoutATemperature) {
@@ -193,7 +193,7 @@ TEST(ChatRequest, SamplingOutOfRangeIsNamed) {
   json body = plain();
   body["logprobs"] = true;
   body["top_logprobs"] = 21;
-  EXPECT_EQ(refused(body.dump()).param, "top_logprobs");
+  EXPECT_EQ(refusal(body.dump()).param, "top_logprobs");
 }
 
 TEST(ChatRequest, WhatIsNotDoneIsRefusedAndNotIgnored) {
@@ -213,7 +213,7 @@ TEST(ChatRequest, BodiesThatAreNoObjectAreRefused) {
   for (const char* body :
        {"", "{", "[]", "null", "\"x\"", "{} {}", "{\"a\": \"\xff\"}", "{\"a\": \"\\ud800\"}",
         "{'a': 1}", "{\"a\": 1e9999}", "{\"a\": 1, \"b\": {\"a\": 2, \"a\": 2}}"}) {
-    const ApiError error = refused(body);
+    const ApiError error = refusal(body);
     EXPECT_EQ(error.status, 400u) << body;
     EXPECT_EQ(error.code, "invalid_json") << body;
   }
@@ -225,9 +225,9 @@ TEST(ChatRequest, NestingIsBounded) {
            std::string(depth, '[') + std::string(depth, ']') + "}";
   };
   EXPECT_TRUE(std::holds_alternative<ChatRequest>(parseChatRequest(nested(kMaxBodyDepth - 1))));
-  EXPECT_EQ(refused(nested(kMaxBodyDepth)).status, 400u);
-  EXPECT_EQ(refused(nested(100'000)).status, 400u);
-  EXPECT_EQ(refused(std::string(100'000, '[')).status, 400u);
+  EXPECT_EQ(refusal(nested(kMaxBodyDepth)).status, 400u);
+  EXPECT_EQ(refusal(nested(100'000)).status, 400u);
+  EXPECT_EQ(refusal(std::string(100'000, '[')).status, 400u);
   // Brackets within texts are no nesting.
   json body = plain();
   body["messages"][0]["content"] = "\\\"" + std::string(1000, '[');

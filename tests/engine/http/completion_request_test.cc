@@ -10,10 +10,10 @@ namespace {
 using nlohmann::json;
 using Tokens = std::vector<codec::TokenId>;
 
-json plain() {
+json plainCompletion() {
   return {{"model", "micro"}, {"prompt", "Once"}};
 }
-CompletionRequest accepted(const json& body) {
+CompletionRequest acceptedCompletion(const json& body) {
   auto parsed = parseCompletionRequest(body.dump());
   if (const auto* error = std::get_if<ApiError>(&parsed)) ADD_FAILURE() << error->message;
   return std::holds_alternative<CompletionRequest>(parsed)
@@ -21,7 +21,7 @@ CompletionRequest accepted(const json& body) {
              : CompletionRequest();
 }
 void expectRefused(const std::string& field, const json& value) {
-  json body = plain();
+  json body = plainCompletion();
   body[field] = value;
   const auto parsed = parseCompletionRequest(body.dump());
   ASSERT_TRUE(std::holds_alternative<ApiError>(parsed)) << body;
@@ -30,16 +30,16 @@ void expectRefused(const std::string& field, const json& value) {
 }
 
 TEST(CompletionRequest, PromptsAreTextsOrTokens) {
-  json body = plain();
-  EXPECT_EQ(std::get<std::string>(accepted(body).prompts.at(0)), "Once");
+  json body = plainCompletion();
+  EXPECT_EQ(std::get<std::string>(acceptedCompletion(body).prompts.at(0)), "Once");
   body["prompt"] = {"a", "b"};
-  EXPECT_EQ(accepted(body).prompts.size(), 2u);
+  EXPECT_EQ(acceptedCompletion(body).prompts.size(), 2u);
   body["prompt"] = {1, 2, 3};
-  ASSERT_EQ(accepted(body).prompts.size(), 1u);
-  EXPECT_EQ(std::get<Tokens>(accepted(body).prompts[0]), (Tokens{1, 2, 3}));
+  ASSERT_EQ(acceptedCompletion(body).prompts.size(), 1u);
+  EXPECT_EQ(std::get<Tokens>(acceptedCompletion(body).prompts[0]), (Tokens{1, 2, 3}));
   body["prompt"] = {{1, 2}, {3}};
-  ASSERT_EQ(accepted(body).prompts.size(), 2u);
-  EXPECT_EQ(std::get<Tokens>(accepted(body).prompts[1]), (Tokens{3}));
+  ASSERT_EQ(acceptedCompletion(body).prompts.size(), 2u);
+  EXPECT_EQ(std::get<Tokens>(acceptedCompletion(body).prompts[1]), (Tokens{3}));
 }
 
 TEST(CompletionRequest, OtherPromptsAreRefused) {
@@ -51,7 +51,7 @@ TEST(CompletionRequest, OtherPromptsAreRefused) {
 }
 
 TEST(CompletionRequest, FieldsAreThoseOfChatsWhereTheyAreTheSame) {
-  json body = plain();
+  json body = plainCompletion();
   body.update({{"max_tokens", 5},
                {"n", 3},
                {"stop", "x"},
@@ -62,7 +62,7 @@ TEST(CompletionRequest, FieldsAreThoseOfChatsWhereTheyAreTheSame) {
                {"best_of", 3},
                {"echo", false},
                {"link", {{"method", "prefix"}}}});
-  const CompletionRequest request = accepted(body);
+  const CompletionRequest request = acceptedCompletion(body);
   EXPECT_EQ(request.maxTokens, 5u);
   EXPECT_EQ(request.choices, 3u);
   EXPECT_EQ(request.logprobs, 2u);

@@ -12,7 +12,7 @@
 namespace spolia::engine {
 namespace {
 
-constexpr auto kPages = codec::ElementType::kBf16;
+constexpr auto kPrefixPages = codec::ElementType::kBf16;
 
 Prompt promptOf(const ModelConfig& config, std::vector<codec::TokenId> tokens) {
   Prompt prompt = promptWithBos(config.bosToken);
@@ -36,7 +36,7 @@ class PrefixTest : public ::testing::Test {
   Answer answer(const Prompt& prompt, KvSource* source, LinkMethod method = LinkMethod::kPrefix,
                 codec::Preset preset = codec::Preset::kLossless) {
     Linker::Config config;
-    config.pageType = kPages;
+    config.pageType = kPrefixPages;
     config.prefixPreset = preset;
     Linker linker(*model_, transformer_, pool_, source, config);
     Result<Answer> out = answerPrompt(*model_, transformer_, linker, prompt, optionsFor(method));
@@ -170,7 +170,7 @@ TEST(PrefixAnswers, AreThoseOfNoCacheAlsoAfterARestart) {
     return *std::move(source);
   };
   Linker::Config linking;
-  linking.pageType = kPages;
+  linking.pageType = kPrefixPages;
   const auto answerOf = [&](int index, KvSource* source, LinkMethod method) {
     // Ten texts, of which prompts take beginnings: from below one chunk to more than two.
     std::vector<codec::TokenId> tokens = test::randomTokens(config, 700, 100 + index % 10);

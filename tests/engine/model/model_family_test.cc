@@ -19,13 +19,13 @@ json smallest(const char* architecture) {
           {"bos_token_id", 3}};
 }
 
-Result<ModelConfig> parse(const json& config) {
+Result<ModelConfig> familyOf(const json& config) {
   return parseModelConfig(config.dump(), "", "config.json");
 }
 
 ModelConfig parsed(json file, const json& more = json::object()) {
   file.update(more);
-  const auto config = parse(file);
+  const auto config = familyOf(file);
   EXPECT_TRUE(config.ok()) << config.status().toString();
   return config.ok() ? *config : ModelConfig();
 }
@@ -81,7 +81,7 @@ TEST(ModelFamily, QwenNamesItsFirstTokenAndMayHaveNoLast) {
   json file = smallest("Qwen2ForCausalLM");
   EXPECT_TRUE(parsed(file).eosTokens.empty());
   file.erase("bos_token_id");
-  expectError(parse(file), {"bos_token_id is missing"});
+  expectError(familyOf(file), {"bos_token_id is missing"});
 }
 
 TEST(ModelFamily, QwenSlidesInTheLayersItNames) {
@@ -109,7 +109,7 @@ TEST(ModelFamily, NonsenseIsNamed) {
     json file = smallest("Qwen2ForCausalLM");
     file.update({{"use_sliding_window", true}, {"sliding_window", 16}});
     file.update(more);
-    expectError(parse(file), parts);
+    expectError(familyOf(file), parts);
   };
   refused({{"use_sliding_window", 1}}, {"use_sliding_window", "true or false"});
   refused({{"sliding_window", 1}, {"max_window_layers", 0}}, {"sliding_window is 1", "from 2"});

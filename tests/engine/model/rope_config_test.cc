@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-Result<ModelConfig> parse(const json& more) {
+Result<ModelConfig> ropeOf(const json& more) {
   json file = {{"architectures", {"LlamaForCausalLM"}},
                {"hidden_size", 64},
                {"num_hidden_layers", 2},
@@ -24,7 +24,7 @@ Result<ModelConfig> parse(const json& more) {
 }
 
 ModelConfig withRope(const json& scaling, const char* field = "rope_scaling") {
-  const auto config = parse({{field, scaling}});
+  const auto config = ropeOf({{field, scaling}});
   EXPECT_TRUE(config.ok()) << config.status().toString();
   return config.ok() ? *config : ModelConfig();
 }
@@ -38,8 +38,8 @@ TEST(RopeConfig, OlderAndNewerFilesSayTheSame) {
   const ModelConfig config = withRope(newer, "rope_parameters");
   EXPECT_EQ(config.ropeScaling, expected);
   EXPECT_EQ(config.ropeTheta, 1e6f);
-  EXPECT_TRUE(parse({{"rope_parameters", newer}, {"rope_scaling", linear}}).ok());
-  expectError(parse({{"rope_parameters", newer}, {"rope_scaling", {{"type", "default"}}}}),
+  EXPECT_TRUE(ropeOf({{"rope_parameters", newer}, {"rope_scaling", linear}}).ok());
+  expectError(ropeOf({{"rope_parameters", newer}, {"rope_scaling", {{"type", "default"}}}}),
               {"rope_scaling", "what rope_parameters says"});
   EXPECT_EQ(withRope({{"rope_type", "default"}}).ropeScaling, RopeScaling());
   EXPECT_EQ(withRope(nullptr).ropeScaling, RopeScaling());
@@ -67,11 +67,11 @@ TEST(RopeConfig, Llama3NamesAllItsNumbers) {
        {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"}) {
     json less = full;
     less.erase(field);
-    expectError(parse({{"rope_scaling", less}}), {std::string("rope_scaling.") + field});
+    expectError(ropeOf({{"rope_scaling", less}}), {std::string("rope_scaling.") + field});
   }
   json crossed = full;
   crossed["high_freq_factor"] = 1.0;
-  expectError(parse({{"rope_scaling", crossed}}), {"high_freq_factor", "above low_freq_factor"});
+  expectError(ropeOf({{"rope_scaling", crossed}}), {"high_freq_factor", "above low_freq_factor"});
 }
 
 // What Qwen's documentation says to add for long prompts.
@@ -111,7 +111,7 @@ TEST(RopeConfig, YarnFieldsWinOverDefaults) {
 
 TEST(RopeConfig, WhatIsNotSupportedIsNamed) {
   const auto unsupported = [](const json& scaling, const std::vector<std::string>& parts) {
-    const auto config = parse({{"rope_scaling", scaling}});
+    const auto config = ropeOf({{"rope_scaling", scaling}});
     expectError(config, parts);
     EXPECT_EQ(config.status().code(), ErrorCode::kUnsupported) << scaling;
   };
@@ -125,18 +125,18 @@ TEST(RopeConfig, WhatIsNotSupportedIsNamed) {
 }
 
 TEST(RopeConfig, NonsenseIsNamed) {
-  expectError(parse({{"rope_scaling", 3}}), {"rope_scaling", "null or an object"});
-  expectError(parse({{"rope_scaling", {{"type", 3}}}}), {"rope_scaling.type", "a string"});
+  expectError(ropeOf({{"rope_scaling", 3}}), {"rope_scaling", "null or an object"});
+  expectError(ropeOf({{"rope_scaling", {{"type", 3}}}}), {"rope_scaling.type", "a string"});
   for (const json& factor : {json(0.5), json("2"), json(1e9), json()}) {
-    expectError(parse({{"rope_scaling", {{"type", "linear"}, {"factor", factor}}}}),
+    expectError(ropeOf({{"rope_scaling", {{"type", "linear"}, {"factor", factor}}}}),
                 {"rope_scaling.factor", "a number from 1"});
   }
   const json yarn = {{"type", "yarn"}, {"factor", 2}};
-  expectError(parse({{"rope_theta", 1}, {"rope_scaling", yarn}}), {"rope_theta", "above 1"});
+  expectError(ropeOf({{"rope_theta", 1}, {"rope_scaling", yarn}}), {"rope_theta", "above 1"});
   for (const char* field : {"beta_fast", "beta_slow", "attention_factor"}) {
     json bad = yarn;
     bad[field] = -1;
-    expectError(parse({{"rope_scaling", bad}}), {std::string("rope_scaling.") + field});
+    expectError(ropeOf({{"rope_scaling", bad}}), {std::string("rope_scaling.") + field});
   }
 }
 

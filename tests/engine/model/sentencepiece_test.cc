@@ -11,6 +11,7 @@ namespace spolia::engine {
 namespace {
 
 using codec::TokenId;
+using Tokens = std::vector<std::string>;
 
 std::string varint(uint64_t value) {
   std::string out;
@@ -40,13 +41,13 @@ std::string piece(const std::string& text, float value, uint32_t type = 1) {
 const std::string kSpecs = bytes(2, number(3, 2)) + bytes(3, bytes(1, "identity") + number(4, 0));
 const std::string kUnknown = piece("<unk>", 0, 2);
 
-Result<Tokenizer> parse(const std::string& file) {
+Result<Tokenizer> modelOf(const std::string& file) {
   return Tokenizer::parseSentencePiece(file, "t.model");
 }
 
 std::vector<std::string> tokensOf(const std::string& file, const std::string& text,
                                   const std::vector<std::string>& pieces) {
-  const auto tokenizer = parse(file);
+  const auto tokenizer = modelOf(file);
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   std::vector<std::string> out;
   if (!tokenizer.ok()) return out;
@@ -84,7 +85,6 @@ TEST(SentencePiece, MergesByScoreThenByTheLeftPart) {
     return file + piece("ab", ab) + piece("bc", bc) + piece("abc", -5) + bytes(2, number(3, 2)) +
            bytes(3, number(3, 0) + number(4, 0));
   };
-  using Tokens = std::vector<std::string>;
   EXPECT_EQ(tokensOf(fileOf(-1, -2), "abcbc", names), (Tokens{"abc", "bc"}));
   EXPECT_EQ(tokensOf(fileOf(-2, -1), "abab", names), (Tokens{"ab", "ab"}));
   const auto model = parseSentencePiece(fileOf(-1, -1), "t.model");
@@ -102,7 +102,7 @@ TEST(SentencePiece, BytesStandInForWhatHasNoPiece) {
     std::snprintf(name, sizeof name, "<0x%02X>", b);
     file += piece(name, 0, 6);
   }
-  const auto tokenizer = parse(file + kSpecs);
+  const auto tokenizer = modelOf(file + kSpecs);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   EXPECT_EQ(*tokenizer->encode("\u00e9"), (std::vector<TokenId>{1, 2 + 0xC3, 2 + 0xA9}));
   EXPECT_EQ(tokenizer->decode(*tokenizer->encode("\u00e9 <0x41>")), "\u00e9 <0x41>");
@@ -134,7 +134,7 @@ TEST(SentencePiece, OtherModelsAreRefusedByName) {
   for (const Case& c : cases) {
     std::vector<std::string> parts = c.parts;
     parts.push_back("t.model");
-    const auto refused = parse(c.file);
+    const auto refused = modelOf(c.file);
     expectError(refused, parts);
     EXPECT_EQ(refused.status().code(), ErrorCode::kUnsupported);
   }
@@ -170,15 +170,15 @@ TEST(SentencePiece, ErrorsNameThePieceAndWhatIsWrong) {
   for (const Case& c : cases) {
     std::vector<std::string> parts = c.parts;
     parts.push_back("t.model");
-    expectError(parse(c.file), parts);
+    expectError(modelOf(c.file), parts);
   }
 }
 
 TEST(SentencePiece, HalfAFileIsRefusedOrWhole) {
   const std::string good = readAll(goldenDir("tokenizer") / "made_up.model");
-  ASSERT_TRUE(parse(good).ok()) << parse(good).status().toString();
+  ASSERT_TRUE(modelOf(good).ok()) << modelOf(good).status().toString();
   for (size_t size = 0; size < good.size(); size += 1 + size / 40) {
-    expectError(parse(good.substr(0, size)), {"t.model", "expected"});
+    expectError(modelOf(good.substr(0, size)), {"t.model", "expected"});
   }
 }
 
@@ -192,7 +192,7 @@ TEST(SentencePiece, SurvivesMutations) {
     good += piece(text, --value);
   }
   good += kSpecs;
-  ASSERT_TRUE(parse(good).ok()) << parse(good).status().toString();
+  ASSERT_TRUE(modelOf(good).ok()) << modelOf(good).status().toString();
   int accepted = 0;
   for (int round = 0; round < 20000; ++round) {
     std::string file = good;
@@ -213,7 +213,7 @@ TEST(SentencePiece, SurvivesMutations) {
       }
       if (file.empty()) file.assign(1, 'x');
     }
-    const auto tokenizer = parse(file);
+    const auto tokenizer = modelOf(file);
     if (!tokenizer.ok()) {
       EXPECT_NE(tokenizer.status().message().find("t.model"), std::string::npos)
           << tokenizer.status().toString();

@@ -38,12 +38,12 @@ json variantFile(json file, const json& change) {
   return file;
 }
 
-Result<Tokenizer> parse(const json& file) {
+Result<Tokenizer> tokenizerOf(const json& file) {
   return Tokenizer::parse(file.dump(), "tokenizer.json");
 }
 
 Tokenizer base() {
-  auto tokenizer = parse(baseFile());
+  auto tokenizer = tokenizerOf(baseFile());
   EXPECT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   return *std::move(tokenizer);
 }
@@ -70,7 +70,7 @@ TEST(Tokenizer, EqualsTheReferenceTokenForToken) {
   const auto texts = goldens["texts"].get<std::vector<std::string>>();
   for (const json& variant : goldens["variants"]) {
     SCOPED_TRACE("variant " + variant["name"].get<std::string>());
-    const auto tokenizer = parse(variantFile(baseFile(), variant["change"]));
+    const auto tokenizer = tokenizerOf(variantFile(baseFile(), variant["change"]));
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
     expectGoldens(*tokenizer, texts, variant);
   }
@@ -82,7 +82,7 @@ TEST(Tokenizer, EqualsTheReferenceInCharacters) {
   const auto texts = goldens["texts"].get<std::vector<std::string>>();
   for (const json& variant : goldens["variants"]) {
     SCOPED_TRACE("variant " + variant["name"].get<std::string>());
-    const auto tokenizer = parse(variantFile(characterFile(), variant["change"]));
+    const auto tokenizer = tokenizerOf(variantFile(characterFile(), variant["change"]));
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
     expectGoldens(*tokenizer, texts, variant);
   }
@@ -99,7 +99,7 @@ TEST(Tokenizer, MergesMayBePairs) {
     const size_t blank = text.find(' ');
     merge = {text.substr(0, blank), text.substr(blank + 1)};
   }
-  const auto pairs = parse(file);
+  const auto pairs = tokenizerOf(file);
   ASSERT_TRUE(pairs.ok()) << pairs.status().toString();
   const std::string text = "The library stands where the old bridge was, says the keeper.";
   EXPECT_EQ(*pairs->encode(text), *base().encode(text));
@@ -110,7 +110,7 @@ TEST(Tokenizer, LongPiecesMergeAsShortOnes) {
   json file = baseFile();
   file["pre_tokenizer"]["use_regex"] = false;
   file["pre_tokenizer"]["add_prefix_space"] = false;
-  const auto tokenizer = parse(file);
+  const auto tokenizer = tokenizerOf(file);
   ASSERT_TRUE(tokenizer.ok());
   // No merge crosses a NUL, so the whole is the sum of its parts.
   const std::string parts[] = {"the other", " there then", "thethethe", "lantern", "a", " "};
@@ -131,7 +131,7 @@ TEST(Tokenizer, LongPiecesMergeAsShortOnes) {
 TEST(Tokenizer, AnyTextReadsBack) {
   json file = baseFile();
   file["pre_tokenizer"]["add_prefix_space"] = false;
-  const auto tokenizer = parse(file);
+  const auto tokenizer = tokenizerOf(file);
   ASSERT_TRUE(tokenizer.ok());
   const unsigned seed = 7;
   std::mt19937 random(seed);
@@ -188,7 +188,7 @@ TEST(Tokenizer, SpecialTokensCanBeLeftOut) {
 // What a server streams: bytes of characters that come in pieces, and the blank that encoding put
 // in front, which belongs to the text only where other text stands before it.
 TEST(Tokenizer, TokensGiveTheirBytesOneByOne) {
-  const auto tokenizer = parse(characterFile());
+  const auto tokenizer = tokenizerOf(characterFile());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   const auto ids = *tokenizer->encode("store \u2603");
   ASSERT_GT(ids.size(), 3u) << "the sign has no token of its own here";
@@ -207,7 +207,7 @@ TEST(Tokenizer, TokensGiveTheirBytesOneByOne) {
 // Without a pre-tokenizer a text is one piece, and "a" merges with "a" all along: quadratic steps
 // would take hours here.
 TEST(Tokenizer, LongTextsWithoutPiecesTakeNoTime) {
-  const auto tokenizer = parse(characterFile());
+  const auto tokenizer = tokenizerOf(characterFile());
   ASSERT_TRUE(tokenizer.ok());
   const size_t size = 1 << 20;
   const auto run = tokenizer->encode(std::string(size, ' '));
@@ -225,7 +225,7 @@ TEST(Tokenizer, TextsThatNormalisationBlowsUpAreRefused) {
   const json blown = {
       {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(1 << 16, 'b')}};
   file["normalizer"] = blown;
-  const auto tokenizer = parse(file);
+  const auto tokenizer = tokenizerOf(file);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   EXPECT_TRUE(tokenizer->encode("a").ok());
   expectError(tokenizer->encode(std::string(1 << 15, 'a')), {"longer than", "1073741824"});
@@ -250,7 +250,7 @@ void expectRefused(json file, const Case& c) {
   file[json::json_pointer(c.pointer)] = c.value;
   std::vector<std::string> parts = c.parts;
   parts.push_back("tokenizer.json");
-  expectError(parse(file), parts);
+  expectError(tokenizerOf(file), parts);
 }
 
 TEST(Tokenizer, ContentSpellsNoControlTokens) {
@@ -260,7 +260,7 @@ TEST(Tokenizer, ContentSpellsNoControlTokens) {
       {{"id", 5001}, {"content", "<|strip|>"}, {"special", true}, {"rstrip", true}},
       {{"id", 5002}, {"content", "<tool>"}, {"special", false}}};
   for (const json& token : tokens) file["added_tokens"].push_back(token);
-  const auto tokenizer = parse(file);
+  const auto tokenizer = tokenizerOf(file);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   const auto ids = [&](std::string_view text, std::vector<TextRange> content) {
     const auto out = tokenizer->encode(text, content);
@@ -397,7 +397,7 @@ TEST(Tokenizer, OtherKindsAreRefusedByName) {
                        {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
                        {"normalizer", {{"type", "BertNormalizer"}}},
                        {"decoder", {{"type", kind}}}};
-    const auto refused = parse(file);
+    const auto refused = tokenizerOf(file);
     EXPECT_EQ(refused.status().code(), ErrorCode::kUnsupported);
     expectError(refused, {"tokenizer.json: model.type is \"" + std::string(kind) + "\""});
   }
@@ -410,7 +410,7 @@ TEST(Tokenizer, HopelessPatternsFailInsteadOfHanging) {
       {"pretokenizers",
        {{{"type", "Split"}, {"pattern", {{"Regex", "(a+)+$"}}}, {"behavior", "Isolated"}},
         {{"type", "ByteLevel"}}}}};
-  const auto tokenizer = parse(file);
+  const auto tokenizer = tokenizerOf(file);
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status().toString();
   EXPECT_EQ(tokenizer->encode(std::string(50, 'a') + "!").status().code(),
             ErrorCode::kResourceExhausted);

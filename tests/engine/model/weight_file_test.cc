@@ -18,7 +18,7 @@ std::string fileOf(const std::string& header, size_t dataBytes) {
   return out;
 }
 
-Result<std::vector<TensorEntry>> parse(const std::string& file) {
+Result<std::vector<TensorEntry>> headerOf(const std::string& file) {
   return parseSafetensors(asBytes(file), "w.safetensors");
 }
 
@@ -33,7 +33,7 @@ TEST(Safetensors, GivesTensorsByNameWithTheirBytes) {
                  {"scalar", entry("U8", json::array(), 14, 15)},
                  {"empty", entry("F32", {0, 4}, 8, 8)}};
   const std::string file = fileOf(header.dump() + "   ", 15);
-  const auto tensors = parse(file);
+  const auto tensors = headerOf(file);
   ASSERT_TRUE(tensors.ok()) << tensors.status().toString();
   ASSERT_EQ(tensors->size(), 4u);
   EXPECT_EQ((*tensors)[0].name, "a");
@@ -65,22 +65,22 @@ TEST(Safetensors, RefusesWhatDoesNotFitExactly) {
   };
   for (const auto& [what, header, bytes, expected] : cases) {
     SCOPED_TRACE(what);
-    const auto tensors = parse(fileOf(header.dump(), bytes));
+    const auto tensors = headerOf(fileOf(header.dump(), bytes));
     expectError(tensors, {"w.safetensors", expected});
     EXPECT_EQ(tensors.status().code(), ErrorCode::kCorrupt);
   }
 }
 
 TEST(Safetensors, RefusesBrokenHeaders) {
-  expectError(parse(""), {"w.safetensors", "8 bytes"});
-  expectError(parse("1234567"), {"w.safetensors", "8 bytes"});
-  expectError(parse(fileOf("{}", 0).substr(0, 9)), {"the header is declared as 2 bytes"});
-  expectError(parse(std::string(8, '\xff') + "{}"), {"the header is declared as"});
-  expectError(parse(fileOf("[]", 0)), {"begins with '{'"});
-  expectError(parse(fileOf(" {}", 0)), {"begins with '{'"});
-  expectError(parse(fileOf("{\"a\":", 0)), {"expected JSON"});
-  expectError(parse(fileOf("{\"a\":1,\"a\":2}", 0)), {"twice"});
-  EXPECT_TRUE(parse(fileOf("{}", 0)).ok());
+  expectError(headerOf(""), {"w.safetensors", "8 bytes"});
+  expectError(headerOf("1234567"), {"w.safetensors", "8 bytes"});
+  expectError(headerOf(fileOf("{}", 0).substr(0, 9)), {"the header is declared as 2 bytes"});
+  expectError(headerOf(std::string(8, '\xff') + "{}"), {"the header is declared as"});
+  expectError(headerOf(fileOf("[]", 0)), {"begins with '{'"});
+  expectError(headerOf(fileOf(" {}", 0)), {"begins with '{'"});
+  expectError(headerOf(fileOf("{\"a\":", 0)), {"expected JSON"});
+  expectError(headerOf(fileOf("{\"a\":1,\"a\":2}", 0)), {"twice"});
+  EXPECT_TRUE(headerOf(fileOf("{}", 0)).ok());
 }
 
 TEST(OpenWeights, FindsOneFileAndShards) {
@@ -184,7 +184,7 @@ TEST(Safetensors, SurvivesMutations) {
           file.insert(at, 1 + random() % 3, kBytes[random() % kBytes.size()]);
       }
     }
-    const auto tensors = parse(file);
+    const auto tensors = headerOf(file);
     if (!tensors.ok()) {
       EXPECT_EQ(tensors.status().code(), ErrorCode::kCorrupt);
       EXPECT_NE(tensors.status().message().find("w.safetensors"), std::string::npos);

@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-Result<Weights> loadFrom(const std::filesystem::path& directory) {
+Result<Weights> weightsFrom(const std::filesystem::path& directory) {
   auto config = loadModelConfig(directory);
   if (!config.ok()) return config.status();
   auto source = openWeights(directory);
@@ -21,7 +21,7 @@ Result<Weights> loadFrom(const std::filesystem::path& directory) {
 TEST(Weights, MatricesHaveTheShapesOfTheConfiguration) {
   for (const char* name : {"tied_group4_bf16", "untied_group1_f32_shards", "tied_group2_f16"}) {
     SCOPED_TRACE(name);
-    const auto weights = loadFrom(goldenDir(name));
+    const auto weights = weightsFrom(goldenDir(name));
     ASSERT_TRUE(weights.ok()) << weights.status().toString();
     const ModelConfig config = *loadModelConfig(goldenDir(name));
     ASSERT_EQ(weights->layers().size(), config.layers);
@@ -58,7 +58,7 @@ TEST(Weights, WidensEveryHalfExactly) {
     std::memcpy(bytes.data() + at + 2 * i, &cases[i].first, 2);
   }
   dir.write("model.safetensors", bytes);
-  const auto weights = loadFrom(dir.path());
+  const auto weights = weightsFrom(dir.path());
   ASSERT_TRUE(weights.ok());
   const Matrix embedding = weights->embedding().unpacked();
   for (size_t i = 0; i < std::size(cases); ++i) {
@@ -71,7 +71,7 @@ TEST(Weights, WidensEveryHalfExactly) {
 TEST(Weights, Bf16IsTheUpperHalfOfF32) {
   ModelDir dir("tied_group4_bf16");
   const auto source = openWeights(dir.path());
-  const auto weights = loadFrom(dir.path());
+  const auto weights = weightsFrom(dir.path());
   ASSERT_TRUE(weights.ok());
   const TensorEntry* entry = (*source)->find("model.layers.1.mlp.up_proj.weight");
   const Matrix up = weights->layers()[1].up.unpacked();
@@ -90,7 +90,7 @@ TEST(Weights, AMissingTensorIsNamed) {
     header["other"] = header["model.layers.1.mlp.up_proj.weight"];
     header.erase("model.layers.1.mlp.up_proj.weight");
   });
-  expectError(loadFrom(dir.path()),
+  expectError(weightsFrom(dir.path()),
               {(dir / "model.safetensors").string(), "\"model.layers.1.mlp.up_proj.weight\"",
                "missing", "expected with shape [96, 64]"});
 }
@@ -100,7 +100,7 @@ TEST(Weights, AWrongShapeIsNamed) {
   dir.editHeader("model.safetensors", [](json& header) {
     header["model.layers.0.self_attn.k_proj.weight"]["shape"] = {64, 32};
   });
-  expectError(loadFrom(dir.path()),
+  expectError(weightsFrom(dir.path()),
               {(dir / "model.safetensors").string(), "\"model.layers.0.self_attn.k_proj.weight\"",
                "has shape [64, 32]", "expected [32, 64]"});
 }
@@ -108,19 +108,20 @@ TEST(Weights, AWrongShapeIsNamed) {
 TEST(Weights, AConfigurationOfAnotherModelIsNoticed) {
   ModelDir dir("tied_group4_bf16");
   dir.editJson("config.json", [](json& config) { config["num_hidden_layers"] = 3; });
-  expectError(loadFrom(dir.path()), {"\"model.layers.2.input_layernorm.weight\"", "missing"});
+  expectError(weightsFrom(dir.path()), {"\"model.layers.2.input_layernorm.weight\"", "missing"});
   dir.editJson("config.json", [](json& config) {
     config["num_hidden_layers"] = 2;
     config["tie_word_embeddings"] = false;
   });
-  expectError(loadFrom(dir.path()), {"\"lm_head.weight\"", "missing"});
+  expectError(weightsFrom(dir.path()), {"\"lm_head.weight\"", "missing"});
 }
 
 TEST(Weights, AnotherElementTypeIsNamed) {
   ModelDir dir("tied_group4_bf16");
   dir.editHeader("model.safetensors",
                  [](json& header) { header["model.norm.weight"]["dtype"] = "I16"; });
-  expectError(loadFrom(dir.path()), {"\"model.norm.weight\"", "I16", "expected F32, F16 or BF16"});
+  expectError(weightsFrom(dir.path()),
+              {"\"model.norm.weight\"", "I16", "expected F32, F16 or BF16"});
 }
 
 TEST(Weights, BiasesAreNotLeftOutSilently) {
@@ -133,7 +134,7 @@ TEST(Weights, BiasesAreNotLeftOutSilently) {
     header["model.layers.0.self_attn.q_proj.bias"] = {
         {"dtype", "BF16"}, {"shape", {0}}, {"data_offsets", {last, last}}};
   });
-  expectError(loadFrom(dir.path()), {"q_proj.bias", "expected none of that name"});
+  expectError(weightsFrom(dir.path()), {"q_proj.bias", "expected none of that name"});
 }
 
 // A row as f32, of a tensor as it stands in the golden model's file.
@@ -154,14 +155,14 @@ void expectTensor(const Matrix& row, const char* model, const char* name) {
 }
 
 TEST(Weights, PartsOfAFamilyAreBoundAndMissedByName) {
-  const auto qwen2 = loadFrom(goldenDir("qwen2_dynamic"));
+  const auto qwen2 = weightsFrom(goldenDir("qwen2_dynamic"));
   ASSERT_TRUE(qwen2.ok()) << qwen2.status().toString();
   const LayerWeights& biased = qwen2->layers().back();
   expectTensor(biased.qBias, "qwen2_dynamic", "model.layers.1.self_attn.q_proj.bias");
   expectTensor(biased.kBias, "qwen2_dynamic", "model.layers.1.self_attn.k_proj.bias");
   expectTensor(biased.vBias, "qwen2_dynamic", "model.layers.1.self_attn.v_proj.bias");
   EXPECT_TRUE(biased.oBias.empty() && biased.qNorm.empty());
-  const auto qwen3 = loadFrom(goldenDir("qwen3_yarn"));
+  const auto qwen3 = weightsFrom(goldenDir("qwen3_yarn"));
   ASSERT_TRUE(qwen3.ok()) << qwen3.status().toString();
   const LayerWeights& normed = qwen3->layers().front();
   expectTensor(normed.qNorm, "qwen3_yarn", "model.layers.0.self_attn.q_norm.weight");
@@ -171,12 +172,12 @@ TEST(Weights, PartsOfAFamilyAreBoundAndMissedByName) {
 
   ModelDir dir("qwen3_yarn");
   dir.editJson("config.json", [](json& config) { config["attention_bias"] = true; });
-  expectError(loadFrom(dir.path()), {"self_attn.q_proj.bias", "missing"});
+  expectError(weightsFrom(dir.path()), {"self_attn.q_proj.bias", "missing"});
   dir.editJson("config.json", [](json& config) {
     config["attention_bias"] = false;
     config["architectures"] = {"LlamaForCausalLM"};
   });
-  expectError(loadFrom(dir.path()), {"self_attn.k_norm.weight", "expected none of that name"});
+  expectError(weightsFrom(dir.path()), {"self_attn.k_norm.weight", "expected none of that name"});
 }
 
 TEST(Weights, MoreThanTheMemoryIsRefusedWithTheBytes) {

@@ -15,12 +15,12 @@ namespace {
 
 using codec::ElementType;
 
-struct Case {
+struct HeadShape {
   uint32_t heads, kvHeads, headDim;
   ElementType type;
 };
 
-ModelConfig configOf(const Case& c) {
+ModelConfig configOf(const HeadShape& c) {
   ModelConfig config = test::tinyConfig();
   config.heads = c.heads;
   config.kvHeads = c.kvHeads;
@@ -37,7 +37,7 @@ float rounded(float value, ElementType type) {
 // Keys and values [keys][kvHeads * headDim] of layer 1 in pages, and what a row of one query head
 // has to give.
 struct Fixture {
-  Fixture(const Case& c, uint32_t keys, uint64_t seed)
+  Fixture(const HeadShape& c, uint32_t keys, uint64_t seed)
       : config(configOf(c)), pages(config, c.type, keys), random(seed) {
     k = random.matrix(keys, config.kvChannels(), 1.5f);
     v = random.matrix(keys, config.kvChannels(), 1.0f);
@@ -48,29 +48,31 @@ struct Fixture {
       k.data()[i] = rounded(k.data()[i], c.type);
       v.data()[i] = rounded(v.data()[i], c.type);
     }
+    turned = Matrix(keys, config.kvChannels());
+    for (uint32_t key = 0; key < keys; ++key) {
+      for (uint32_t head = 0; head < config.kvChannels(); head += config.headDim) {
+        reference::rotateHead(k.row(key) + head, key, config.ropeTheta, config.headDim,
+                              turned.row(key) + head);
+      }
+    }
   }
 
   // q as it goes to attend(): unscaled here.
   void expect(const float* q, uint32_t position, uint32_t window, uint32_t head, float* out) const {
     const size_t first = size_t{head / (config.heads / config.kvHeads)} * config.headDim;
-    Matrix turned(position + 1, config.headDim);
-    for (uint32_t key = 0; key <= position; ++key) {
-      reference::rotateHead(k.row(key) + first, key, config.ropeTheta, config.headDim,
-                            turned.row(key));
-    }
     const uint32_t begin = window == 0 || position < window ? 0 : position - window + 1;
     const uint32_t keys = position + 1 - begin;
-    reference::attend(q, turned.view().rowRange(begin, keys),
+    reference::attend(q, turned.view().rowRange(begin, keys).columnRange(first, config.headDim),
                       v.view().rowRange(begin, keys).columnRange(first, config.headDim), out);
   }
 
   ModelConfig config;
   KvPages pages;
   test::Random random;
-  Matrix k, v;
+  Matrix k, v, turned;
 };
 
-class Attention : public testing::TestWithParam<Case> {};
+class Attention : public testing::TestWithParam<HeadShape> {};
 
 TEST_P(Attention, AnyAscendingRowsSeeExactlyTheKeysUpToThemselves) {
   const uint32_t keys = 330;
@@ -105,12 +107,15 @@ TEST_P(Attention, AnyAscendingRowsSeeExactlyTheKeysUpToThemselves) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Shapes, Attention,
-    testing::Values(Case{4, 4, 32, ElementType::kF32}, Case{6, 2, 64, ElementType::kF32},
-                    Case{6, 2, 64, ElementType::kBf16}, Case{6, 2, 64, ElementType::kF16},
-                    Case{7, 1, 80, ElementType::kF32}, Case{2, 1, 128, ElementType::kBf16},
-                    Case{4, 2, 20, ElementType::kF16}, Case{100, 1, 8, ElementType::kF32}));
+INSTANTIATE_TEST_SUITE_P(Shapes, Attention,
+                         testing::Values(HeadShape{4, 4, 32, ElementType::kF32},
+                                         HeadShape{6, 2, 64, ElementType::kF32},
+                                         HeadShape{6, 2, 64, ElementType::kBf16},
+                                         HeadShape{6, 2, 64, ElementType::kF16},
+                                         HeadShape{7, 1, 80, ElementType::kF32},
+                                         HeadShape{2, 1, 128, ElementType::kBf16},
+                                         HeadShape{4, 2, 20, ElementType::kF16},
+                                         HeadShape{100, 1, 8, ElementType::kF32}));
 
 // Zero rows of a single-pass link and rows of other layers are where they belong.
 TEST(KvPages, RowsStartAsZeroAndLayersAreApart) {

@@ -52,15 +52,15 @@ std::vector<float> rowOf(const MatrixView& logits, size_t row) {
   return {logits.row(row), logits.row(row) + logits.columns()};
 }
 
-struct Case {
+struct BatchCase {
   test::Variant variant;
   ElementType type;
 };
-void PrintTo(const Case& c, std::ostream* out) {
+void PrintTo(const BatchCase& c, std::ostream* out) {
   *out << c.variant.name << " " << codec::elementTypeName(c.type);
 }
-std::vector<Case> cases() {
-  std::vector<Case> out;
+std::vector<BatchCase> cases() {
+  std::vector<BatchCase> out;
   for (const ElementType type : {ElementType::kF32, ElementType::kF16, ElementType::kBf16}) {
     out.push_back({{"plain", test::tinyConfig()}, type});
   }
@@ -70,7 +70,7 @@ std::vector<Case> cases() {
   return out;
 }
 
-class DecodeBatchTest : public testing::TestWithParam<Case> {};
+class DecodeBatchTest : public testing::TestWithParam<BatchCase> {};
 
 // Lengths around the ends of pages and runs; sequences join and leave while others go on.
 TEST_P(DecodeBatchTest, RowsHaveTheBitsOfAPassOfTheirOwn) {

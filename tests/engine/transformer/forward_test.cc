@@ -16,6 +16,7 @@ namespace {
 
 using codec::ElementType;
 using test::closeTo;
+using Tokens = std::vector<codec::TokenId>;
 
 // Dense memory of the KV of some rows of one layer, as chunks come in.
 struct DenseKv {
@@ -388,7 +389,6 @@ TEST(Forward, RefusesRowsThatMakeNoSense) {
   const auto model = test::makeTinyModel(config, 15);
   ThreadPool pool(1);
   const Transformer transformer(*model, pool);
-  using Tokens = std::vector<codec::TokenId>;
   using Positions = std::vector<uint32_t>;
   const auto message = [&](const Tokens& tokens, const Positions& positions) {
     const auto pass = transformer.begin(tokens, positions);

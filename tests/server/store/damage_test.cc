@@ -15,7 +15,7 @@
 namespace spolia::store {
 namespace {
 
-constexpr uint64_t kBytes = 8000;  // two blocks behind a block of header
+constexpr uint64_t kValueBytes = 8000;  // two blocks behind a block of header
 
 uint64_t trials(uint64_t otherwise) {
   return test::askedNumber("SPOLIA_DAMAGE_TRIALS", otherwise);
@@ -27,7 +27,7 @@ class Damage : public ::testing::Test {
 
   void open() { store_.open(); }
   static Bytes valueOf(uint64_t key, uint64_t version) {
-    Bytes value(kBytes, static_cast<std::byte>(key * 31 + version));
+    Bytes value(kValueBytes, static_cast<std::byte>(key * 31 + version));
     std::memcpy(value.data(), &key, sizeof key);
     std::memcpy(value.data() + 8, &version, sizeof version);
     return value;
@@ -74,7 +74,8 @@ TEST_F(Damage, EveryFlippedBitIsFound) {
   for (uint64_t trial = 0; trial < trials(10'000) && !HasFailure(); ++trial) {
     put(1);
     const RecordAddress at = addressOf(1);
-    const uint64_t covered = at.length - roundUpToBlock(kBytes) + kBytes;  // the rest is padding
+    const uint64_t covered =
+        at.length - roundUpToBlock(kValueBytes) + kValueBytes;  // the rest is padding
     disk_.flipBit(fileOf(at), at.offset + random_() % covered, static_cast<int>(random_() % 8));
     expectFound(1);
   }
@@ -90,7 +91,7 @@ TEST_F(Damage, EveryMisdirectedPieceIsFound) {
     const RecordAddress a = addressOf(1), b = addressOf(2);
     if (a.segment != b.segment) continue;
     ++swapped;
-    const uint64_t header = a.length - roundUpToBlock(kBytes);
+    const uint64_t header = a.length - roundUpToBlock(kValueBytes);
     const uint64_t kind = random_() % 4;
     const uint64_t begin = kind == 2 ? header : kind == 3 ? header + kDiskBlock : 0;
     const uint64_t bytes = kind == 0 ? a.length : kind == 1 ? header : kDiskBlock;
@@ -135,7 +136,7 @@ TEST_F(Damage, ALogThatEndsAtAnySectorRecovers) {
       open();
       for (uint64_t key = 0; key < kKeys; ++key) {
         const uint64_t behind = kDiskBlock + (key + 1) * last.length;
-        const uint64_t padding = roundUpToBlock(kBytes) - kBytes;
+        const uint64_t padding = roundUpToBlock(kValueBytes) - kValueBytes;
         const bool there = at + (cut ? 0 : padding) >= behind;
         EXPECT_EQ(holds(key), there) << key;
       }

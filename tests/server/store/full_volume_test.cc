@@ -85,14 +85,14 @@ Bytes valueOf(uint64_t key, uint64_t version) {
 
 // What each key may read as. A version is a put or, absent, a removal; 0: absent from the
 // beginning.
-class Oracle {
+class FullOracle {
  public:
   struct Seen {
     std::vector<uint64_t> possible;
     uint64_t issued;
   };
 
-  explicit Oracle(bool evicts) : evicts_(evicts) {}
+  explicit FullOracle(bool evicts) : evicts_(evicts) {}
 
   // Nothing while another change of the key is under way.
   std::optional<uint64_t> begin(uint64_t key, bool removes) {
@@ -255,7 +255,7 @@ class FullStore {
 
   // Seconds.
   double get(uint64_t key, StoreQueue& queue) {
-    const Oracle::Seen seen = oracle_.before(key);
+    const FullOracle::Seen seen = oracle_.before(key);
     const auto began = steady_clock::now();
     store_->submitGet(test::storeKey(key), 0, UINT64_MAX, key, queue);
     const StoreCompletion got = queue.waitPop();
@@ -322,7 +322,7 @@ class FullStore {
     return missing;
   }
 
-  Oracle oracle_;
+  FullOracle oracle_;
   std::mt19937_64& random_;
   Tally& tally_;
   Filler filler_;

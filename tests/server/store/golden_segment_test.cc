@@ -27,7 +27,7 @@ const std::filesystem::path kDirectory =
     std::filesystem::path(SPOLIA_SOURCE_DIR) / "tests/golden/store";
 constexpr const char* kColumns = "key,kind,attributes,expires,bytes,sha256";
 
-StoreKey keyOf(uint64_t n) {
+StoreKey goldenKey(uint64_t n) {
   return test::simulationKey(n);
 }
 
@@ -41,7 +41,7 @@ class HandStore {
     StoreOp op;
     op.kind = StoreOp::Kind::kPut;
     op.put.meta = std::move(meta);
-    op.put.meta.key = keyOf(key);
+    op.put.meta.key = goldenKey(key);
     std::string text;
     while (text.size() < bytes) {
       text.append("value ").append(std::to_string(version_)).append(" of ");
@@ -55,7 +55,7 @@ class HandStore {
   void remove(uint64_t key) {
     StoreOp op;
     op.kind = StoreOp::Kind::kRemove;
-    op.key = keyOf(key);
+    op.key = goldenKey(key);
     EXPECT_TRUE(run(std::move(op)).status.ok());
   }
   StoreCompletion run(StoreOp op) { return store_.run(std::move(op)); }
@@ -309,7 +309,7 @@ void withoutOffsets(Files& files) {
   for (uint64_t i = 0; i < 2; ++i) {
     const Bytes payload(3000 + i, std::byte{0x61});
     EntryMeta meta;
-    meta.key = keyOf(i);
+    meta.key = goldenKey(i);
     const AlignedBuffer header = encodeRecordHeader(
         meta, {kGeneration, file.size(), uint64_t{1} << kSequenceBits | (i + 1)}, false, payload);
     file.insert(file.end(), header.span().begin(), header.span().end());

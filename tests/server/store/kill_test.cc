@@ -46,7 +46,7 @@ Child start(const test::Workload& workload, const std::string& directory, uint64
 }
 
 // What each key may read as.
-class Oracle {
+class KillOracle {
  public:
   void note(const WorkloadEvent& event) {
     if (event.kind == WorkloadEvent::kIntent) {
@@ -91,7 +91,7 @@ class Oracle {
 };
 
 // Reads `events` messages, kills, and reads what else was told.
-void workAndKill(const Child& child, uint64_t events, Oracle& oracle) {
+void workAndKill(const Child& child, uint64_t events, KillOracle& oracle) {
   WorkloadEvent event;
   for (uint64_t i = 0; i < events; ++i) {
     if (::read(child.pipe, &event, sizeof event) != sizeof event) break;
@@ -105,7 +105,7 @@ void workAndKill(const Child& child, uint64_t events, Oracle& oracle) {
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "it ended by itself";
 }
 
-void check(const test::Workload& workload, const std::string& directory, Oracle& oracle) {
+void check(const test::Workload& workload, const std::string& directory, KillOracle& oracle) {
   auto opened = Store::open(workload.config(directory));
   ASSERT_TRUE(opened.ok()) << opened.status().toString();
   const StoreFigures figures = (*opened)->figures();
@@ -135,7 +135,7 @@ void killOften(const test::Workload& workload, uint64_t times) {
   test::TemporaryDirectory directory;
   const std::string path = directory.path() / "store";
   std::mt19937_64 random(seed);
-  Oracle oracle;
+  KillOracle oracle;
   for (uint64_t round = 0; round < times; ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     oracle.newLife();

@@ -19,7 +19,7 @@ EntryMeta metaOf(uint64_t n, uint8_t kind = 1) {
   return meta;
 }
 
-EntryWorth worthOf(const EntryMeta& meta) {
+EntryWorth worthOfResident(const EntryMeta& meta) {
   EntryWorth worth;
   worth.evictable = meta.kind == 1;
   return worth;
@@ -27,7 +27,7 @@ EntryWorth worthOf(const EntryMeta& meta) {
 
 Residents lru() {
   return Residents(
-      {[] { return std::make_unique<LruPolicy>(kBudget.record); }, worthOf, kBudget, {}});
+      {[] { return std::make_unique<LruPolicy>(kBudget.record); }, worthOfResident, kBudget, {}});
 }
 
 std::optional<Residents::Prefix> nextOf(Residents& residents) {
@@ -68,7 +68,7 @@ TEST(Residents, WhatMayNotGoIsCountedAndNeverNamed) {
 }
 
 TEST(Residents, WithoutAPolicyNothingGoes) {
-  Residents residents({nullptr, worthOf, kBudget, {}});
+  Residents residents({nullptr, worthOfResident, kBudget, {}});
   residents.add(metaOf(1), 60'000, 0);
   EXPECT_EQ(residents.victim(1), std::nullopt);
   EXPECT_FALSE(residents.couldFit({40'001, 0}));
@@ -81,7 +81,7 @@ TEST(Residents, KnowsExactlyThoseThatAreThere) {
   constexpr uint32_t kSeed = 7;
   std::mt19937_64 random(kSeed);
   Residents residents({[] { return std::make_unique<LruPolicy>(UINT64_MAX / 2); },
-                       worthOf,
+                       worthOfResident,
                        Footprint{UINT64_MAX / 2, UINT64_MAX / 2},
                        {}});
   std::map<uint64_t, uint64_t> there;

@@ -16,12 +16,12 @@ namespace {
 using test::SimulationShape;
 using test::StoreSimulation;
 
-bool failed() {
+bool hasFailed() {
   return testing::Test::HasFailure();
 }
 
 // Sanitizers slow a seed down by ten.
-uint64_t usualSeeds() {
+uint64_t seedsOfStandstill() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return 10;
 #else
@@ -53,7 +53,7 @@ SimulationShape shapeOf(std::mt19937_64& random, uint32_t segments) {
   return shape;
 }
 
-test::SimFaults faultsOf(std::mt19937_64& random) {
+test::SimFaults faultsAtRest(std::mt19937_64& random) {
   test::SimFaults faults;
   if (random() % 2 == 0) faults.shortTransfer = 0.3;
   const uint64_t kind = random() % 4;
@@ -71,11 +71,11 @@ test::SimFaults faultsOf(std::mt19937_64& random) {
 // process or of the power.
 void live(StoreSimulation& sim, const Wear& wear) {
   std::mt19937_64& random = sim.random();
-  const test::SimFaults faults = wear.faults ? faultsOf(random) : test::SimFaults();
+  const test::SimFaults faults = wear.faults ? faultsAtRest(random) : test::SimFaults();
   sim.disk().setFaults(faults);
   constexpr uint64_t kRemovals[] = {0, 3, 6, 10};  // of ten
   uint64_t removals = kRemovals[random() % std::size(kRemovals)];
-  for (uint64_t i = random() % 200; i > 0 && !failed(); --i) {
+  for (uint64_t i = random() % 200; i > 0 && !hasFailed(); --i) {
     if (random() % 30 == 0) removals = kRemovals[random() % std::size(kRemovals)];
     if (random() % 8 == 0) {
       sim.step();
@@ -94,7 +94,7 @@ void live(StoreSimulation& sim, const Wear& wear) {
 // How many of these are answered with success, one after the other.
 uint64_t succeeding(StoreSimulation& sim, StoreOp::Kind kind) {
   const uint64_t before = sim.acknowledged();
-  for (uint64_t key = 0; key < sim.shape().keys && !failed(); ++key) {
+  for (uint64_t key = 0; key < sim.shape().keys && !hasFailed(); ++key) {
     sim.submit(kind, key);
     sim.finish();
   }
@@ -105,19 +105,19 @@ uint64_t succeeding(StoreSimulation& sim, StoreOp::Kind kind) {
 bool survives(uint64_t seed, const Wear& wear) {
   std::mt19937_64 random(seed * 2654435761u + wear.segments);
   StoreSimulation sim(seed, shapeOf(random, wear.segments));
-  for (uint64_t round = 2 + random() % 5; round > 0 && !failed(); --round) {
+  for (uint64_t round = 2 + random() % 5; round > 0 && !hasFailed(); --round) {
     if (wear.caps) sim.setCap(2 + static_cast<uint32_t>(random() % 7));
     const bool blind = wear.faults && random() % 8 == 0;
     if (blind) sim.disk().setFaults({.readError = 0.1});
     sim.open(blind);
-    if (failed()) return true;
+    if (hasFailed()) return true;
     if (!blind) sim.check();
     live(sim, wear);
   }
-  if (failed()) return true;
+  if (hasFailed()) return true;
   sim.setCap(wear.segments);
   sim.open();
-  if (!failed()) sim.check();
+  if (!hasFailed()) sim.check();
   bool goesOn = true;
   if (!sim.shape().evicts) goesOn = succeeding(sim, StoreOp::Kind::kRemove) == sim.shape().keys;
   // Some may be refused as long as what others hold has to go first.
@@ -126,17 +126,18 @@ bool survives(uint64_t seed, const Wear& wear) {
     random() % 2 == 0 ? sim.powerLoss() : sim.kill();
     if (rebuilt) sim.loseIndex();
     sim.open();
-    if (!failed()) sim.check();
+    if (!hasFailed()) sim.check();
   }
   return goesOn;
 }
 
 void noneStands(const Wear& wear) {
   const uint64_t one = test::askedNumber("SPOLIA_SIM_SEED", 0);
-  const uint64_t seeds = one != 0 ? one : test::askedNumber("SPOLIA_SIM_SEEDS", usualSeeds());
+  const uint64_t seeds =
+      one != 0 ? one : test::askedNumber("SPOLIA_SIM_SEEDS", seedsOfStandstill());
   uint64_t stuck = 0;
   std::string which;
-  for (uint64_t seed = one != 0 ? one : 1; seed <= seeds && !failed(); ++seed) {
+  for (uint64_t seed = one != 0 ? one : 1; seed <= seeds && !hasFailed(); ++seed) {
     SCOPED_TRACE("SPOLIA_SIM_SEED=" + std::to_string(seed));
     if (survives(seed, wear)) continue;
     if (++stuck > 8) continue;

@@ -17,7 +17,7 @@ constexpr uint32_t kSegments = 24;
 constexpr uint64_t kQuota = 10 << 20;
 constexpr uint8_t kFlood = 1, kModest = 2, kOther = 3, kAlike = 4;
 
-StoreKey keyOf(uint64_t n) {
+StoreKey numberedKey(uint64_t n) {
   StoreKey key;
   key.bytes = sha256(std::as_bytes(std::span(&n, 1)));
   return key;
@@ -60,7 +60,7 @@ class SmallStore {
   Status put(uint64_t n, uint8_t owner, size_t bytes, Bytes attributes = {}) {
     StoreOp op;
     op.kind = StoreOp::Kind::kPut;
-    op.put.meta.key = keyOf(n);
+    op.put.meta.key = numberedKey(n);
     op.put.meta.kind = owner;
     op.put.meta.attributes = std::move(attributes);
     op.put.payload = AlignedBuffer::copyOf(Bytes(bytes, std::byte{static_cast<uint8_t>(n)}));
@@ -68,14 +68,14 @@ class SmallStore {
   }
   bool get(uint64_t n) {
     StoreOp op;
-    op.key = keyOf(n);
+    op.key = numberedKey(n);
     op.length = UINT64_MAX;
     return finish(std::move(op)).ok();
   }
   Status remove(uint64_t n) {
     StoreOp op;
     op.kind = StoreOp::Kind::kRemove;
-    op.key = keyOf(n);
+    op.key = numberedKey(n);
     return finish(std::move(op));
   }
   void loseIndex() { index_.crash(0); }
@@ -87,7 +87,7 @@ class SmallStore {
     }
     return bytes;
   }
-  bool has(uint64_t n) { return index_.find(keyOf(n))->has_value(); }
+  bool has(uint64_t n) { return index_.find(numberedKey(n))->has_value(); }
   uint64_t usedBy(uint8_t owner) const {
     for (const OwnerUsage& usage : engine_->figures().owners) {
       if (usage.owner == owner) return usage.usedBytes;
@@ -163,7 +163,7 @@ TEST(StoreEngineSpace, UsageIsKnownBeforeTheFirstPutAndALoweredQuotaHoldsAtOnce)
 Bytes hangsOn(uint32_t depth, uint64_t parent) {
   Bytes out(33);
   out[0] = std::byte{static_cast<uint8_t>(depth)};
-  std::ranges::copy(keyOf(parent).bytes, out.begin() + 1);
+  std::ranges::copy(numberedKey(parent).bytes, out.begin() + 1);
   return out;
 }
 

@@ -14,7 +14,7 @@ namespace spolia::tiers {
 namespace {
 
 using Interest = PayloadReader::Interest;
-constexpr uint64_t kBlock = MemoryTier::kBlockBytes;
+constexpr uint64_t kReadBlock = MemoryTier::kBlockBytes;
 
 constexpr auto payloadOf = test::storePayload;
 
@@ -96,7 +96,7 @@ TEST_F(PayloadReaderTest, RandomRangesAreRightInEveryState) {
   std::vector<Bytes> payloads;
   std::vector<PayloadSource> sources;
   for (uint64_t i = 0; i < 12; ++i) {
-    payloads.push_back(payloadOf(i, i == 0 ? 1 : random() % (20 * kBlock)));
+    payloads.push_back(payloadOf(i, i == 0 ? 1 : random() % (20 * kReadBlock)));
     sources.push_back(put(i, payloads[i]));
   }
   std::deque<Bytes> wanted;
@@ -123,8 +123,8 @@ TEST_F(PayloadReaderTest, RandomRangesAreRightInEveryState) {
     std::vector<PayloadRange> ranges;
     uint64_t at = 0;
     for (uint64_t n = random() % 5; n > 0; --n) {
-      at += random() % (4 * kBlock);
-      ranges.push_back({at, random() % (3 * kBlock)});
+      at += random() % (4 * kReadBlock);
+      ranges.push_back({at, random() % (3 * kReadBlock)});
       at += ranges.back().length;
     }
     wanted.push_back(expected(payloads[which], ranges));
@@ -142,7 +142,7 @@ TEST_F(PayloadReaderTest, RandomRangesAreRightInEveryState) {
 }
 
 TEST_F(PayloadReaderTest, TheSecondReadBringsItIntoMemory) {
-  const Bytes payload = payloadOf(1, 5 * kBlock + 100);
+  const Bytes payload = payloadOf(1, 5 * kReadBlock + 100);
   const PayloadSource source = put(1, payload);
   const std::vector<PayloadRange> whole = {{0, payload.size()}};
   EXPECT_EQ(read(source, whole).tier, codec::Tier::kDisk);
@@ -153,11 +153,11 @@ TEST_F(PayloadReaderTest, TheSecondReadBringsItIntoMemory) {
   EXPECT_TRUE(std::ranges::equal(third.range(), payload));
   EXPECT_EQ(diskBytes(), before);
   // A part that was asked for in other ranges, too.
-  EXPECT_EQ(read(source, {{kBlock - 5, 10}, {3 * kBlock, 7}}).tier, codec::Tier::kMemory);
+  EXPECT_EQ(read(source, {{kReadBlock - 5, 10}, {3 * kReadBlock, 7}}).tier, codec::Tier::kMemory);
 }
 
 TEST_F(PayloadReaderTest, ReadsInPassingAreNoReasonToHold) {
-  const Bytes payload = payloadOf(1, kBlock);
+  const Bytes payload = payloadOf(1, kReadBlock);
   const PayloadSource source = put(1, payload);
   for (int i = 0; i < 4; ++i) {
     reader_.read(source, {{0, 100}}, Interest::kPassing, 1);
@@ -167,11 +167,13 @@ TEST_F(PayloadReaderTest, ReadsInPassingAreNoReasonToHold) {
 }
 
 TEST_F(PayloadReaderTest, WhatIsOnItsWayIsNotReadAgain) {
-  const Bytes payload = payloadOf(1, 10 * kBlock);
+  const Bytes payload = payloadOf(1, 10 * kReadBlock);
   const PayloadSource source = put(1, payload);
   const uint64_t before = diskBytes();
-  const std::vector<std::vector<PayloadRange>> asked = {
-      {{0, 4 * kBlock}}, {{kBlock, 100}}, {{3 * kBlock, 2 * kBlock}}, {{0, 6 * kBlock}}};
+  const std::vector<std::vector<PayloadRange>> asked = {{{0, 4 * kReadBlock}},
+                                                        {{kReadBlock, 100}},
+                                                        {{3 * kReadBlock, 2 * kReadBlock}},
+                                                        {{0, 6 * kReadBlock}}};
   for (const auto& ranges : asked) reader_.read(source, ranges, Interest::kAsked, 1);
   settle();
   uint64_t told = 0;
@@ -186,22 +188,23 @@ TEST_F(PayloadReaderTest, WhatIsOnItsWayIsNotReadAgain) {
   }
   EXPECT_EQ(std::ranges::count(answered, true), static_cast<int>(asked.size()));
   EXPECT_EQ(told, diskBytes() - before);
-  EXPECT_LT(told, 6 * kBlock + 3 * 16384) << "six blocks, and a record header for each of 3 reads";
+  EXPECT_LT(told, 6 * kReadBlock + 3 * 16384)
+      << "six blocks, and a record header for each of 3 reads";
 }
 
 TEST_F(PayloadReaderTest, ReadAheadIsJoinedAndServesFromMemory) {
-  const Bytes payload = payloadOf(1, 5 * kBlock);
+  const Bytes payload = payloadOf(1, 5 * kReadBlock);
   const PayloadSource source = put(1, payload);
   reader_.readAhead(source);
   reader_.readAhead(source);
   const uint64_t before = diskBytes();
-  reader_.read(source, {{10, kBlock}}, Interest::kAsked, 1);
+  reader_.read(source, {{10, kReadBlock}}, Interest::kAsked, 1);
   settle();
   const PayloadRead joined = take();
-  EXPECT_TRUE(std::ranges::equal(joined.range(), ByteSpan(payload).subspan(10, kBlock)));
+  EXPECT_TRUE(std::ranges::equal(joined.range(), ByteSpan(payload).subspan(10, kReadBlock)));
   EXPECT_EQ(joined.tier, codec::Tier::kDisk);
   EXPECT_EQ(joined.bytesRead, 0u);
-  EXPECT_LT(diskBytes() - before, 6 * kBlock);
+  EXPECT_LT(diskBytes() - before, 6 * kReadBlock);
   const PayloadRead whole = read(source, {{0, payload.size()}});
   EXPECT_EQ(whole.tier, codec::Tier::kMemory);
   EXPECT_TRUE(std::ranges::equal(whole.range(), payload));
@@ -209,7 +212,7 @@ TEST_F(PayloadReaderTest, ReadAheadIsJoinedAndServesFromMemory) {
 
 TEST_F(PayloadReaderTest, ReadAheadStaysWithinItsShare) {
   std::vector<PayloadSource> sources;
-  for (uint64_t i = 0; i < 8; ++i) sources.push_back(put(i, payloadOf(i, 3 * kBlock)));
+  for (uint64_t i = 0; i < 8; ++i) sources.push_back(put(i, payloadOf(i, 3 * kReadBlock)));
   for (const PayloadSource& source : sources) reader_.readAhead(source);
   settle();
   EXPECT_GT(memory_.figures().aheadBytes, 0u);
@@ -217,9 +220,9 @@ TEST_F(PayloadReaderTest, ReadAheadStaysWithinItsShare) {
 }
 
 TEST_F(PayloadReaderTest, AnotherVersionThanAskedForIsTold) {
-  const Bytes old = payloadOf(1, 3 * kBlock), fresh = payloadOf(2, 3 * kBlock);
+  const Bytes old = payloadOf(1, 3 * kReadBlock), fresh = payloadOf(2, 3 * kReadBlock);
   const PayloadSource source = put(1, old);
-  const std::vector<PayloadRange> part = {{0, 2 * kBlock}}, whole = {{0, 3 * kBlock}};
+  const std::vector<PayloadRange> part = {{0, 2 * kReadBlock}}, whole = {{0, 3 * kReadBlock}};
   read(source, part);
   EXPECT_TRUE(read(source, part).status.ok());
   const PayloadSource newer = put(1, fresh);

@@ -500,16 +500,16 @@ TEST_F(TierSetTest, WhatWasReadAheadIsThereWhenItIsFetched) {
   }
   // Each was read once, whether its fetch came in time to join the read or later.
   const codec::StoreStats stats = tiers_->stats();
-  constexpr uint64_t kBlock = 4096;
+  constexpr uint64_t kDiskBlock = 4096;
   uint64_t held = 0;
   uint64_t blocks = 0;  // a record's header and what follows
   for (uint32_t i = 0; i < 6; ++i) {
     const uint64_t size = i == 3 ? 0 : stream(i).size();
     held += size;
-    blocks += size == 0 ? 0 : 1 + (size + kBlock - 1) / kBlock;
+    blocks += size == 0 ? 0 : 1 + (size + kDiskBlock - 1) / kDiskBlock;
   }
   EXPECT_EQ(stats.memoryAdmittedBytes + stats.memoryAheadBytes, held);
-  EXPECT_LT(stats.bytesRead, 2 * blocks * kBlock);
+  EXPECT_LT(stats.bytesRead, 2 * blocks * kDiskBlock);
   for (uint32_t i : {0u, 1u, 2u}) EXPECT_EQ(fetch(ids[i]).tier, codec::Tier::kMemory);
 }
 

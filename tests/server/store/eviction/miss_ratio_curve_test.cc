@@ -10,7 +10,7 @@
 namespace spolia::store {
 namespace {
 
-constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kCurveMiB = 1 << 20;
 
 struct Asked {
   uint64_t key, bytes;
@@ -18,7 +18,7 @@ struct Asked {
 };
 
 Asked askedFor(uint64_t key) {
-  return {key, kMiB * (1 + hashOf(key) % 4), 1.0 + static_cast<double>(hashOf(key + 7) % 8)};
+  return {key, kCurveMiB * (1 + hashOf(key) % 4), 1.0 + static_cast<double>(hashOf(key + 7) % 8)};
 }
 
 // Popularity falls with the square of a uniform number; now and then a key that never comes back.
@@ -82,14 +82,14 @@ double worstError(const std::vector<Asked>& accesses, uint32_t maxFollowed, uint
 }
 
 TEST(MissRatioCurveTest, WithEveryKeyFollowedItIsExactButForTheBuckets) {
-  EXPECT_LT(worstError(workload(41, 2000, 20000), 1 << 16, 4000 * kMiB), 0.01);
+  EXPECT_LT(worstError(workload(41, 2000, 20000), 1 << 16, 4000 * kCurveMiB), 0.01);
 }
 
 TEST(MissRatioCurveTest, AnEighthOfTheKeysIsNear) {
   double sum = 0;
   for (const uint64_t seed : {43, 44, 45}) {
     SCOPED_TRACE(seed);
-    const double worst = worstError(workload(seed, 5000, 30000), 2048, 10000 * kMiB);
+    const double worst = worstError(workload(seed, 5000, 30000), 2048, 10000 * kCurveMiB);
     EXPECT_LT(worst, 0.1);
     sum += worst;
   }
@@ -98,12 +98,12 @@ TEST(MissRatioCurveTest, AnEighthOfTheKeysIsNear) {
 
 TEST(MissRatioCurveTest, MoreRoomNeverLooksWorseAndTheEndsAreRight) {
   MissRatioCurve curve({.maxFollowed = 512});
-  EXPECT_EQ(curve.hitRatio(kMiB), 0);
+  EXPECT_EQ(curve.hitRatio(kCurveMiB), 0);
   for (const Asked& asked : workload(47, 3000, 30000)) {
     curve.access(hashOf(asked.key), asked.bytes, asked.seconds);
   }
   double before = 0;
-  for (uint64_t capacity = kMiB; capacity < 100000 * kMiB; capacity *= 2) {
+  for (uint64_t capacity = kCurveMiB; capacity < 100000 * kCurveMiB; capacity *= 2) {
     EXPECT_GE(curve.hitRatio(capacity), before);
     before = curve.hitRatio(capacity);
   }
@@ -114,29 +114,29 @@ TEST(MissRatioCurveTest, MoreRoomNeverLooksWorseAndTheEndsAreRight) {
 TEST(MissRatioCurveTest, FollowsABoundedNumberOfKeys) {
   MissRatioCurve curve({.maxFollowed = 256});
   for (uint64_t key = 0; key < 100000; ++key) {
-    curve.access(hashOf(key), kMiB, 1);
+    curve.access(hashOf(key), kCurveMiB, 1);
     ASSERT_LE(curve.followed(), 256u);
   }
   EXPECT_LT(curve.sampleRate(), 0.005);
 }
 
 TEST(MissRatioCurveTest, WhatLiesBeyondReachMakesRoomForTheRest) {
-  MissRatioCurve curve({.maxFollowed = 256, .reachBytes = 100 * kMiB});
-  for (uint64_t key = 0; key < 100000; ++key) curve.access(hashOf(key), kMiB, 1);
+  MissRatioCurve curve({.maxFollowed = 256, .reachBytes = 100 * kCurveMiB});
+  for (uint64_t key = 0; key < 100000; ++key) curve.access(hashOf(key), kCurveMiB, 1);
   EXPECT_EQ(curve.sampleRate(), 1) << "a hundred keys lie within reach: no need for a sample";
   for (int round = 0; round < 2000; ++round) {
-    for (uint64_t key = 0; key < 50; ++key) curve.access(hashOf(key), kMiB, 1);
+    for (uint64_t key = 0; key < 50; ++key) curve.access(hashOf(key), kCurveMiB, 1);
   }
-  EXPECT_GT(curve.hitRatio(60 * kMiB), 0.45);
-  EXPECT_LT(curve.hitRatio(40 * kMiB), 0.05);
+  EXPECT_GT(curve.hitRatio(60 * kCurveMiB), 0.45);
+  EXPECT_LT(curve.hitRatio(40 * kCurveMiB), 0.05);
 }
 
 TEST(MissRatioCurveTest, ForgetsWhatWasLongAgo) {
   MissRatioCurve curve({.maxFollowed = 1 << 15, .halfLife = 1000});
-  for (uint64_t i = 0; i < 20000; ++i) curve.access(hashOf(i % 10), kMiB, 1);
-  EXPECT_GT(curve.hitRatio(20 * kMiB), 0.95);
-  for (uint64_t i = 0; i < 20000; ++i) curve.access(hashOf(1000 + i), kMiB, 1);
-  EXPECT_LT(curve.hitRatio(20 * kMiB), 0.01);
+  for (uint64_t i = 0; i < 20000; ++i) curve.access(hashOf(i % 10), kCurveMiB, 1);
+  EXPECT_GT(curve.hitRatio(20 * kCurveMiB), 0.95);
+  for (uint64_t i = 0; i < 20000; ++i) curve.access(hashOf(1000 + i), kCurveMiB, 1);
+  EXPECT_LT(curve.hitRatio(20 * kCurveMiB), 0.01);
 }
 
 }  // namespace

@@ -15,11 +15,11 @@ namespace {
 
 using Prefix = ResidentPool::Prefix;
 
-constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kPoolMiB = 1 << 20;
 constexpr uint64_t kPlenty = 1 << 20;
 
 ResidentPool byValue(uint64_t chunks) {
-  return ResidentPool(std::make_unique<ValuePolicy>(chunks * kMiB, ValueParams()));
+  return ResidentPool(std::make_unique<ValuePolicy>(chunks * kPoolMiB, ValueParams()));
 }
 
 // Uniform bits, as keys have.
@@ -36,7 +36,7 @@ Prefix link(uint64_t chain, uint32_t depth) {
 
 bool add(ResidentPool& pool, uint64_t chain, uint32_t depth, uint64_t nowMs = 0) {
   ChunkTraits traits;
-  traits.storedBytes = kMiB;
+  traits.storedBytes = kPoolMiB;
   traits.recomputeSeconds = 1;
   traits.chained = true;
   traits.depth = depth;
@@ -47,7 +47,7 @@ bool add(ResidentPool& pool, uint64_t chain, uint32_t depth, uint64_t nowMs = 0)
 Prefix evictOne(ResidentPool& pool, uint64_t nowMs) {
   const std::optional<Prefix> victim = pool.victim(nowMs);
   EXPECT_TRUE(victim);
-  EXPECT_TRUE(pool.remove(*victim, kMiB, Departure::kEvicted));
+  EXPECT_TRUE(pool.remove(*victim, kPoolMiB, Departure::kEvicted));
   return *victim;
 }
 
@@ -89,7 +89,7 @@ TEST(ResidentPool, WhatHangsOnSomethingRemovedGoesFirstAndAllOfIt) {
   ResidentPool pool = byValue(kPlenty);
   for (uint32_t depth = 0; depth < 8; ++depth) add(pool, 1, depth);
   for (uint64_t other = 2; other < 100; ++other) add(pool, other, 0);
-  ASSERT_TRUE(pool.remove(link(1, 2), kMiB, Departure::kRemoved));
+  ASSERT_TRUE(pool.remove(link(1, 2), kPoolMiB, Departure::kRemoved));
   // The policy looks at a few random ones at a time.
   std::set<Prefix> gone;
   for (int i = 0; i < 40; ++i) gone.insert(evictOne(pool, 1000));
@@ -101,7 +101,7 @@ TEST(ResidentPool, WhatHangsOnSomethingRemovedGoesFirstAndAllOfIt) {
 TEST(ResidentPool, AParentThatIsReplacedKeepsItsChildren) {
   ResidentPool pool = byValue(kPlenty);
   for (uint32_t depth = 0; depth < 3; ++depth) add(pool, 1, depth);
-  ASSERT_TRUE(pool.remove(link(1, 0), kMiB, Departure::kRemoved));
+  ASSERT_TRUE(pool.remove(link(1, 0), kPoolMiB, Departure::kRemoved));
   EXPECT_FALSE(pool.has(link(1, 0)));
   ASSERT_TRUE(add(pool, 1, 0));
   EXPECT_EQ(evictOne(pool, 1000), link(1, 2));
@@ -116,14 +116,14 @@ TEST(ResidentPool, NothingIsLeftOfParentsThatNeverCame) {
     EXPECT_EQ(pool.count(), 1000u);
     for (uint64_t chain = 0; chain < 1000; ++chain) {
       EXPECT_FALSE(pool.has(link(chain, 4)));
-      ASSERT_TRUE(pool.remove(link(chain, 5), kMiB, Departure::kRemoved));
+      ASSERT_TRUE(pool.remove(link(chain, 5), kPoolMiB, Departure::kRemoved));
     }
   }
   EXPECT_EQ(pool.slots(), 0u);
 }
 
 TEST(ResidentPool, APolicyThatKnowsNoParentsIsToldOfNone) {
-  ResidentPool pool(std::make_unique<LruPolicy>(kPlenty * kMiB));
+  ResidentPool pool(std::make_unique<LruPolicy>(kPlenty * kPoolMiB));
   ASSERT_TRUE(add(pool, 1, 1, 1));
   ASSERT_TRUE(add(pool, 1, 0, 2));
   EXPECT_EQ(pool.slots(), 2u);
@@ -134,7 +134,7 @@ TEST(ResidentPool, APolicyThatKnowsNoParentsIsToldOfNone) {
 TEST(ResidentPool, AChunkThatSeemsItsOwnParentCanGo) {
   ResidentPool pool = byValue(kPlenty);
   ChunkTraits traits;
-  traits.storedBytes = kMiB;
+  traits.storedBytes = kPoolMiB;
   traits.chained = true;
   traits.depth = 1;
   ASSERT_TRUE(pool.add(7, 7, traits, 0));
